@@ -1,0 +1,1 @@
+"""Benchmarks: streams of tasks, the runner that learns them, and its results."""

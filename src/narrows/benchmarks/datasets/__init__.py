@@ -1,0 +1,1 @@
+"""Image data sets, read from where they lie; nothing is downloaded."""

@@ -1,0 +1,140 @@
+"""Image data sets as Hugging Face stores them: parquet with image {bytes, path} and label int64.
+
+Labels are read first; of the images, only the row groups that hold a wanted class are ever read.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from narrows.benchmarks.datasets.base import Split, require
+from narrows.benchmarks.datasets.images import EncodedImages, Labels
+from narrows.errors import DataError
+
+_SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("valid", "validation", "test")}
+
+
+def parquet_files(folder: Path) -> dict[Split, list[Path]] | None:
+    """The sorted files of each part, in `folder` or its `data/`; None where a part has none.
+
+    The validation part is the test set where there is one: that of Tiny ImageNet has no labels.
+    """
+    for place in (folder, folder / "data"):
+        found: dict[Split, list[Path]] = {}
+        for split, prefixes in _SPLITS.items():
+            for prefix in prefixes:
+                files = sorted([*place.glob(f"{prefix}-*.parquet"), *place.glob(f"{prefix}.parquet")])
+                if files:
+                    found[split] = files
+                    break
+        if len(found) == len(_SPLITS):
+            return found
+    return None
+
+
+def open_parquet(name: str, files: dict[Split, list[Path]], size: int) -> EncodedImages:
+    """Read the labels and class names; images wait until they are selected.
+
+    DataError: a damaged file, other columns than `image` and `label`, labels that are null or without a
+    name, parts that disagree about the names.
+    """
+    parquet = require("pyarrow.parquet")
+    labels: dict[Split, Labels] = {}
+    groups: dict[Split, list[tuple[Path, int, int]]] = {}  # file, row group, its rows
+    names: tuple[str, ...] | None = None
+    for split, paths in files.items():
+        read: list[Labels] = []
+        groups[split] = []
+        for path in paths:
+            file = _open(parquet, path)
+            own = _class_names(file.schema_arrow, path)
+            if names is not None and own is not None and own != names:
+                raise DataError(f"{path}: its class names are not those of the files before it")
+            names = names or own
+            read.append(_labels(file, path))
+            counts = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+            groups[split] += [(path, i, rows) for i, rows in enumerate(counts)]
+        labels[split] = np.concatenate(read)
+    highest = max((int(part.max()) for part in labels.values() if len(part)), default=-1)
+    names = names or tuple(f"class {i}" for i in range(highest + 1))
+    if highest >= len(names) or any(len(part) and int(part.min()) < 0 for part in labels.values()):
+        raise DataError(f"{name}: labels must lie in 0..{len(names) - 1}, one for each class name")
+
+    def fetch(split: Split, rows: Sequence[int]) -> Iterator[tuple[str, bytes]]:
+        starts = list(accumulate((count for _, _, count in groups[split]), initial=0))
+        held: tuple[int, Any] = (-1, None)
+        for row in rows:
+            index = bisect_right(starts, row) - 1
+            path, group, _ = groups[split][index]
+            if held[0] != index:
+                held = (index, _image_column(_open(parquet, path), path, group))
+            offset = row - starts[index]
+            # Row numbers as a reader of that file counts them.
+            first = next(start for start, (p, _, _) in zip(starts, groups[split], strict=False) if p == path)
+            where = f"{path}, row {row - first}"
+            data = held[1][offset].as_py()
+            if not isinstance(data, bytes):
+                raise DataError(f"{where}: the image's bytes are missing")
+            yield where, data
+
+    return EncodedImages(name, names, size, labels, fetch)
+
+
+def _open(parquet: Any, path: Path) -> Any:
+    arrow = require("pyarrow")
+    try:
+        file = parquet.ParquetFile(path)
+    except (OSError, arrow.ArrowException) as error:
+        raise DataError(f"{path} is not a whole parquet file: {error}") from error
+    schema = file.schema_arrow
+    image = schema.field("image").type if "image" in schema.names else None
+    binary = (arrow.binary(), arrow.large_binary())
+    if image is None or not arrow.types.is_struct(image) or image.get_field_index("bytes") < 0:
+        raise DataError(f"{path}: needs a column image {{bytes, path}}; it has {schema.names}")
+    if image.field("bytes").type not in binary:
+        raise DataError(f"{path}: image.bytes must be binary, not {image.field('bytes').type}")
+    if "label" not in schema.names or not arrow.types.is_integer(schema.field("label").type):
+        raise DataError(f"{path}: needs an integer column label; it has {schema.names}")
+    return file
+
+
+def _labels(file: Any, path: Path) -> Labels:
+    arrow = require("pyarrow")
+    try:
+        column = file.read(columns=["label"])["label"]
+    except (OSError, arrow.ArrowException) as error:
+        raise DataError(f"{path}: its labels cannot be read: {error}") from error
+    if column.null_count:
+        raise DataError(f"{path}: {column.null_count} labels are missing")
+    values: Labels = column.to_numpy().astype(np.int64)
+    return values
+
+
+def _image_column(file: Any, path: Path, group: int) -> Any:
+    arrow = require("pyarrow")
+    try:
+        structs = file.read_row_group(group, columns=["image.bytes"])["image"].combine_chunks()
+    except (OSError, arrow.ArrowException) as error:
+        raise DataError(f"{path}, row group {group}: cannot be read: {error}") from error
+    return structs.field("bytes")
+
+
+def _class_names(schema: Any, path: Path) -> tuple[str, ...] | None:
+    """Names from the metadata that Hugging Face's `datasets` writes; None where it has none."""
+    packed = (schema.metadata or {}).get(b"huggingface")
+    if packed is None:
+        return None
+    try:
+        names = json.loads(packed)["info"]["features"]["label"]["names"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"{path}: the class names in its huggingface metadata are not a list of strings")
+    return tuple(names)

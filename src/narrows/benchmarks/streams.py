@@ -1,0 +1,189 @@
+"""Streams: one table of data set x transformation x split, and one function that makes any of them.
+
+Knows nothing of networks' insides, methods or stores; `network` is only a name for `make_network`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import torch
+from torch import Tensor
+
+from narrows.benchmarks.datasets.base import Dataset, Source, Split
+from narrows.benchmarks.datasets.digits import load_digits
+from narrows.benchmarks.datasets.idx import load_fashion_mnist, load_mnist
+from narrows.benchmarks.datasets.tiny_imagenet import open_tiny_imagenet
+from narrows.benchmarks.names import nearest
+from narrows.benchmarks.seeds import CLASS_ORDER, generator
+from narrows.benchmarks.transformations import angles, permutation, permute, rotate
+from narrows.errors import ConfigError, DataError, DatasetMissingError
+
+_CACHE_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class TaskData:
+    """One task. x: uint8 or float32 images (n, C, H, W); y: int64 (n,), 0..k-1 within the task."""
+
+    name: str
+    train_x: Tensor
+    train_y: Tensor
+    test_x: Tensor
+    test_y: Tensor
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """A sequence of tasks; `tasks[i]` makes task i when asked, always the same one.
+
+    mean, std: what `Batches` subtracts and divides by, on the scale 0..1. `network`: the default network.
+    `description`: plain JSON to record with a result: data set, split, transformation, class order, seeds,
+    sizes.
+    """
+
+    name: str
+    tasks: Sequence[TaskData]
+    input_shape: tuple[int, ...]
+    network: str
+    augment: bool
+    mean: float
+    std: float
+    description: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """A row of the table. `classes`: classes a task, or None where every task has them all.
+
+    data: "none" (the data come with a package), "optional" (there is a default folder) or "required".
+    """
+
+    name: str
+    summary: str
+    dataset: str
+    transformation: Literal["none", "permutation", "rotation"]
+    tasks: int
+    classes: int | None
+    network: str
+    augment: bool = False
+    image_size: int | None = None
+    data: Literal["none", "optional", "required"] = "none"
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether a folder must be given."""
+        return self.data == "required"
+
+
+# Round numbers by hand, not measured: nothing about later tasks, or about test images, gets in.
+_NORMALISATION = {
+    "digits": (0.3, 0.35),
+    "mnist": (0.15, 0.3),
+    "fashion-mnist": (0.3, 0.35),
+    "tiny-imagenet": (0.45, 0.27),
+}
+
+_ROWS = (
+    StreamSpec("permuted-digits", "8x8 digits, each task its own fixed permutation of the pixels",
+               "digits", "permutation", 10, None, "mlp"),
+    StreamSpec("rotated-digits", "8x8 digits, turned by 0 to 180 degrees in even steps",
+               "digits", "rotation", 10, None, "mlp"),
+    StreamSpec("split-digits", "8x8 digits, two classes a task",
+               "digits", "none", 5, 2, "mlp"),
+    StreamSpec("split-fashion-mnist", "28x28 clothes, two classes a task",
+               "fashion-mnist", "none", 5, 2, "lenet", data="optional"),
+    StreamSpec("permuted-fashion-mnist", "28x28 clothes, each task its own fixed permutation of the pixels",
+               "fashion-mnist", "permutation", 10, None, "mlp", data="optional"),
+    StreamSpec("split-mnist", "28x28 digits, two classes a task",
+               "mnist", "none", 5, 2, "lenet", data="required"),
+    StreamSpec("permuted-mnist", "28x28 digits, each task its own fixed permutation of the pixels",
+               "mnist", "permutation", 10, None, "mlp", data="required"),
+    StreamSpec("rotated-mnist", "28x28 digits, turned by 0 to 180 degrees in even steps",
+               "mnist", "rotation", 10, None, "mlp", data="required"),
+    StreamSpec("tiny-imagenet", "photographs at 32x32, ten classes a task",
+               "tiny-imagenet", "none", 5, 10, "conv", augment=True, image_size=32, data="required"),
+)  # fmt: skip
+_STREAMS: Mapping[str, StreamSpec] = {row.name: row for row in _ROWS}
+
+
+def stream_names() -> Mapping[str, StreamSpec]:
+    """The table of streams: name -> its defaults, a one-line summary, whether it needs data."""
+    return _STREAMS
+
+
+def make_stream(
+    name: str,
+    *,
+    data: Path | None = None,
+    seed: int = 0,
+    tasks: int | None = None,
+    classes: int | None = None,
+    image_size: int | None = None,
+) -> Stream:
+    """The stream of that name; what is left out takes the table's default.
+
+    `seed` fixes the class order of split streams, the permutations, and the digits' held-out fifth.
+    UnknownNameError: no such stream. ConfigError: an option which that stream does not take, or out of
+    range. DatasetMissingError, DataError: no data, damaged data, or too few classes for tasks x classes.
+    """
+    if name not in _STREAMS:
+        raise nearest("stream", name, _STREAMS)
+    spec = _STREAMS[name]
+    _check_taken(spec, data=data, classes=classes, image_size=image_size)
+    for option, value in (("tasks", tasks), ("classes", classes), ("image_size", image_size)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{option} must be at least 1, not {value}")
+    if seed < 0:
+        raise ConfigError(f"seed must be zero or more, not {seed}")
+    tasks = spec.tasks if tasks is None else tasks
+    classes = spec.classes if classes is None else classes
+    source = _load(spec, data, seed, image_size or spec.image_size)
+
+    total = len(source.classes)
+    if classes is None:
+        order = list(range(total))
+        groups = [order] * tasks
+    else:
+        if tasks * classes > total:
+            raise DataError(
+                f"{name}: {tasks} tasks of {classes} classes need {tasks * classes} classes, "
+                f"and the data have {total}"
+            )
+        order = torch.randperm(total, generator=generator(seed, CLASS_ORDER)).tolist()
+        groups = [order[i * classes : (i + 1) * classes] for i in range(tasks)]
+    counts = {split: source.counts(split) for split in ("train", "test")}  # type: ignore[arg-type]
+    for label in sorted({label for group in groups for label in group}):
+        for split, of_class in counts.items():
+            if not of_class[label]:
+                raise DataError(f"{name}: class {source.classes[label]} has no {split} examples")
+
+    lazy = _LazyTasks(source, groups, _task_name(spec, tasks), _transformation(spec, seed, tasks, source.shape))
+    mean, std = _NORMALISATION[spec.dataset]
+    description = {
+        "stream": name,
+        "dataset": spec.dataset,
+        "transformation": spec.transformation,
+        "split": "all classes in every task" if spec.classes is None else "disjoint classes",
+        "seed": seed,
+        "input_shape": list(source.shape),
+        "normalisation": {"mean": mean, "std": std},
+        "augment": spec.augment,
+        "class_order": order,
+        "tasks": [
+            {
+                "name": lazy.name(i),
+                "classes": [source.classes[label] for label in group],
+                "train": sum(counts["train"][label] for label in group),
+                "test": sum(counts["test"][label] for label in group),
+            }
+            for i, group in enumerate(groups)
+        ],
+    }
+    if spec.transformation == "rotation":
+        description["degrees"] = angles(tasks)
+    return Stream(name, lazy, source.shape, spec.network, spec.augment, mean, std, description)

@@ -1,0 +1,66 @@
+"""Everything narrows raises on purpose. Each message says what is wrong, where, and what to do.
+
+All derive from `NarrowsError`, so one `except` catches what is ours and nothing else.
+"""
+
+from __future__ import annotations
+
+
+class NarrowsError(Exception):
+    """Base of every error that narrows raises on purpose."""
+
+
+class ConfigError(NarrowsError, ValueError):
+    """An option is unknown, of the wrong type, or out of its range."""
+
+
+class UnknownNameError(ConfigError, LookupError):
+    """No method, stream or task of that name; the message suggests the nearest."""
+
+
+class TaskExistsError(NarrowsError):
+    """The store already holds a task of that name."""
+
+
+class ModelMismatchError(NarrowsError):
+    """The model's parameters are not the store's; the message says which."""
+
+
+class CapacityError(NarrowsError):
+    """More new weights are asked for than are free; the message says how much is left."""
+
+
+class OptimizerError(NarrowsError):
+    """An optimizer that would not, or not only, train the task's own parameters."""
+
+
+class NonFiniteError(NarrowsError, ArithmeticError):
+    """The loss or a weight became infinite or NaN; nothing was committed."""
+
+
+class DataError(NarrowsError, ValueError):
+    """The data cannot be learned from: empty, labels outside the head, wrong shapes."""
+
+
+class DatasetMissingError(DataError, FileNotFoundError):
+    """The data set is not where it was looked for; the message says how to get it."""
+
+
+class StoreError(NarrowsError):
+    """Something about a store on disk. Base of the errors below."""
+
+
+class StoreMissingError(StoreError, FileNotFoundError):
+    """There is no store at that path."""
+
+
+class StoreVersionError(StoreError):
+    """The store was written in a format this version of narrows does not know."""
+
+
+class StoreLockedError(StoreError):
+    """Another process or thread is writing the store."""
+
+
+class DamagedStoreError(StoreError):
+    """A file of the store is missing, truncated or altered; other tasks stay readable."""

@@ -1,0 +1,40 @@
+"""Many parameters seen as one vector, so that weights of all layers can be ranked together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+
+class Layout:
+    """Where each parameter lies in the concatenation of all of them (C order).
+
+    >>> layout = Layout([(2, 3), (4,)])
+    >>> flat = layout.join([torch.zeros(2, 3), torch.ones(4)])
+    >>> [tuple(part.shape) for part in layout.split(flat)]
+    [(2, 3), (4,)]
+    """
+
+    def __init__(self, shapes: Iterable[Sequence[int]]) -> None:
+        self.shapes = [tuple(shape) for shape in shapes]
+        self.sizes = [math.prod(shape) for shape in self.shapes]
+        self.total = sum(self.sizes)
+
+    def join(self, tensors: Sequence[Tensor]) -> Tensor:
+        """The tensors as one vector, a copy; shape (total,)."""
+        if not tensors:
+            return torch.zeros(0)
+        return torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+    def split(self, flat: Tensor) -> list[Tensor]:
+        """Views of `flat`, one for each parameter, in the parameters' shapes."""
+        parts = flat.split(self.sizes)
+        return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def per_layer(self, flat: Tensor, values: Sequence[float]) -> Tensor:
+        """One number for each layer, repeated over that layer's weights; shape (total,)."""
+        repeats = torch.tensor(self.sizes, device=flat.device)
+        return torch.tensor(values, dtype=flat.dtype, device=flat.device).repeat_interleave(repeats)

@@ -1,0 +1,190 @@
+"""The contract every method keeps, and nothing about any one of them.
+
+A *method* is a frozen configuration (`IBM(density=0.04)`). For each task it makes a *learner*, which
+sees every optimizer step before and after and decides which weights the task uses. Learners never
+touch the model's forward: a parameter always holds the current task's effective weights, with a
+weight outside the mask at exactly 0.0, and autograd still gives that weight its dense gradient.
+
+This layer does not know the store, the task's data or the training loop.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from narrows.errors import OptimizerError
+
+Isolation = Literal["shared", "own", "none"]
+
+
+@dataclass
+class SharedWeights:
+    """The parameters tasks share, in the store's order, with what earlier tasks froze.
+
+    Attributes:
+        names: names of the parameters.
+        params: the live parameters of the task's model.
+        frozen: bool, a parameter's shape: weights some earlier task uses.
+        values: the frozen weights' values, 0 elsewhere.
+    """
+
+    names: tuple[str, ...]
+    params: list[nn.Parameter]
+    frozen: list[Tensor]
+    values: list[Tensor]
+
+    def total(self) -> int:
+        """Number of shared weights."""
+        return sum(param.numel() for param in self.params)
+
+    def frozen_count(self) -> int:
+        """Number of frozen weights."""
+        return sum(int(mask.sum()) for mask in self.frozen)
+
+    def free_by_layer(self) -> dict[str, int]:
+        """Number of free weights in each parameter."""
+        return {name: int((~mask).sum()) for name, mask in zip(self.names, self.frozen, strict=True)}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is known of a task's training before it starts.
+
+    Attributes:
+        total_steps: optimizer steps that will be taken.
+        examples: N, training examples; needed where information has a price in nats.
+        batch_size: examples that one optimizer step averages over.
+        lr: gives the optimizer's learning rate of the moment.
+    """
+
+    total_steps: int | None = None
+    examples: int | None = None
+    batch_size: int | None = None
+    lr: Callable[[], float] = lambda: 0.0
+
+    def require_steps(self, method: str) -> int:
+        """`total_steps`, or OptimizerError where it was not said."""
+        if self.total_steps is None or self.total_steps < 1:
+            raise OptimizerError(
+                f"{method} chooses its sub-network over the course of training and must know its length: "
+                "say task.optimizer(..., total_steps=len(loader) * epochs)."
+            )
+        return self.total_steps
+
+
+class Learner(abc.ABC):
+    """A method at work on one task.
+
+    Args:
+        shared: the parameters it works on; their values are already the task's starting point.
+    """
+
+    def __init__(self, shared: SharedWeights) -> None:
+        self.shared = shared
+
+    @property
+    @abc.abstractmethod
+    def masks(self) -> list[Tensor]:
+        """The sub-network of the moment: bool, one for each shared parameter."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters of the method's own (scores, gates) for the user's optimizer to train."""
+        return []
+
+    def sample(self) -> AbstractContextManager[None]:
+        """Wraps one forward and backward; a method with noisy weights puts the noise on in it."""
+        return nullcontext()
+
+    @abc.abstractmethod
+    def before_step(self) -> None:
+        """Called with the gradients in place, before the optimizer moves anything."""
+
+    @abc.abstractmethod
+    def after_step(self) -> None:
+        """Called when the optimizer has moved everything: puts back what must not move."""
+
+    @abc.abstractmethod
+    def finish(self) -> None:
+        """Settles the sub-network for good and leaves its effective weights in the parameters."""
+
+    def set_ratio(self, ratios: Mapping[str, float]) -> None:  # noqa: B027
+        """Takes each layer's compression ratio (a fraction); a method without that use ignores it."""
+
+    def wants_ratio(self, epoch: int) -> bool:  # noqa: ARG002
+        """Whether `set_ratio` is wanted before this epoch (counted from 0)."""
+        return False
+
+    def explain(self) -> dict[str, dict[str, float | None]]:
+        """For each parameter, what the method knows of why its weights stay; see `Task.explain`."""
+        return {name: {} for name in self.shared.names}
+
+    def carry(self) -> dict[str, Tensor] | None:
+        """Training state that the next task of this method starts from, or None."""
+        return None
+
+
+class DenseLearner(Learner):
+    """Uses every weight and holds nothing back: the learner of methods without masks."""
+
+    def __init__(self, shared: SharedWeights) -> None:
+        super().__init__(shared)
+        self._masks = [torch.ones_like(mask) for mask in shared.frozen]
+
+    @property
+    def masks(self) -> list[Tensor]:
+        return self._masks
+
+    def before_step(self) -> None:
+        return None
+
+    def after_step(self) -> None:
+        return None
+
+    def finish(self) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Method(abc.ABC):
+    """Configuration of a method: plain values only, so that it can be written down as JSON.
+
+    Class attributes:
+        name: what it is called on the command line and in files.
+        summary: one line for `narrows methods`.
+        isolation: "shared": tasks share weights and never change one another's; "own": each task has a
+            private network; "none": a task overwrites those before it.
+        learning_rate: of Adam, where the user says none.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    isolation: ClassVar[Isolation] = "shared"
+    learning_rate: ClassVar[float] = 1e-3
+
+    def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:  # noqa: ARG002
+        """Sets the values a task starts from; the parameters hold the base network's.
+
+        Default: frozen weights as they are, free ones as in the base network.
+        """
+        with torch.no_grad():
+            for param, mask, value in zip(shared.params, shared.frozen, shared.values, strict=True):
+                param.copy_(torch.where(mask, value, param))
+
+    @abc.abstractmethod
+    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:
+        """The learner of one task."""
+
+    def check(self, shared: SharedWeights) -> None:  # noqa: B027
+        """Raises CapacityError where this method cannot learn another task on these weights."""
+
+    def config(self) -> dict[str, Any]:
+        """The configuration as plain JSON values."""
+        return dataclasses.asdict(self)

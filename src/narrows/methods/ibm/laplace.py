@@ -1,0 +1,102 @@
+"""IBM by Laplace's approximation: the gate's variance in closed form, no noise and no extra parameters.
+
+At a weight theta the loss over N examples rises by N F sigma^2 / 2 when the weight gets noise of variance
+sigma^2, F being the diagonal Fisher information of one example. Minimising
+
+    N F sigma^2 / 2  +  beta / 2 * log(1 + theta^2 / sigma^2)
+
+over sigma^2 gives  sigma^2 = (-theta^2 + sqrt(theta^4 + 4 beta theta^2 / (N F))) / 2,  and the gate is more
+signal than noise, alpha = sigma^2/theta^2 < 1, exactly when  2 N F theta^2 > beta.  docs/method.md derives
+it; a test holds it against a numerical minimiser.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from narrows.errors import OptimizerError
+from narrows.methods.base import Plan, SharedWeights
+from narrows.methods.ibm.gradual import GradualLearner
+from narrows.methods.ibm.schedule import Budget, Price
+
+if TYPE_CHECKING:
+    from narrows.methods.ibm.config import IBM
+
+
+def gate_variance(theta: Tensor, information: Tensor, beta: float) -> Tensor:
+    """The best sigma^2 of a gate on weight `theta`.
+
+    Args:
+        theta: weights, any shape.
+        information: N F, the Fisher information of the whole data set about each weight; > 0.
+        beta: price.
+
+    >>> gate_variance(torch.tensor(1.0), torch.tensor(0.5), beta=1.0)  # 2 N F theta^2 = beta: alpha = 1
+    tensor(1.)
+    """
+    square = theta.square()
+    return (-square + (square.square() + 4 * beta * square / information).sqrt()) / 2
+
+
+def gate_nats(relative_score: Tensor) -> Tensor:
+    """KL of a gate in nats, 1/2 log(1 + 1/alpha), from 2 N F theta^2 / beta; 1/2 log 2 where that is 1.
+
+    >>> gate_nats(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.3466])
+    """
+    # 1/alpha = 2 / (sqrt(1 + 8/r) - 1) = r (sqrt(1 + 8/r) + 1) / 4, the second form being exact at large r
+    signal = relative_score * ((1 + 8 / relative_score.clamp_min(1e-30)).sqrt() + 1) / 4
+    return 0.5 * torch.log1p(signal)
+
+
+class LaplaceLearner(GradualLearner):
+    """Scores weights by theta^2 F, with F a moving average of the squared mini-batch gradient.
+
+    The square of a mini-batch's mean gradient is, near a minimum, F / batch size on average; so
+    N F = examples * batch_size * average. The gradient is taken dense, before it is masked.
+    """
+
+    def __init__(self, shared: SharedWeights, config: IBM, plan: Plan) -> None:
+        self._average = [torch.zeros_like(param) for param in shared.params]
+        self._decay = config.decay
+        super().__init__(shared, config, plan)
+
+    def target(self) -> Budget | Price:
+        if not self.config.uses_price:
+            return self.config.target(self.shared, Price(0, 0))
+        if not self.plan.examples or not self.plan.batch_size:
+            raise OptimizerError(
+                "ibm: a price in nats needs to know the data: say "
+                "task.optimizer(..., examples=len(dataset), batch_size=loader.batch_size)."
+            )
+        new, reuse = self.config.prices()
+        scale = 2 * self.plan.examples * self.plan.batch_size
+        return Price(new / scale, reuse / scale)
+
+    @torch.no_grad()
+    def before_step(self) -> None:
+        if self.choosing:
+            pairs = [
+                (average, param.grad)
+                for average, param in zip(self._average, self.shared.params, strict=True)
+                if param.grad is not None
+            ]
+            if pairs:
+                averages, grads = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+                torch._foreach_mul_(averages, self._decay)
+                torch._foreach_addcmul_(averages, grads, grads, 1 - self._decay)
+        self.isolator.mask_gradients()
+
+    def scores(self) -> Tensor:
+        weights = self.layout.join([param.detach() for param in self.shared.params])
+        correction = 1 - self._decay ** max(self.step, 1)
+        scores = weights.square_().mul_(self.layout.join(self._average)).div_(correction)
+        if self.config.ratio != "none":
+            scores /= self.layout.per_layer(scores, self.layer_prices())
+        return scores
+
+    def nats(self, scores: Tensor, threshold: Tensor) -> Tensor:
+        return gate_nats(scores / threshold)

@@ -1,0 +1,224 @@
+"""IBM with sampled gates: log sigma^2 of every gate is learned from one noise sample a step.
+
+Minimised is the expected loss + (beta / N) * sum of KL, KL = 1/2 log(1 + theta^2 / sigma^2) nats (paper,
+eq. 8). Noise is put on the parameters before the forward and taken off after the backward (`sample`), so the model's
+forward is never touched. The gates are parameter groups of the user's optimizer with their own learning
+rate: Adam moves log alpha by at most that rate a step, and with the weights' rate it takes 10^4 steps to
+prune anything.
+
+Where we differ from the published code: evaluation uses mu, not mu + sigma; the KL is divided by the number
+of examples, not by the batch size; log alpha is clipped; the scale is folded into the claimed weights.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from narrows.errors import OptimizerError
+from narrows.methods.base import Plan, SharedWeights
+from narrows.methods.ibm.gradual import GradualLearner
+from narrows.methods.ibm.schedule import Budget, Price
+
+if TYPE_CHECKING:
+    from narrows.methods.ibm.config import IBM
+
+TINY = 1e-20
+"""Added to squares, so that a weight of exactly 0 has a finite log alpha."""
+
+
+class VariationalLearner(GradualLearner):
+    """What both kinds of gates share. `signal` is what sigma is measured against: theta, or mu."""
+
+    def __init__(self, shared: SharedWeights, config: IBM, plan: Plan) -> None:
+        super().__init__(shared, config, plan)
+        if not plan.examples:
+            raise OptimizerError(
+                "ibm: the variational estimator weighs loss against nats and must know the number of "
+                "training examples: say task.optimizer(..., examples=len(dataset))."
+            )
+        self._examples = plan.examples
+        self._sampled = False
+        signal = (square + TINY for square in self.signal_squares())
+        self.log_variance = [nn.Parameter(square.log() + config.log_alpha) for square in signal]
+
+    @abc.abstractmethod
+    def signal_squares(self) -> list[Tensor]:
+        """theta^2 (additive) or mu^2 (multiplicative) of each weight."""
+
+    @abc.abstractmethod
+    def perturb(self, noise: list[Tensor]) -> None:
+        """Puts a noise sample (standard normal, zero where dropped) on the parameters."""
+
+    @abc.abstractmethod
+    def collect(self, noise: list[Tensor], grads: list[Tensor | None]) -> None:
+        """Adds what the gradients at the noisy weights say of the gates; turns them to the weights'."""
+
+    @abc.abstractmethod
+    def price_signal(self, weights: list[Tensor]) -> None:
+        """Adds the gradient of the KL with respect to the signal; `weights` is the price of each weight's nats."""
+
+    def target(self) -> Budget | Price:
+        return self.config.target(self.shared, Price(1.0, 1.0))
+
+    def scores(self) -> Tensor:
+        squares = self.layout.join(self.signal_squares()) + TINY
+        return squares * torch.exp(-self.layout.join([value.detach() for value in self.log_variance]))
+
+    def nats(self, scores: Tensor, threshold: Tensor) -> Tensor:  # noqa: ARG002
+        return 0.5 * torch.log1p(scores)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": self.log_variance, "lr": self.config.gate_lr, "weight_decay": 0.0}]
+
+    @contextmanager
+    def sample(self) -> Iterator[None]:
+        """One noise sample for one forward and backward; gradients of several add up."""
+        params = self.shared.params
+        clean = [param.detach().clone() for param in params]
+        before = [param.grad for param in params]
+        noise = [torch.randn_like(param) * mask for param, mask in zip(params, self.masks, strict=True)]
+        with torch.no_grad():
+            self.perturb(noise)
+        for param in params:
+            param.grad = None
+        try:
+            yield
+            with torch.no_grad():
+                self.collect(noise, [param.grad for param in params])
+            self._sampled = True
+        finally:
+            with torch.no_grad():
+                for param, value, earlier in zip(params, clean, before, strict=True):
+                    param.copy_(value)
+                    if earlier is not None:
+                        param.grad = earlier if param.grad is None else param.grad + earlier
+
+    @torch.no_grad()
+    def before_step(self) -> None:
+        if not self._sampled:
+            raise OptimizerError(
+                "ibm: the variational estimator needs its noise in the forward pass. Wrap it: "
+                "`with task.sample(): loss = ...; loss.backward()`."
+            )
+        self._sampled = False
+        weights = self._weights()
+        rows = zip(self.log_variance, self.signal_squares(), weights, self.masks, strict=True)
+        for log_variance, square, weight, mask in rows:
+            # d KL / d log sigma^2 = -1/2 theta^2 / (theta^2 + sigma^2)
+            slope = -0.5 * square / (square + log_variance.exp() + TINY)
+            grad = torch.zeros_like(slope) if log_variance.grad is None else log_variance.grad
+            log_variance.grad = (grad + weight * slope) * mask
+        self.price_signal(weights)
+        self.isolator.mask_gradients()
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        low, high = self.config.log_alpha_range
+        for log_variance, square in zip(self.log_variance, self.signal_squares(), strict=True):
+            log_square = (square + TINY).log()
+            log_variance.clamp_(log_square + low, log_square + high)
+        super().after_step()
+
+    def _weights(self) -> list[Tensor]:
+        """beta / N of every weight at this step: warm-up, layer ratio, new or reused."""
+        warm = min(1.0, (self.step + 1) / max(1.0, self.config.kl_warmup * self.total_steps))
+        new, reuse = (warm * price / self._examples for price in self.config.prices())
+        rows = zip(self.shared.frozen, self.layer_prices(), strict=True)
+        return [torch.where(frozen, reuse * ratio, new * ratio) for frozen, ratio in rows]
+
+    def _sigmas(self) -> list[Tensor]:
+        return [torch.exp(0.5 * value.detach()) for value in self.log_variance]
+
+
+class AdditiveLearner(VariationalLearner):
+    """z = w + sigma eps: two numbers a weight while it is trained, w and log sigma^2."""
+
+    def signal_squares(self) -> list[Tensor]:
+        return [param.detach().square() for param in self.shared.params]
+
+    def perturb(self, noise: list[Tensor]) -> None:
+        for param, eps, sigma in zip(self.shared.params, noise, self._sigmas(), strict=True):
+            param.addcmul_(eps, sigma)
+
+    def collect(self, noise: list[Tensor], grads: list[Tensor | None]) -> None:
+        for log_variance, sigma, eps, grad in zip(self.log_variance, self._sigmas(), noise, grads, strict=True):
+            if grad is not None:
+                accumulate(log_variance, 0.5 * grad * eps * sigma)
+
+    def price_signal(self, weights: list[Tensor]) -> None:
+        for param, log_variance, weight in zip(self.shared.params, self.log_variance, weights, strict=True):
+            if param.grad is not None:
+                # d KL / d theta = theta / (theta^2 + sigma^2)
+                param.grad.add_(weight * param / (param.square() + log_variance.exp() + TINY))
+
+
+class MultiplicativeLearner(VariationalLearner):
+    """z = w (mu + sigma eps), the paper's gates. Reused weights keep mu = 1, so they are reused as they are."""
+
+    def __init__(self, shared: SharedWeights, config: IBM, plan: Plan) -> None:
+        self.scale = [nn.Parameter(torch.ones_like(param)) for param in shared.params]
+        self.weight = [param.detach().clone() for param in shared.params]
+        super().__init__(shared, config, plan)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        gates = super().parameter_groups()
+        return [*gates, {"params": self.scale, "weight_decay": 0.0}]
+
+    def signal_squares(self) -> list[Tensor]:
+        return [scale.detach().square() for scale in self.scale]
+
+    def perturb(self, noise: list[Tensor]) -> None:
+        rows = zip(self.shared.params, self.weight, noise, self._sigmas(), strict=True)
+        for param, weight, eps, sigma in rows:
+            param.addcmul_(weight, eps * sigma)  # holds w mu already
+
+    def collect(self, noise: list[Tensor], grads: list[Tensor | None]) -> None:
+        rows = zip(
+            self.weight,
+            self.scale,
+            self.log_variance,
+            self._sigmas(),
+            noise,
+            self.shared.frozen,
+            grads,
+            strict=True,
+        )
+        for weight, scale, log_variance, sigma, eps, frozen, grad in rows:
+            if grad is not None:
+                accumulate(log_variance, 0.5 * grad * weight * eps * sigma)
+                accumulate(scale, grad * weight * ~frozen)
+                grad.mul_(scale + sigma * eps)
+
+    def price_signal(self, weights: list[Tensor]) -> None:
+        rows = zip(self.scale, self.log_variance, weights, self.shared.frozen, self.masks, strict=True)
+        for scale, log_variance, weight, frozen, mask in rows:
+            grad = torch.zeros_like(scale) if scale.grad is None else scale.grad
+            slope = weight * scale / (scale.square() + log_variance.exp() + TINY)
+            scale.grad = (grad + slope) * (mask & ~frozen)
+
+    @torch.no_grad()
+    def before_step(self) -> None:
+        super().before_step()
+        # The optimizer moves w, not w mu: its weight decay and its state are about w.
+        for param, weight in zip(self.shared.params, self.weight, strict=True):
+            param.copy_(weight)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        rows = zip(self.shared.params, self.weight, self.scale, self.shared.frozen, strict=True)
+        for param, weight, scale, frozen in rows:
+            weight.copy_(torch.where(frozen, weight, param))
+            scale.copy_(torch.where(frozen, torch.ones_like(scale), scale))
+            param.copy_(weight * scale)
+        super().after_step()
+
+
+def accumulate(param: nn.Parameter, grad: Tensor) -> None:
+    """Adds to a gradient that may not be there yet."""
+    param.grad = grad if param.grad is None else param.grad + grad

@@ -1,0 +1,77 @@
+"""The one list of methods, and how their options are read from text."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from narrows.errors import ConfigError, UnknownNameError
+from narrows.methods.base import Method
+from narrows.methods.finetune import Finetune
+from narrows.methods.ibm import IBM
+from narrows.methods.independent import Independent
+from narrows.methods.wsn import WSN
+
+METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (IBM, WSN, Finetune, Independent)}
+
+
+def make_method(name: str, options: Mapping[str, Any] | None = None) -> Method:
+    """A method by name, with options given as values or, as on the command line, as text.
+
+    Raises:
+        UnknownNameError: no such method or option; the nearest is suggested.
+        ConfigError: a value of the wrong type or out of range.
+
+    >>> make_method("ibm", {"density": "0.03"}).density
+    0.03
+    """
+    if name not in METHODS:
+        raise UnknownNameError(f"No method {name!r}.{_nearest(name, METHODS)} Known: {', '.join(METHODS)}.")
+    kind = METHODS[name]
+    types_of = typing.get_type_hints(kind)
+    known = [field.name for field in dataclasses.fields(kind)]
+    values = {}
+    for option, value in (options or {}).items():
+        if option not in known:
+            takes = f"It takes: {', '.join(known)}." if known else "It takes none."
+            raise UnknownNameError(f"{name} has no option {option!r}.{_nearest(option, known)} {takes}")
+        values[option] = _read(f"{name}: {option}", value, types_of[option])
+    return kind(**values)
+
+
+def _nearest(name: str, known: typing.Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _read(what: str, value: Any, hint: Any) -> Any:
+    """`value` as the type `hint`, text being read as JSON where the type is not text."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None or value in ("none", "null", "None"):
+            return None
+        return _read(what, value, next(argument for argument in arguments if argument is not type(None)))
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise ConfigError(f"{what} is one of {', '.join(map(str, arguments))}; got {value!r}.")
+        return value
+    if hint is str:
+        return str(value)
+    try:
+        parsed = json.loads(value.lower() if value in ("True", "False") else value) if isinstance(value, str) else value
+    except json.JSONDecodeError:
+        parsed = None
+    if hint is bool and isinstance(parsed, bool):
+        return parsed
+    if hint is float and isinstance(parsed, int | float) and not isinstance(parsed, bool):
+        return float(parsed)
+    if hint is int and isinstance(parsed, int) and not isinstance(parsed, bool):
+        return parsed
+    if origin is tuple and isinstance(parsed, list | tuple) and len(parsed) == len(arguments):
+        return tuple(_read(what, part, kind) for part, kind in zip(parsed, arguments, strict=True))
+    raise ConfigError(f"{what} takes {getattr(hint, '__name__', hint)}; got {value!r}.")

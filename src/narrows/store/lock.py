@@ -1,0 +1,73 @@
+"""One writer at a time: a lock on a store, and who holds it.
+
+Knows no file of the store but its own two. Readers need no lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from filelock import FileLock, Timeout
+
+from narrows.errors import StoreError, StoreLockedError
+from narrows.store import names
+from narrows.store.records import utc_now
+
+
+class StoreLock:
+    """A held lock on the store at `path`; `release()` or leave its `with` block to let others write.
+
+    The system drops the lock when the process dies, however it dies; a stale `.lock.json` means nothing.
+    StoreLockedError if any other process, thread or object holds it; never waits.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._holder = path / names.HOLDER_FILE
+        self._pid = os.getpid()
+        # Not per thread: a task begun in one thread may be committed in another.
+        self._lock = FileLock(path / names.LOCK_FILE, thread_local=False)
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise StoreLockedError(
+                f"the store {path} is being written by {_describe(self._holder)}; wait until it has ended"
+            ) from None
+        except (OSError, NotImplementedError) as error:
+            raise StoreError(f"the store {path} cannot be locked for writing: {error}") from error
+        holder = {"pid": self._pid, "host": socket.gethostname(), "since": utc_now()}
+        with suppress(OSError):  # it only serves the message above
+            self._holder.write_text(json.dumps(holder), encoding="utf-8")
+
+    @property
+    def held(self) -> bool:
+        """Whether this process still holds it (a forked child does not)."""
+        return self._lock.is_locked and self._pid == os.getpid()
+
+    def release(self) -> None:
+        """Let others write; nothing happens the second time."""
+        if self.held:
+            with suppress(OSError):
+                os.unlink(self._holder)
+            self._lock.release()
+
+    def __enter__(self) -> StoreLock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _describe(holder: Path) -> str:
+    try:
+        with open(holder, encoding="utf-8") as file:
+            found = json.loads(file.read(4096))
+        return f"process {int(found['pid'])} on {found['host']!s} since {found['since']!s}"
+    except (OSError, ValueError, TypeError, KeyError):
+        return "another process or thread"

@@ -1,0 +1,81 @@
+"""Names of files and directories in a store, and what a task may be called.
+
+Knows no file's contents and touches no disk.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+from narrows.errors import ConfigError
+
+STORE_FILE: Final = "store.json"
+BASE_FILE: Final = "base.safetensors"
+TASKS_DIR: Final = "tasks"
+CARRY_DIR: Final = "carry"
+LOCK_FILE: Final = ".lock"
+HOLDER_FILE: Final = ".lock.json"
+
+TASK_FILE: Final = "task.json"
+CLAIMED_FILE: Final = "claimed.safetensors"
+MASK_FILE: Final = "mask.bin"
+PRIVATE_FILE: Final = "private.safetensors"
+BLOB_FILES: Final = (CLAIMED_FILE, MASK_FILE, PRIVATE_FILE)
+
+TEMPORARY_SUFFIX: Final = ".tmp"
+NEW_PREFIX: Final = ".new-"
+
+MAX_NAME: Final = 200
+MAX_SLUG: Final = 40
+# A name may not hold what would break a line, a terminal or UTF-8.
+_REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_DIRECTORY: Final = re.compile(r"([0-9]{4,12})-[a-z0-9_-]{1,40}")
+_CARRY: Final = re.compile(r"carry/([0-9]{4,12})\.safetensors")
+
+
+def name_fault(name: str) -> str | None:
+    """What makes `name` unfit for a task, or None if it is fit."""
+    if not name.strip():
+        return "is empty"
+    if len(name) > MAX_NAME:
+        return f"has {len(name)} characters, more than {MAX_NAME}"
+    if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in name):
+        return "holds a control character or a line break"
+    return None
+
+
+def check_task_name(name: str) -> None:
+    """Raise ConfigError unless `name` is non-empty, at most 200 characters, without control characters."""
+    fault = name_fault(name)
+    if fault:
+        raise ConfigError(f"the task name {name!r} {fault}; choose another")
+
+
+def slug(name: str) -> str:
+    """An ASCII file name for `name`: [a-z0-9_-], 1 to 40 characters. Not unique; the index before it is."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-")[:MAX_SLUG].rstrip("-") or "task"
+
+
+def task_directory(index: int, name: str) -> str:
+    """The directory, under tasks/, of the task with this index, e.g. '0003-returns'."""
+    return f"{index:04d}-{slug(name)}"
+
+
+def carry_file(index: int) -> str:
+    """The path, from the store, of the training state that the task with this index left."""
+    return f"{CARRY_DIR}/{index:04d}.safetensors"
+
+
+def directory_index(directory: str) -> int | None:
+    """The index in a task directory's name, or None if that is not such a name (so no path gets out)."""
+    match = _DIRECTORY.fullmatch(directory)
+    return int(match[1]) if match else None
+
+
+def carry_index(file: str) -> int | None:
+    """The index in a carry file's path, or None if that is not such a path."""
+    match = _CARRY.fullmatch(file)
+    return int(match[1]) if match else None

@@ -1,0 +1,234 @@
+"""What a store says about itself in JSON: frozen dataclasses and their strict readers and writers.
+
+Knows the shape of store.json and task.json; touches no disk.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from narrows.errors import StoreVersionError
+from narrows.store import names, strict_json
+from narrows.store.durable import RESTORE, DamagedFileError, sha256
+from narrows.store.strict_json import Fields
+
+VERSION: Final = 1
+ISOLATIONS: Final = ("shared", "own", "none")
+RESTORE_STORE: Final = "restore store.json from a backup; the files of the tasks are untouched"
+# The checksum of store.json stands at its very end and is computed with zeros in its own place.
+_ZEROS: Final = b"0" * 64
+_END: Final = re.compile(rb'"sha256": "([0-9a-f]{64})"\n\}\n\Z')
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, shape and dtype (as torch spells it, e.g. "float32") of a tensor."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def numel(self) -> int:
+        """How many elements."""
+        return math.prod(self.shape)
+
+    @classmethod
+    def of(cls, name: str, tensor: Tensor) -> TensorSpec:
+        """The spec of `tensor` under this name."""
+        return cls(name, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+
+
+@dataclass(frozen=True)
+class FileRef:
+    """A file, its SHA-256 in hex and its size in bytes; for training state also the method that left it."""
+
+    file: str
+    sha256: str
+    bytes: int
+    method: str | None = None
+
+
+@dataclass(frozen=True)
+class TaskRef:
+    """A task as store.json lists it; `sha256` is that of its task.json."""
+
+    name: str
+    directory: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class StoreHeader:
+    """The contents of store.json."""
+
+    created: str
+    shared: tuple[TensorSpec, ...]
+    private: tuple[str, ...]
+    fingerprint: str
+    base: FileRef
+    tasks: tuple[TaskRef, ...] = ()
+    next_index: int = 0
+    carry: FileRef | None = None
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """The contents of a task.json. The caller of `append` leaves index, directory and blobs to it."""
+
+    name: str
+    index: int
+    directory: str
+    created: str
+    isolation: str
+    method: dict[str, Any]
+    head: dict[str, Any] | None
+    data: dict[str, Any]
+    metrics: dict[str, Any]
+    seconds: float | None
+    parents: tuple[str, ...]
+    layers: dict[str, Any]
+    weights_sha256: str
+    blobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    task_json_bytes: int = field(default=0, compare=False)  # filled when read or written
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk of the task's files, task.json included, in bytes."""
+        return self.task_json_bytes + sum(int(blob["bytes"]) for blob in self.blobs.values())
+
+
+def utc_now() -> str:
+    """The time now, ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def fingerprint(shared: Sequence[TensorSpec], base: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the names, shapes and dtypes of the shared parameters and of all base tensors."""
+    listed = [asdict(TensorSpec.of(name, base[name])) for name in sorted(base)]
+    return sha256(strict_json.canonical({"base": listed, "shared": [asdict(spec) for spec in shared]}))
+
+
+def header_to_json(header: StoreHeader) -> bytes:
+    """store.json, with its own checksum at its end."""
+    values = {"format": "narrows-store", "version": VERSION} | asdict(header)
+    del values["base"]["method"]
+    values["sha256"] = _ZEROS.decode()
+    data = strict_json.dump(values, names.STORE_FILE)
+    start = data.rindex(_ZEROS)
+    return data[:start] + sha256(data).encode() + data[start + len(_ZEROS) :]
+
+
+def header_from_json(data: bytes) -> StoreHeader:
+    """The header in `data`. StoreVersionError for an unknown version, DamagedFileError for anything amiss."""
+    fields = strict_json.parse(data, names.STORE_FILE, RESTORE_STORE)
+    _check_format(fields, "narrows-store")
+    end = _END.search(data)
+    if not end or sha256(data[: end.start(1)] + _ZEROS + data[end.end(1) :]) != end[1].decode():
+        raise DamagedFileError(names.STORE_FILE, "was altered: its own SHA-256 does not fit", RESTORE_STORE)
+    header = StoreHeader(
+        created=fields.time("created"),
+        shared=tuple(_spec(item) for item in fields.objects("shared")),
+        private=fields.texts("private"),
+        fingerprint=fields.sha256("fingerprint"),
+        base=_file(fields.inside("base"), lambda file: file == names.BASE_FILE),
+        tasks=tuple(_task_ref(item) for item in fields.objects("tasks")),
+        next_index=fields.integer("next_index"),
+        carry=None if fields.get("carry") is None else _carry(fields.inside("carry")),
+    )
+    for key, found in (
+        ("shared", [spec.name for spec in header.shared]),
+        ("tasks", [task.name for task in header.tasks]),
+        ("tasks", [names.directory_index(task.directory) for task in header.tasks]),
+    ):
+        if len(set(found)) != len(found):
+            fields.fail(key, "holds an entry twice")
+    if any((names.directory_index(task.directory) or 0) >= header.next_index for task in header.tasks):
+        fields.fail("next_index", "should be above every task's index")
+    # Every shared parameter lies in the base: this bounds what a mask may ask of the memory.
+    if sum(spec.numel for spec in header.shared) > header.base.bytes:
+        fields.fail("shared", "holds more elements than the base file has bytes")
+    return header
+
+
+def task_to_json(record: TaskRecord) -> bytes:
+    """task.json."""
+    values = {"format": "narrows-task", "version": VERSION} | asdict(record)
+    del values["task_json_bytes"]
+    return strict_json.dump(values, names.TASK_FILE)
+
+
+def task_from_json(data: bytes, label: str, remedy: str = RESTORE) -> TaskRecord:
+    """The record in `data`; `label` names the file. StoreVersionError, or DamagedFileError if amiss."""
+    fields = strict_json.parse(data, label, remedy)
+    _check_format(fields, "narrows-task")
+    fields.inside("method").text("name")
+    record = TaskRecord(
+        name=fields.text("name", lambda name: not names.name_fault(name), "be a task's name"),
+        index=fields.integer("index"),
+        directory=fields.text("directory", _is_directory, "be a task's directory"),
+        created=fields.time("created"),
+        isolation=fields.text("isolation", ISOLATIONS.__contains__, f"be one of {', '.join(ISOLATIONS)}"),
+        method=fields.mapping("method"),
+        head=fields.optional_mapping("head"),
+        data=fields.mapping("data"),
+        metrics=fields.mapping("metrics"),
+        seconds=fields.seconds("seconds"),
+        parents=fields.texts("parents"),
+        layers=fields.mapping("layers"),
+        weights_sha256=fields.sha256("weights_sha256"),
+        blobs=fields.mapping("blobs"),
+        task_json_bytes=len(data),
+    )
+    blobs = fields.inside("blobs")
+    if set(record.blobs) != set(names.BLOB_FILES):
+        fields.fail("blobs", f"should list {', '.join(names.BLOB_FILES)}")
+    for name in names.BLOB_FILES:
+        blobs.inside(name).sha256("sha256")
+        blobs.inside(name).integer("bytes")
+    if names.directory_index(record.directory) != record.index:
+        fields.fail("index", "is not that of its directory")
+    return record
+
+
+def _check_format(fields: Fields, expected: str) -> None:
+    if fields.get("format") != expected:
+        fields.fail("format", f"is not {expected!r}")
+    version = fields.integer("version")
+    if version != VERSION:
+        raise StoreVersionError(
+            f"{fields.label} is of format version {version}, and this narrows knows version {VERSION} only; "
+            "use the narrows that wrote it, or a newer one"
+        )
+
+
+def _spec(fields: Fields) -> TensorSpec:
+    dtype = fields.text("dtype", lambda name: isinstance(getattr(torch, name, None), torch.dtype), "be a dtype")
+    return TensorSpec(fields.text("name"), fields.shape("shape"), dtype)
+
+
+def _file(fields: Fields, accept: Any, method: str | None = None) -> FileRef:
+    file = fields.text("file", accept, "be the plain name of a file of the store")
+    return FileRef(file, fields.sha256("sha256"), fields.integer("bytes"), method)
+
+
+def _carry(fields: Fields) -> FileRef:
+    return _file(fields, lambda file: names.carry_index(file) is not None, fields.text("method"))
+
+
+def _task_ref(fields: Fields) -> TaskRef:
+    name = fields.text("name", lambda name: not names.name_fault(name), "be a task's name")
+    directory = fields.text("directory", _is_directory, "be the plain name of a task's directory")
+    return TaskRef(name, directory, fields.sha256("sha256"))
+
+
+def _is_directory(name: str) -> bool:
+    return names.directory_index(name) is not None

@@ -1,0 +1,61 @@
+"""Named tensors to and from safetensors bytes. Nothing is ever unpickled.
+
+Knows no store format; touches no disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from narrows.errors import StoreError
+from narrows.store import strict_json
+from narrows.store.durable import RESTORE, DamagedFileError
+
+MAX_HEADER: Final = 16 << 20  # bytes
+_LENGTH: Final = 8  # bytes of the little-endian header length in front
+
+
+def encode(tensors: Mapping[str, Tensor], label: str) -> bytes:
+    """`tensors` as the bytes of a safetensors file: the same tensors always give the same bytes.
+
+    StoreError if a tensor is sparse, on the meta device, or of a dtype that safetensors does not know.
+    """
+    plain: dict[str, Tensor] = {}
+    for name in sorted(tensors):
+        tensor = tensors[name].detach()
+        if tensor.layout is not torch.strided or tensor.is_meta:
+            raise StoreError(f"{label}: the tensor {name!r} has no plain data to store")
+        if name == "__metadata__":
+            raise StoreError(f"{label}: no tensor may be called {name!r}")
+        # A copy each: safetensors refuses tensors that share memory, as tied parameters do.
+        plain[name] = tensor.to("cpu", copy=True).resolve_conj().resolve_neg().contiguous()
+    try:
+        data = save(plain)
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise StoreError(f"{label} cannot be written as safetensors: {error}") from error
+    if int.from_bytes(data[:_LENGTH], "little") > MAX_HEADER:
+        raise StoreError(f"{label} holds too many tensors: its header would pass {MAX_HEADER} bytes")
+    return data
+
+
+def decode(data: bytes, label: str, remedy: str = RESTORE) -> dict[str, Tensor]:
+    """The tensors in `data`, each in its own memory, on the CPU. DamagedFileError if it is not valid."""
+    if len(data) < _LENGTH:
+        raise DamagedFileError(label, f"has {len(data)} bytes, too few for safetensors", remedy)
+    length = int.from_bytes(data[:_LENGTH], "little")
+    if length > MAX_HEADER:
+        raise DamagedFileError(label, f"claims a header of {length} bytes, more than {MAX_HEADER}", remedy)
+    if length > len(data) - _LENGTH:
+        raise DamagedFileError(label, f"ends inside its header of {length} bytes", remedy)
+    # safetensors checks dtypes, shapes and offsets itself, but takes the last of two equal keys.
+    strict_json.parse(data[_LENGTH : _LENGTH + length], label, remedy)
+    try:
+        return dict(load(data))
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError, AssertionError) as error:
+        raise DamagedFileError(label, f"is not valid safetensors ({error})", remedy) from error
