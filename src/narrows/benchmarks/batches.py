@@ -116,5 +116,3 @@ def _per_channel(value: float | Sequence[float], x: Tensor, what: str) -> Tensor
     if x.dim() < 2 or numbers.shape != x.shape[1:2]:
         raise DataError(f"{what} has {numbers.numel()} numbers for examples {tuple(x.shape[1:])}")
     return numbers.view(-1, *(1,) * (x.dim() - 2))
-
-

@@ -8,33 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from narrows.benchmarks.datasets.base import Dataset, Source, Split
+from narrows.benchmarks.datasets.base import Source, Split
 from narrows.benchmarks.datasets.digits import load_digits
 from narrows.benchmarks.datasets.idx import load_fashion_mnist, load_mnist
 from narrows.benchmarks.datasets.tiny_imagenet import open_tiny_imagenet
 from narrows.benchmarks.names import nearest
 from narrows.benchmarks.seeds import CLASS_ORDER, generator
+from narrows.benchmarks.task_data import LazyTasks, TaskData
 from narrows.benchmarks.transformations import angles, permutation, permute, rotate
 from narrows.errors import ConfigError, DataError, DatasetMissingError
 
-_CACHE_BYTES = 512 * 2**20
-
-
-@dataclass(frozen=True, eq=False)
-class TaskData:
-    """One task. x: uint8 or float32 images (n, C, H, W); y: int64 (n,), 0..k-1 within the task."""
-
-    name: str
-    train_x: Tensor
-    train_y: Tensor
-    test_x: Tensor
-    test_y: Tensor
-    classes: tuple[str, ...]
+__all__ = ["Stream", "StreamSpec", "TaskData", "make_stream", "stream_names"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +97,7 @@ _ROWS = (
     StreamSpec("tiny-imagenet", "photographs at 32x32, ten classes a task",
                "tiny-imagenet", "none", 5, 10, "conv", augment=True, image_size=32, data="required"),
 )  # fmt: skip
+_TASK_WORD = {"none": "split", "permutation": "permutation", "rotation": "rotation"}
 _STREAMS: Mapping[str, StreamSpec] = {row.name: row for row in _ROWS}
 
 
@@ -151,20 +141,20 @@ def make_stream(
     else:
         if tasks * classes > total:
             raise DataError(
-                f"{name}: {tasks} tasks of {classes} classes need {tasks * classes} classes, "
-                f"and the data have {total}"
+                f"{name}: {tasks} tasks of {classes} classes need {tasks * classes} classes, and the data have {total}"
             )
         order = torch.randperm(total, generator=generator(seed, CLASS_ORDER)).tolist()
         groups = [order[i * classes : (i + 1) * classes] for i in range(tasks)]
-    counts = {split: source.counts(split) for split in ("train", "test")}  # type: ignore[arg-type]
+    counts: dict[Split, list[int]] = {"train": source.counts("train"), "test": source.counts("test")}
     for label in sorted({label for group in groups for label in group}):
         for split, of_class in counts.items():
-            if not of_class[label]:
-                raise DataError(f"{name}: class {source.classes[label]} has no {split} examples")
+            if not of_class[label]:  # said now, not at the seventh task
+                raise DataError(f"{name}: class {source.classes[label]!r} has no {split} examples")
 
-    lazy = _LazyTasks(source, groups, _task_name(spec, tasks), _transformation(spec, seed, tasks, source.shape))
+    names = [f"{_TASK_WORD[spec.transformation]}-{i + 1:02d}" for i in range(tasks)]
+    lazy = LazyTasks(source, names, groups, _transformer(spec, seed, tasks, source.shape))
     mean, std = _NORMALISATION[spec.dataset]
-    description = {
+    description: dict[str, Any] = {
         "stream": name,
         "dataset": spec.dataset,
         "transformation": spec.transformation,
@@ -176,7 +166,7 @@ def make_stream(
         "class_order": order,
         "tasks": [
             {
-                "name": lazy.name(i),
+                "name": names[i],
                 "classes": [source.classes[label] for label in group],
                 "train": sum(counts["train"][label] for label in group),
                 "test": sum(counts["test"][label] for label in group),
@@ -187,3 +177,40 @@ def make_stream(
     if spec.transformation == "rotation":
         description["degrees"] = angles(tasks)
     return Stream(name, lazy, source.shape, spec.network, spec.augment, mean, std, description)
+
+
+def _transformer(spec: StreamSpec, seed: int, tasks: int, shape: tuple[int, ...]) -> Callable[[Tensor, int], Tensor]:
+    """(images, task index) -> that task's images."""
+    if spec.transformation == "permutation":
+        pixels = shape[1] * shape[2]
+        return lambda x, task: permute(x, permutation(seed, task, pixels))
+    if spec.transformation == "rotation":
+        degrees = angles(tasks)
+        return lambda x, task: rotate(x, degrees[task])
+    return lambda x, _: x
+
+
+def _check_taken(spec: StreamSpec, **options: object) -> None:
+    """ConfigError for an option that this stream does not take; DatasetMissingError for missing data."""
+    takes = {
+        "data": spec.data != "none",
+        "classes": spec.classes is not None,
+        "image_size": spec.image_size is not None,
+    }
+    for option, value in options.items():
+        if value is not None and not takes[option]:
+            raise ConfigError(f"{spec.name} does not take the option {option}")
+    if spec.needs_data and options["data"] is None:
+        raise DatasetMissingError(f"{spec.name} needs data: give the folder that holds {spec.dataset}")
+
+
+def _load(spec: StreamSpec, data: Path | None, seed: int, image_size: int | None) -> Source:
+    if spec.dataset == "digits":
+        return load_digits(seed)
+    if spec.dataset == "fashion-mnist":
+        return load_fashion_mnist(data)
+    assert data is not None  # _check_taken has refused it
+    if spec.dataset == "mnist":
+        return load_mnist(data)
+    assert image_size is not None
+    return open_tiny_imagenet(data, image_size)

@@ -49,7 +49,7 @@ def rotate(x: Tensor, degrees: float) -> Tensor:
         ]
     )
     rotated = []
-    for part in x.split(_CHUNK):
+    for part in torch.split(x, _CHUNK):
         grid = F.affine_grid(theta.expand(len(part), 2, 3), list(part.shape), align_corners=False)
         turned = F.grid_sample(part.float(), grid, mode="bilinear", align_corners=False)
         rotated.append(turned.round_().clamp_(0, 255).to(torch.uint8))

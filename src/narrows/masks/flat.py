@@ -31,7 +31,7 @@ class Layout:
 
     def split(self, flat: Tensor) -> list[Tensor]:
         """Views of `flat`, one for each parameter, in the parameters' shapes."""
-        parts = flat.split(self.sizes)
+        parts = torch.split(flat, self.sizes)
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
     def per_layer(self, flat: Tensor, values: Sequence[float]) -> Tensor:

@@ -41,5 +41,6 @@ class Isolator:
     @torch.no_grad()
     def restore(self) -> None:
         """Frozen weights back to their values, dropped ones to exactly 0."""
-        torch._foreach_mul_(self._shared.params, self._trainable)
-        torch._foreach_add_(self._shared.params, self._held)
+        params: list[Tensor] = list(self._shared.params)
+        torch._foreach_mul_(params, self._trainable)
+        torch._foreach_add_(params, self._held)

@@ -1,7 +1,7 @@
 """WSN: Winning SubNetworks (Kang et al., ICML 2022, "Forget-free Continual Learning with Winning Subnetworks").
 
 Every weight has a learned score. A task uses in each layer the fraction c with the highest scores; the
-scores are trained straight through the choice (paper, section 3.2), the weights only where chosen and
+scores are trained straight through the choice, the weights only where chosen and
 not frozen.
 
 Where we differ: task accuracies are re-measured from the store, masks are stored as packed bits, and the

@@ -1,7 +1,7 @@
 """The order of writes that makes a change to a store all or nothing. Caller holds the lock.
 
 Until store.json is renamed, whatever was written is unlisted, so no reader sees it; from then on it is
-listed and was flushed to disk before. Knows no tensors.
+listed, and was flushed to disk before. Knows no tensors.
 """
 
 from __future__ import annotations
@@ -14,11 +14,40 @@ from pathlib import Path
 
 from narrows.errors import StoreError
 from narrows.store import durable, names
-from narrows.store.records import StoreHeader, header_to_json
+from narrows.store.change import Change
+from narrows.store.records import StoreHeader, header_from_json, header_to_json
 
 
 class UnconfirmedCommitError(StoreError):
     """store.json was replaced, or may have been, but the disk failed before it could be confirmed."""
+
+
+def apply(root: Path, old: StoreHeader, change: Change) -> None:
+    """Turn the store whose header is `old` into the changed one, on disk, all or nothing.
+
+    StoreError if the disk fails: nothing was committed, and what was written is removed as far as it goes.
+    UnconfirmedCommitError if it fails so late that the change stands, or may.
+    """
+    header = change.header
+    written: list[Path] = []
+    try:
+        sweep(root, old)
+        if change.directory:
+            tasks = root / names.TASKS_DIR
+            written += [tasks / (names.NEW_PREFIX + change.directory), tasks / change.directory]
+            write_task(root, change.directory, change.files)
+        if change.state is not None and header.carry:
+            written.append(root / header.carry.file)
+            write_carry(root, header.carry.file, change.state)
+        write_header(root, header)
+    except OSError as error:
+        discard(written)
+        raise StoreError(
+            f"nothing was committed to {root}, which is as it was: {error}; "
+            "make room or mend the disk, then commit again"
+        ) from error
+    if old.carry and old.carry != header.carry:
+        discard([root / old.carry.file])
 
 
 def write_task(root: Path, directory: str, files: Mapping[str, bytes]) -> None:
@@ -52,6 +81,7 @@ def write_header(root: Path, header: StoreHeader) -> None:
     that the new store.json may list must be removed.
     """
     data = header_to_json(header)
+    header_from_json(data)  # what the reader would refuse must not be written
     path = root / names.STORE_FILE
     try:
         durable.replace(path, data)

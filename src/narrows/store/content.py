@@ -61,9 +61,7 @@ def encode(content: TaskContent, specs: Sequence[TensorSpec]) -> dict[str, bytes
     }
 
 
-def decode(
-    read: Callable[[str], bytes], specs: Sequence[TensorSpec], where: str, remedy: str = RESTORE
-) -> TaskContent:
+def decode(read: Callable[[str], bytes], specs: Sequence[TensorSpec], where: str, remedy: str = RESTORE) -> TaskContent:
     """The content in the files that `read` gives by name; DamagedFileError if they do not fit each other.
 
     `where` is put before a file's name in errors.

@@ -119,7 +119,7 @@ def fingerprint(shared: Sequence[TensorSpec], base: Mapping[str, Tensor]) -> str
 
 def header_to_json(header: StoreHeader) -> bytes:
     """store.json, with its own checksum at its end."""
-    values = {"format": "narrows-store", "version": VERSION} | asdict(header)
+    values: dict[str, Any] = {"format": "narrows-store", "version": VERSION} | asdict(header)
     del values["base"]["method"]
     values["sha256"] = _ZEROS.decode()
     data = strict_json.dump(values, names.STORE_FILE)

@@ -38,9 +38,7 @@ def canonical(value: Any) -> bytes:
 def parse(data: bytes, label: str, remedy: str = RESTORE) -> Fields:
     """The JSON object in `data`; DamagedFileError, naming `label`, for anything else."""
     try:
-        value = json.loads(
-            data.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite
-        )
+        value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise DamagedFileError(label, f"is not valid JSON ({error})", remedy) from None
     if not isinstance(value, dict):

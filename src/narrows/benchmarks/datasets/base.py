@@ -71,7 +71,7 @@ class Dataset:
         for x, y in ((self.train_x, self.train_y), (self.test_x, self.test_y)):
             rows = (number[y] >= 0).nonzero().squeeze(1)
             parts += [x[rows], number[y[rows]]]
-        return Dataset(self.name, *parts, classes=tuple(self.classes[c] for c in classes))
+        return Dataset(self.name, parts[0], parts[1], parts[2], parts[3], tuple(self.classes[c] for c in classes))
 
 
 class Source(Protocol):
@@ -99,6 +99,4 @@ def require(module: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        raise DataError(
-            f'this data set needs {module.partition(".")[0]}: pip install "narrows[bench]"'
-        ) from error
+        raise DataError(f'this data set needs {module.partition(".")[0]}: pip install "narrows[bench]"') from error

@@ -54,7 +54,7 @@ def load_idx(name: str, folder: Path, classes: tuple[str, ...], how: str) -> Dat
         if len(y) and int(y.max()) >= len(classes):
             raise DataError(f"{labels}: label {int(y.max())} is outside the {len(classes)} classes of {name}")
         parts += [x, y]
-    return Dataset(name, *parts, classes=classes)
+    return Dataset(name, parts[0], parts[1], parts[2], parts[3], classes)
 
 
 def read_idx(path: Path, dimensions: int) -> Tensor:

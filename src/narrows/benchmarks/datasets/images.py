@@ -8,19 +8,16 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from narrows.benchmarks.datasets.base import Dataset, Split, renumbering, require
 from narrows.errors import DataError
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Labels = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.int64]
 
 Fetch = Callable[[Split, Sequence[int]], Iterator[tuple[str, bytes]]]
 """(split, rows, ascending) -> for each row, in order, where it lies (for messages) and its bytes."""
@@ -60,7 +57,7 @@ class EncodedImages:
             for i, (where, data) in enumerate(self.fetch(split, rows.tolist())):
                 x[i] = decode(data, self.size, where)
             parts += [torch.from_numpy(x), torch.from_numpy(renumbered[rows])]
-        return Dataset(self.name, *parts, classes=tuple(self.classes[c] for c in classes))
+        return Dataset(self.name, parts[0], parts[1], parts[2], parts[3], tuple(self.classes[c] for c in classes))
 
 
 def decode(data: bytes, size: int, where: str) -> npt.NDArray[np.uint8]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +46,12 @@ def open_parquet(name: str, files: dict[Split, list[Path]], size: int) -> Encode
     """
     parquet = require("pyarrow.parquet")
     labels: dict[Split, Labels] = {}
-    groups: dict[Split, list[tuple[Path, int, int]]] = {}  # file, row group, its rows
+    groups: dict[Split, list[tuple[Path, int, int]]] = {}  # file, row group, the group's first row in it
+    starts: dict[Split, list[int]] = {}  # each group's first row in the whole part
     names: tuple[str, ...] | None = None
     for split, paths in files.items():
         read: list[Labels] = []
-        groups[split] = []
+        groups[split], starts[split] = [], []
         for path in paths:
             file = _open(parquet, path)
             own = _class_names(file.schema_arrow, path)
@@ -59,8 +59,11 @@ def open_parquet(name: str, files: dict[Split, list[Path]], size: int) -> Encode
                 raise DataError(f"{path}: its class names are not those of the files before it")
             names = names or own
             read.append(_labels(file, path))
-            counts = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-            groups[split] += [(path, i, rows) for i, rows in enumerate(counts)]
+            first = 0
+            for i in range(file.num_row_groups):
+                groups[split].append((path, i, first))
+                starts[split].append(sum(map(len, read[:-1])) + first)
+                first += file.metadata.row_group(i).num_rows
         labels[split] = np.concatenate(read)
     highest = max((int(part.max()) for part in labels.values() if len(part)), default=-1)
     names = names or tuple(f"class {i}" for i in range(highest + 1))
@@ -68,17 +71,14 @@ def open_parquet(name: str, files: dict[Split, list[Path]], size: int) -> Encode
         raise DataError(f"{name}: labels must lie in 0..{len(names) - 1}, one for each class name")
 
     def fetch(split: Split, rows: Sequence[int]) -> Iterator[tuple[str, bytes]]:
-        starts = list(accumulate((count for _, _, count in groups[split]), initial=0))
         held: tuple[int, Any] = (-1, None)
         for row in rows:
-            index = bisect_right(starts, row) - 1
-            path, group, _ = groups[split][index]
+            index = bisect_right(starts[split], row) - 1
+            path, group, first = groups[split][index]
             if held[0] != index:
                 held = (index, _image_column(_open(parquet, path), path, group))
-            offset = row - starts[index]
-            # Row numbers as a reader of that file counts them.
-            first = next(start for start, (p, _, _) in zip(starts, groups[split], strict=False) if p == path)
-            where = f"{path}, row {row - first}"
+            offset = row - starts[split][index]
+            where = f"{path}, row {first + offset}"
             data = held[1][offset].as_py()
             if not isinstance(data, bytes):
                 raise DataError(f"{where}: the image's bytes are missing")

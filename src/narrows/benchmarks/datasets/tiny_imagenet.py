@@ -25,7 +25,8 @@ _SUFFIXES = {".jpeg", ".jpg", ".png"}
 def open_tiny_imagenet(folder: Path, size: int = 32) -> EncodedImages:
     """Labels and class names of either layout; images are decoded to (3, size, size) when selected.
 
-    Classes are numbered by sorted WordNet id in both layouts. DatasetMissingError, DataError.
+    Classes are numbered by sorted WordNet id, or as the parquet metadata say (there sorted too).
+    DatasetMissingError, DataError.
     """
     files = parquet_files(folder)
     if files is not None:
@@ -96,9 +97,7 @@ def _readable(classes: tuple[str, ...], folder: Path) -> tuple[str, ...]:
             words |= {wnid: word.partition(",")[0].strip() for wnid, _, word in lines if word.strip()}
     names = [words.get(wnid, wnid) for wnid in classes]
     seen = Counter(names)  # WordNet has two cranes, two maillots: those keep their id
-    return tuple(
-        f"{name} ({wnid})" if seen[name] > 1 else name for name, wnid in zip(names, classes, strict=True)
-    )
+    return tuple(f"{name} ({wnid})" if seen[name] > 1 else name for name, wnid in zip(names, classes, strict=True))
 
 
 def _text(path: Path) -> str:

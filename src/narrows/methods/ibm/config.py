@@ -26,7 +26,7 @@ class IBM(Method):
     """Information Bottleneck Masked sub-network (Chen, Song, Gao, Shen, arXiv 2312.00840).
 
     Keeps a weight only where the information it carries about the task is worth its price: a Gaussian
-    gate N(theta, sigma^2) on each weight costs KL = 1/2 log(1 + theta^2/sigma^2) nats (paper, eq. 8), and a
+    gate N(theta, sigma^2) on each weight costs KL = 1/2 log(1 + theta^2/sigma^2) nats (the paper's penalty), and a
     weight whose gate is more noise than signal, alpha = sigma^2/theta^2 > 1, is dropped.
 
     Say a budget or a price, not both; nothing said means `density=0.04`.
@@ -137,7 +137,8 @@ class IBM(Method):
         if new > free:
             raise CapacityError(
                 f"The budget asks for {new:,} new weights ({new / total:.2%} of {total:,}) and {free:,} "
-                f"({free / total:.2%}) are free. Use new={free / total:.4f} or less (0 reuses only), or a larger network."
+                f"({free / total:.2%}) are free. Use a smaller budget (new=0 reuses "
+                "only), or a larger network."
             )
         return Budget(new=new, reuse=reuse)
 

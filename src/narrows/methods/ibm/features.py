@@ -1,6 +1,6 @@
 """Compression ratio of each layer from decomposing its hidden representations.
 
-The paper (section 3.3) sets each layer's pressure from a singular value decomposition of its outputs. The
+The paper sets each layer's pressure from a singular value decomposition of its outputs. The
 published code decomposes a (batch x height x width) x channels matrix for every batch; here a channels x
 channels covariance is accumulated over a sample of batches and decomposed once, which gives the same ranks
 for the cost of one small `eigvalsh` a layer.
@@ -42,9 +42,9 @@ class Covariance:
         spectrum = eigenvalues.flip(0).clamp_min(0)
         whole = spectrum.sum()
         if not whole > 0:
-            return 1.0 / spectrum.numel()  # a constant output: one direction at most
+            return 1.0 / len(spectrum)  # a constant output: one direction at most
         rank = int((spectrum.cumsum(0) < variance * whole).sum()) + 1
-        return min(rank, spectrum.numel()) / spectrum.numel()
+        return min(rank, len(spectrum)) / len(spectrum)
 
 
 @torch.no_grad()

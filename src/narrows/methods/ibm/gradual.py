@@ -121,3 +121,13 @@ class GradualLearner(Learner):
         if progress >= 1:
             threshold = self._chooser.threshold(scores, self._alive)
             self._nats = self.nats(scores, threshold) * self._alive
+            self._warn_of_empty_layers()
+
+    def _warn_of_empty_layers(self) -> None:
+        empty = [name for name, mask in zip(self.shared.names, self.masks, strict=True) if not bool(mask.any())]
+        if empty:
+            warnings.warn(
+                f"ibm: no weight is kept of {', '.join(empty)}, so nothing passes there. Lower the price (beta) or "
+                "raise the budget (density).",
+                stacklevel=2,
+            )

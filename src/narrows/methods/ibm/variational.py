@@ -1,10 +1,10 @@
 """IBM with sampled gates: log sigma^2 of every gate is learned from one noise sample a step.
 
-Minimised is the expected loss + (beta / N) * sum of KL, KL = 1/2 log(1 + theta^2 / sigma^2) nats (paper,
-eq. 8). Noise is put on the parameters before the forward and taken off after the backward (`sample`), so the model's
-forward is never touched. The gates are parameter groups of the user's optimizer with their own learning
-rate: Adam moves log alpha by at most that rate a step, and with the weights' rate it takes 10^4 steps to
-prune anything.
+Minimised is the expected loss + (beta / N) * sum of KL, KL = 1/2 log(1 + theta^2 / sigma^2) nats, the
+paper's penalty. Noise is put on the parameters before the forward and taken off after the backward (`sample`),
+so the model's forward is never touched. The gates are parameter groups of the user's optimizer with their own
+learning rate: Adam moves log alpha by at most that rate a step, and with the weights' rate it takes 10^4 steps
+to prune anything.
 
 Where we differ from the published code: evaluation uses mu, not mu + sigma; the KL is divided by the number
 of examples, not by the batch size; log alpha is clipped; the scale is folded into the claimed weights.

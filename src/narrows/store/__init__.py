@@ -1,0 +1,27 @@
+"""A store on disk: named tensors, committed one task at a time, all or nothing, checked on every read.
+
+Knows no module, method or training. The format is described in docs/format.md.
+"""
+
+from narrows.store.commit import UnconfirmedCommitError
+from narrows.store.content import TaskContent
+from narrows.store.directory import StoreDirectory
+from narrows.store.durable import DamagedFileError
+from narrows.store.lock import StoreLock
+from narrows.store.records import ISOLATIONS, FileRef, StoreHeader, TaskRecord, TaskRef, TensorSpec
+from narrows.store.verify import Problem
+
+__all__ = [
+    "ISOLATIONS",
+    "DamagedFileError",
+    "FileRef",
+    "Problem",
+    "StoreDirectory",
+    "StoreHeader",
+    "StoreLock",
+    "TaskContent",
+    "TaskRecord",
+    "TaskRef",
+    "TensorSpec",
+    "UnconfirmedCommitError",
+]

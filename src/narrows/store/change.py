@@ -1,0 +1,101 @@
+"""What a new task will put on disk, worked out and checked before the first byte is written.
+
+Knows the format; touches no disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
+
+from narrows.errors import StoreError, TaskExistsError
+from narrows.store import content, durable, names, records, tensors_file
+from narrows.store.content import TaskContent
+from narrows.store.durable import DamagedFileError
+from narrows.store.records import FileRef, StoreHeader, TaskRecord, TaskRef, TensorSpec
+
+
+@dataclass(frozen=True)
+class Change:
+    """The next store.json, and the files (paths from the store) that it lists anew."""
+
+    header: StoreHeader
+    directory: str | None = None  # of the new task, under tasks/
+    files: Mapping[str, bytes] = field(default_factory=dict)  # those of the new task, by plain name
+    state: bytes | None = None  # training state, for header.carry
+
+
+def new_header(base: Mapping[str, Tensor], shared: Sequence[TensorSpec], private: Sequence[str]) -> StoreHeader:
+    """The header of a store without tasks, but for its base file's hash and size."""
+    return StoreHeader(
+        created=records.utc_now(),
+        shared=_checked_shared(base, shared),
+        private=tuple(private),
+        fingerprint=records.fingerprint(shared, base),
+        base=FileRef(names.BASE_FILE, "", 0),
+    )
+
+
+def add_task(
+    header: StoreHeader, record: TaskRecord, tensors: TaskContent, carry: Mapping[str, Tensor] | None
+) -> tuple[TaskRecord, Change]:
+    """The completed record, as it will be read back, and the change that commits it.
+
+    TaskExistsError, ConfigError for the name, StoreError if record or tensors cannot be stored.
+    """
+    names.check_task_name(record.name)
+    if any(task.name == record.name for task in header.tasks):
+        raise TaskExistsError(f"the store already holds a task {record.name!r}; choose another name")
+    index = header.next_index
+    record, files = _task_files(record, tensors, header, index)
+    method = str(record.method["name"])
+    state = None
+    # Another method's state outlives this task; this method's own would be stale.
+    kept = header.carry if header.carry and header.carry.method != method else None
+    if carry is not None:
+        file = names.carry_file(index)
+        state = tensors_file.encode(carry, file)
+        kept = FileRef(file, durable.sha256(state), len(state), method)
+    ref = TaskRef(record.name, record.directory, durable.sha256(files[names.TASK_FILE]))
+    changed = replace(header, tasks=(*header.tasks, ref), next_index=index + 1, carry=kept)
+    return record, Change(changed, record.directory, files, state)
+
+
+def reshape(
+    header: StoreHeader, base: Mapping[str, Tensor], shared: Sequence[TensorSpec], private: Sequence[str]
+) -> Change:
+    """The change that shares other base tensors. StoreError if there are tasks, or they do not fit."""
+    if header.tasks:
+        raise StoreError(f"what is shared cannot change any more: the store holds {len(header.tasks)} tasks")
+    fresh = new_header(base, shared, private)
+    return Change(replace(header, shared=fresh.shared, private=fresh.private, fingerprint=fresh.fingerprint))
+
+
+def _checked_shared(base: Mapping[str, Tensor], shared: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
+    for spec in shared:
+        if spec.name not in base or TensorSpec.of(spec.name, base[spec.name]) != spec:
+            raise StoreError(f"the shared parameter {spec} is not a tensor of the base network")
+    if len({spec.name for spec in shared}) != len(shared):
+        raise StoreError("a shared parameter is listed twice")
+    return tuple(shared)
+
+
+def _task_files(
+    record: TaskRecord, tensors: TaskContent, header: StoreHeader, index: int
+) -> tuple[TaskRecord, dict[str, bytes]]:
+    files = content.encode(tensors, header.shared)
+    filled = replace(
+        record,
+        index=index,
+        directory=names.task_directory(index, record.name),
+        created=records.utc_now(),
+        blobs={name: {"sha256": durable.sha256(data), "bytes": len(data)} for name, data in files.items()},
+    )
+    data = records.task_to_json(filled)
+    try:
+        # What the reader would refuse must not be written.
+        return records.task_from_json(data, names.TASK_FILE), files | {names.TASK_FILE: data}
+    except DamagedFileError as error:
+        raise StoreError(f"the record of {record.name!r} cannot be stored: it {error.what}") from error

@@ -1,0 +1,133 @@
+"""Read every byte of a store and name every fault, carrying on past each.
+
+Knows the format through its readers; changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from narrows.errors import StoreError
+from narrows.store import commit, content, durable, names
+from narrows.store.content import TaskContent
+from narrows.store.durable import DamagedFileError
+from narrows.store.records import RESTORE_STORE, TaskRecord
+
+if TYPE_CHECKING:
+    from narrows.store.directory import StoreDirectory
+
+Progress = Callable[[str, int, int], None]
+_CONFLICT = "restore the store from a backup made before the later of the two tasks"
+_LEFTOVER = "nothing need be done: the next commit removes it"
+_FOREIGN = "narrows did not write it and never reads it; remove it if you do not need it"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A fault: the file (from the store), its task if it has one, what is wrong and what can be done."""
+
+    file: str
+    task: str | None
+    what: str
+    remedy: str
+    harmless: bool = False  # takes up room, and hurts nothing
+
+    def __str__(self) -> str:
+        return f"{self.file} {self.what}; {self.remedy}"
+
+
+class _Verification:
+    def __init__(self, store: StoreDirectory, progress: Progress | None) -> None:
+        self.store, self.progress = store, progress
+        self.problems: list[Problem] = []
+        self.owners: dict[str, tuple[Tensor, list[str]]] = {}
+        self.done, self.total = 0, 0
+
+    def run(self) -> list[Problem]:
+        store = self.store
+        with self.noting(names.STORE_FILE, None):
+            store.reload()  # if it is damaged now, go on with what was read when it was opened
+        carry = store.header.carry
+        files_per_task = 1 + len(names.BLOB_FILES)
+        self.total = 2 + bool(carry) + files_per_task * len(store.header.tasks)
+        self.step(names.STORE_FILE)
+        self.step(names.BASE_FILE)
+        with self.noting(names.BASE_FILE, None):
+            store.base()
+        for ref in store.header.tasks:
+            self.task(ref.name, f"{names.TASKS_DIR}/{ref.directory}/")
+        if carry:
+            self.step(carry.file)
+            with self.noting(carry.file, None):
+                store.carry(carry.method or "")
+        try:
+            for file, ours in commit.unlisted(store.path, store.header):
+                remedy = _LEFTOVER if ours else _FOREIGN
+                self.problems.append(Problem(file, None, "is not part of the store", remedy, harmless=True))
+        except OSError as error:
+            self.problems.append(Problem(".", None, f"cannot be listed ({error})", "check the disk"))
+        return self.problems
+
+    def task(self, name: str, where: str) -> None:
+        self.step(where + names.TASK_FILE)
+        record: TaskRecord | None = None
+        with self.noting(where + names.TASK_FILE, name):
+            record = self.store.record(name)
+        if record is None:
+            # Without its record nothing says what the blobs should be: they cannot be judged.
+            self.done += len(names.BLOB_FILES)
+            return
+        blobs: dict[str, bytes] = {}
+        for file, blob in record.blobs.items():
+            self.step(where + file)
+            with self.noting(where + file, name):
+                path = self.store.path / where / file
+                blobs[file] = durable.read_checked(path, where + file, blob["sha256"], blob["bytes"])
+        if len(blobs) < len(names.BLOB_FILES):
+            return
+        with self.noting(where + names.MASK_FILE, name):
+            tensors = content.decode(blobs.__getitem__, self.store.shared, where)
+            if record.isolation == "shared":
+                self.claims(name, where, tensors)
+
+    def claims(self, name: str, where: str, tensors: TaskContent) -> None:
+        """Each weight may be claimed by one task only."""
+        for parameter, claimed in tensors.claimed.items():
+            if not bool(claimed.any()):
+                continue
+            # Owner of each element: 0 for nobody, else 1 + the position in the list of names.
+            owner, tasks = self.owners.setdefault(parameter, (torch.zeros(claimed.shape, dtype=torch.int32), []))
+            counts = torch.bincount(owner[claimed], minlength=1).tolist()
+            for position, count in enumerate(counts):
+                if position and count:
+                    what = f"claims {count} weights of {parameter} that {tasks[position - 1]!r} had claimed"
+                    self.problems.append(Problem(where + names.MASK_FILE, name, what, _CONFLICT))
+            tasks.append(name)
+            owner[claimed & (owner == 0)] = len(tasks)
+
+    def step(self, file: str) -> None:
+        if self.progress:
+            self.progress(file, self.done, self.total)
+        self.done += 1
+
+    @contextmanager
+    def noting(self, file: str, task: str | None) -> Iterator[None]:
+        """Turn an error within into a problem; `file` if the error itself names none."""
+        try:
+            yield
+        except DamagedFileError as error:
+            self.problems.append(Problem(error.file, task, error.what, error.remedy))
+        except (StoreError, OSError) as error:
+            remedy = RESTORE_STORE if file == names.STORE_FILE else durable.RESTORE
+            self.problems.append(Problem(file, task, f"cannot be read: {error}", remedy))
+
+
+def verify(store: StoreDirectory, progress: Progress | None = None) -> list[Problem]:
+    """Every fault of `store`; `progress(file, done, total)` is called before each file."""
+    return _Verification(store, progress).run()

@@ -1,0 +1,11 @@
+"""Tasks of a network: what they share, one in progress, and the store that keeps them.
+
+The model's side of the store: it knows modules and optimizers; it does not know data sets or benchmarks.
+"""
+
+from narrows.tasks.account import LayerAccount
+from narrows.tasks.fit import Fit
+from narrows.tasks.task import Task
+from narrows.tasks.task_store import TaskStore
+
+__all__ = ["Fit", "LayerAccount", "Task", "TaskStore"]

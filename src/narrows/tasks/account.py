@@ -1,0 +1,72 @@
+"""What a task keeps of each layer, and why: the raw material of reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LayerAccount:
+    """One shared parameter of a task.
+
+    Attributes:
+        name: the parameter.
+        weights: how many it has.
+        used: how many the task uses.
+        claimed: how many of those it was first to use; the rest it reuses from earlier tasks.
+        nats: information its kept weights carry about the task, summed, in nats; None where the method
+            does not measure it.
+        ratio: effective rank of the layer's outputs / channels, a fraction; None where not measured.
+    """
+
+    name: str
+    weights: int
+    used: int
+    claimed: int
+    nats: float | None = None
+    ratio: float | None = None
+
+    @property
+    def density(self) -> float:
+        """Kept fraction."""
+        return self.used / self.weights if self.weights else 0.0
+
+    @property
+    def reused(self) -> int:
+        """Weights of earlier tasks that this one uses."""
+        return self.used - self.claimed
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as `task.json` has them under the parameter's name."""
+        values = asdict(self)
+        del values["name"]
+        return values
+
+
+def account(
+    used: Mapping[str, Tensor], frozen: Mapping[str, Tensor], why: Mapping[str, Mapping[str, float | None]]
+) -> tuple[LayerAccount, ...]:
+    """The account of each layer from the task's mask, what was frozen before it, and the method's own figures."""
+    return tuple(
+        LayerAccount(
+            name=name,
+            weights=mask.numel(),
+            used=int(mask.sum()),
+            claimed=int((mask & ~frozen[name]).sum()),
+            nats=why.get(name, {}).get("nats"),
+            ratio=why.get(name, {}).get("ratio"),
+        )
+        for name, mask in used.items()
+    )
+
+
+def read_account(layers: Mapping[str, Mapping[str, Any]]) -> tuple[LayerAccount, ...]:
+    """The account as `task.json` holds it."""
+    return tuple(
+        LayerAccount(name, kept["weights"], kept["used"], kept["claimed"], kept.get("nats"), kept.get("ratio"))
+        for name, kept in layers.items()
+    )

@@ -1,0 +1,305 @@
+"""A task in progress: its model, the wrapped optimizer, and the commit that makes it part of the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from itertools import islice
+from types import TracebackType
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from narrows.errors import NarrowsError, NonFiniteError, OptimizerError
+from narrows.methods import Learner, Method, Plan, SharedWeights
+from narrows.methods.ibm import effective_ranks
+from narrows.store import StoreDirectory, TaskContent, TaskRecord
+from narrows.store.compose import Frozen, digest
+from narrows.tasks.account import LayerAccount, account
+from narrows.tasks.fit import Fit, fit
+from narrows.tasks.heads import Head, describe_head
+from narrows.tasks.hooks import check_optimizer, join
+from narrows.tasks.partition import fixed_names, named_tensors
+
+RATIO_BATCHES = 8
+
+
+class Lock(Protocol):
+    """What holds other writers off until it is released."""
+
+    def release(self) -> None: ...
+
+
+class Task:
+    """A task being learned. Made by `TaskStore.begin`; holds the store's lock until committed or abandoned.
+
+    Attributes:
+        name: the task's name.
+        model: a copy of the store's network with this task's head, to be trained; move it to a device
+            before making the optimizer.
+        method: what decides which weights it uses.
+
+    A task is a context manager that abandons it where it was not committed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: nn.Module,
+        method: Method,
+        *,
+        head: Head | None,
+        directory: StoreDirectory,
+        lock: Lock,
+        frozen: Frozen,
+        carry: Mapping[str, Tensor] | None,
+    ) -> None:
+        self.name = name
+        self.model = model
+        self.method = method
+        self._head = head
+        self._directory = directory
+        self._lock = lock
+        self._frozen = frozen
+        self._known = directory.task_names()
+        self._carry = carry
+        self._learner: Learner | None = None
+        self._hooks: list[Any] = []
+        self._steps = 0
+        self._seconds: float | None = None
+        self._started = 0.0
+        self._open = True
+        shared = self._shared_weights()
+        method.check(shared)
+        method.initialise(shared, carry)
+
+    def __enter__(self) -> Task:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abandon()
+
+    def optimizer(
+        self,
+        kind: type[torch.optim.Optimizer],
+        params: Iterable[dict[str, Any]] | None = None,
+        *,
+        total_steps: int | None = None,
+        examples: int | None = None,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> torch.optim.Optimizer:
+        """An ordinary optimizer of the class `kind` whose steps this task's method sees.
+
+        Frozen weights are put back after every step and dropped ones set to 0, whatever the optimizer does.
+        Clip gradients as usual before the step; the norm clipped is that of the dense gradient.
+
+        Args:
+            kind: any `torch.optim.Optimizer` class.
+            params: parameter groups built from `task.model`; default: all trainable parameters in one.
+            total_steps: optimizer steps that will be taken; needed by ibm.
+            examples: training examples; needed where information has a price (`beta`, or variational).
+            batch_size: examples that one optimizer step averages over, accumulation included; needed with `beta`.
+            **options: given to `kind`, as `lr=6e-3`.
+
+        Raises:
+            OptimizerError: `params` are not the model's, or what the method needs was not said.
+        """
+        chosen = [param for param in self.model.parameters() if param.requires_grad] if params is None else params
+        optimizer = kind(chosen, **options)
+        return self.attach(optimizer, total_steps=total_steps, examples=examples, batch_size=batch_size)
+
+    def attach(
+        self,
+        optimizer: torch.optim.Optimizer,
+        *,
+        total_steps: int | None = None,
+        examples: int | None = None,
+        batch_size: int | None = None,
+    ) -> torch.optim.Optimizer:
+        """Lets this task's method see the steps of an optimizer made elsewhere; see `optimizer`."""
+        self._require_open()
+        if self._learner is not None:
+            raise OptimizerError(f"Task {self.name!r} has an optimizer already; one trains it from start to end.")
+        check_optimizer(optimizer, self.model)
+        plan = Plan(total_steps, examples, batch_size, lambda: float(optimizer.param_groups[0]["lr"]))
+        learner = self.method.learner(self._shared_weights(), plan, self._carry)
+        self._hooks = join(optimizer, learner, self._count_step)
+        self._learner = learner
+        self._started = time.perf_counter()
+        return optimizer
+
+    def sample(self) -> AbstractContextManager[None]:
+        """Wraps one forward and backward. Needed by the variational estimator; for all others it does nothing.
+
+        with task.sample():
+            loss = F.cross_entropy(task.model(x), y)
+            loss.backward()
+        """
+        return self._require_learner().sample()
+
+    def fit(self, batches: Iterable[tuple[Any, Any]], epochs: int, **options: Any) -> Fit:
+        """Trains the task on re-iterable `batches` of (inputs, targets); see `narrows.tasks.fit.fit` for all options.
+
+        Example: `task.fit(loader, epochs=10, lr=6e-3)`.
+        """
+        self._require_open()
+        result = fit(self, batches, epochs, **options)
+        self._seconds = result.seconds
+        return result
+
+    def wants_ratio(self, epoch: int) -> bool:
+        """Whether the method wants `measure_ratio` before this epoch, counted from 0."""
+        return self._require_learner().wants_ratio(epoch)
+
+    def measure_ratio(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
+        """Decomposes the layers' outputs on the first eight batches and tells the method their effective ranks.
+
+        Returns:
+            parameter -> effective rank at 97% of the variance / channels, in (0, 1].
+        """
+        device = next((param.device for param in self.model.parameters()), None)
+        names = [spec.name for spec in self._directory.shared if spec.name in self._live()]
+        ratios = effective_ranks(self.model, islice(batches, RATIO_BATCHES), names, device)
+        self._require_learner().set_ratio(ratios)
+        return ratios
+
+    def explain(self) -> tuple[LayerAccount, ...]:
+        """What the task keeps of each layer at this moment and, where the method measures it, how many nats."""
+        return account(self._used(), self._frozen_before(), self._require_learner().explain())
+
+    def commit(self, *, metrics: Mapping[str, Any] | None = None, data: Mapping[str, Any] | None = None) -> TaskRecord:
+        """Makes the task part of the store, durably and all at once, and releases the store.
+
+        Args:
+            metrics: figures to keep with it, plain JSON values.
+            data: what it was learned on, plain JSON values.
+
+        Raises:
+            OptimizerError: it was not trained.
+            NonFiniteError: a weight is NaN or infinite; names it. Nothing is written.
+            StoreError: the disk is full, say, or somebody else wrote meanwhile. Nothing is changed.
+        """
+        self._require_open()
+        learner = self._require_learner()
+        if not self._steps:
+            raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
+        learner.finish()
+        content = self._content()
+        _require_finite(content)
+        layers = account(content.used, self._frozen_before(), learner.explain())
+        seconds = time.perf_counter() - self._started if self._seconds is None else self._seconds
+        record = TaskRecord(
+            name=self.name,
+            index=-1,
+            directory="",
+            created="",
+            isolation=self.method.isolation,
+            method={"name": self.method.name, "config": self.method.config()},
+            head=describe_head(self._head),
+            data=dict(data or {}),
+            metrics=dict(metrics or {}),
+            seconds=round(seconds, 3),
+            parents=self._frozen.parents(content.used) if self.method.isolation == "shared" else (),
+            layers={layer.name: layer.to_json() for layer in layers},
+            weights_sha256=digest(self._baked(content), content.private),
+        )
+        written = self._directory.append(record, content, carry=learner.carry(), after=self._known)
+        self._close()
+        return written
+
+    def abandon(self) -> None:
+        """Gives the task up: nothing is written, and the store is free for another. Harmless once committed."""
+        if self._open:
+            self._close()
+
+    def _close(self) -> None:
+        self._open = False
+        for hook in self._hooks:
+            hook.remove()
+        self._lock.release()
+
+    def _count_step(self) -> None:
+        self._steps += 1
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise NarrowsError(f"Task {self.name!r} was committed or abandoned; begin another.")
+
+    def _require_learner(self) -> Learner:
+        if self._learner is None:
+            raise OptimizerError(
+                f"Task {self.name!r} has no optimizer yet: call task.fit(...), or task.optimizer(...) and train."
+            )
+        return self._learner
+
+    def _live(self) -> dict[str, nn.Parameter]:
+        """The shared parameters of this task's model; a head in their place takes some away."""
+        tensors = named_tensors(self.model)
+        replaced = f"{self._head[0]}." if self._head else None
+        names = (spec.name for spec in self._directory.shared)
+        kept = (name for name in names if replaced is None or not name.startswith(replaced))
+        return {name: tensor for name in kept if isinstance(tensor := tensors[name], nn.Parameter)}
+
+    def _frozen_before(self) -> dict[str, Tensor]:
+        """What this task may not claim: nothing is frozen to a method that does not share."""
+        if self.method.isolation == "shared":
+            return self._frozen.masks
+        return {name: torch.zeros_like(mask) for name, mask in self._frozen.masks.items()}
+
+    def _shared_weights(self) -> SharedWeights:
+        live = self._live()
+        frozen = self._frozen_before()
+        return SharedWeights(
+            names=tuple(live),
+            params=list(live.values()),
+            frozen=[frozen[name].to(param.device) for name, param in live.items()],
+            values=[self._frozen.values[name].to(param) for name, param in live.items()],
+        )
+
+    def _used(self) -> dict[str, Tensor]:
+        """The task's mask on every shared parameter, on the CPU; none of one that its head took the place of."""
+        learner = self._require_learner()
+        used = {name: torch.zeros_like(mask) for name, mask in self._frozen.masks.items()}
+        used.update(zip(learner.shared.names, (mask.cpu() for mask in learner.masks), strict=True))
+        return used
+
+    def _content(self) -> TaskContent:
+        used, frozen, live = self._used(), self._frozen_before(), self._live()
+        claimed = {name: mask & ~frozen[name] for name, mask in used.items()}
+        values = {name: live[name].detach().cpu()[claimed[name]] for name in live if bool(claimed[name].any())}
+        kept = live.keys() | self._untrained()
+        private = {
+            name: tensor.detach().cpu().clone()
+            for name, tensor in named_tensors(self.model).items()
+            if name not in kept
+        }
+        return TaskContent(used=used, claimed=claimed, values=values, private=private)
+
+    def _untrained(self) -> set[str]:
+        """Fixed parameters outside the head: the base network has them."""
+        inside = f"{self._head[0]}." if self._head else None
+        return {name for name in fixed_names(self.model) if inside is None or not name.startswith(inside)}
+
+    def _baked(self, content: TaskContent) -> dict[str, Tensor]:
+        baked = {}
+        for name, used in content.used.items():
+            value = self._frozen.values[name].clone()
+            if bool(content.claimed[name].any()):
+                value[content.claimed[name]] = content.values[name]
+            baked[name] = value * used
+        return baked
+
+
+def _require_finite(content: TaskContent) -> None:
+    named: Sequence[tuple[str, Tensor]] = [*content.values.items(), *content.private.items()]
+    for name, value in named:
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise NonFiniteError(
+                f"{name} holds a value that is NaN or infinite. Nothing was committed and the tasks in the store "
+                "are untouched. Lower the learning rate, clip gradients, or check the data."
+            )

@@ -1,0 +1,186 @@
+"""The store as users hold it: a directory, and the network whose tasks it keeps."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from narrows.errors import ModelMismatchError, TaskExistsError
+from narrows.methods import Method
+from narrows.store import Problem, StoreDirectory, TaskRecord
+from narrows.store.compose import baked_weights, frozen_weights, used_fraction
+from narrows.store.records import TensorSpec
+from narrows.tasks.account import LayerAccount, read_account
+from narrows.tasks.heads import Head, build_head, put_head
+from narrows.tasks.partition import assign, matches, named_tensors, require_match, shared_specs
+from narrows.tasks.task import Task
+
+
+class TaskStore:
+    """One network and the tasks it has learned, on disk.
+
+    The model given is the network's architecture: it is copied for every task and never changed. Its values
+    matter only to `create`, which keeps them as the base that free weights start from.
+
+    >>> import tempfile, torch, narrows
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    >>> path = tempfile.mkdtemp() + "/store"
+    >>> store = TaskStore.create(path, model)
+    >>> with store.begin("first", narrows.IBM(density=0.5), head=("2", torch.nn.Linear(8, 3))) as task:
+    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 3)], epochs=20)
+    ...     _ = task.commit()
+    >>> [record.name for record in TaskStore.open(path, model).tasks()]
+    ['first']
+    """
+
+    def __init__(self, directory: StoreDirectory, model: nn.Module | None) -> None:
+        self.directory = directory
+        self._template = model
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], model: nn.Module, *, private: Sequence[str] = ()) -> TaskStore:
+        """A new store at `path` (which must be empty or not exist) around `model`.
+
+        Args:
+            private: patterns of parameters that each task keeps whole instead of sharing: names of
+                parameters or modules, `*` allowed, as `["norm*", "blocks.*.gate"]`. Parameters of one
+                dimension, buffers and the task's head are private always.
+
+        Raises:
+            ModelMismatchError: the model has nothing to share, or holds what is no tensor.
+            StoreError: there is something at `path` already.
+        """
+        shared = shared_specs(model, private)
+        if not shared:
+            raise ModelMismatchError(
+                "The model has no parameter to share: none is trainable, floating-point, of two or more "
+                "dimensions and outside the private patterns."
+            )
+        base = {name: tensor.detach().cpu() for name, tensor in named_tensors(model).items()}
+        return cls(StoreDirectory.create(path, base, shared, tuple(private)), copy.deepcopy(model))
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], model: nn.Module | None = None) -> TaskStore:
+        """The store at `path`. Without `model` it can be looked at and verified, not learned with or loaded from.
+
+        Raises:
+            ModelMismatchError: the model's parameters are not the store's; names those that differ.
+            StoreMissingError, StoreVersionError, DamagedStoreError: there is no sound store of a known version.
+        """
+        directory = StoreDirectory.open(path)
+        if model is not None:
+            require_match(named_tensors(model), directory.base())
+        return cls(directory, None if model is None else copy.deepcopy(model))
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.directory.path
+
+    @property
+    def shared(self) -> tuple[TensorSpec, ...]:
+        """The parameters that tasks share."""
+        return self.directory.shared
+
+    def tasks(self) -> tuple[TaskRecord, ...]:
+        """What is written down of every task, in the order they were learned."""
+        return self.directory.records()
+
+    def begin(self, name: str, method: Method, *, head: Head | None = None) -> Task:
+        """Starts learning a task. The store is locked until the task is committed or abandoned.
+
+        Args:
+            name: the task's name, new to the store.
+            method: a configuration, as `narrows.IBM(density=0.04)`.
+            head: (path, module): this task's own module in the place of the model's module at `path`.
+                None where the task uses the network's outputs as they are (regression, say). The first
+                task's head takes its place's parameters out of what tasks share.
+
+        Raises:
+            TaskExistsError: the name is taken.
+            CapacityError: fewer weights are free than the method's budget asks for.
+            StoreLockedError: another process, or another task of this one, is writing the store.
+        """
+        lock = self.directory.lock()
+        try:
+            self.directory.reload()
+            if name in self.directory.task_names():
+                raise TaskExistsError(
+                    f"The store already has a task {name!r}, and tasks do not change. Choose another name."
+                )
+            model = self._base_model()
+            if head is not None:
+                self._make_private(head[0], model)
+                put_head(model, head)
+            if method.isolation == "none":
+                present = named_tensors(model)
+                assign(model, {key: value for key, value in self._last_overwriting().items() if key in present})
+            return Task(
+                name,
+                model,
+                method,
+                head=head,
+                directory=self.directory,
+                lock=lock,
+                frozen=frozen_weights(self.directory),
+                carry=self.directory.carry(method.name),
+            )
+        except BaseException:
+            lock.release()
+            raise
+
+    def load(self, name: str, *, head: nn.Module | None = None) -> nn.Module:
+        """The task's network as an ordinary module in eval mode, masks baked in, with the user's own names.
+
+        Args:
+            head: a module like the task's head, needed only where that is no `nn.Linear`.
+
+        Raises:
+            UnknownNameError: there is no such task; suggests the nearest name.
+            DamagedStoreError: a file it needs is damaged; names it.
+        """
+        record = self.directory.record(name)
+        model = self._base_model()
+        if record.head is not None:
+            put_head(model, build_head(name, record.head, head))
+        shared, private = baked_weights(self.directory, name)
+        present = named_tensors(model)
+        assign(model, private | {key: value for key, value in shared.items() if key in present and key not in private})
+        return model.eval()
+
+    def explain(self, name: str) -> tuple[LayerAccount, ...]:
+        """What a stored task keeps of each layer, and why; see `Task.explain`."""
+        return read_account(self.directory.record(name).layers)
+
+    def used(self) -> float:
+        """Frozen weights / shared weights; each `independent` task counts as a network of its own."""
+        return used_fraction(self.directory)
+
+    def verify(self) -> list[Problem]:
+        """Reads and checks every byte; an empty list where all is well. See `narrows.store`."""
+        return self.directory.verify()
+
+    def _base_model(self) -> nn.Module:
+        if self._template is None:
+            raise ModelMismatchError(
+                "The store was opened without a model: TaskStore.open(path, model), with the model it was made from."
+            )
+        model = copy.deepcopy(self._template)
+        assign(model, self.directory.base())
+        return model
+
+    def _make_private(self, path: str, model: nn.Module) -> None:
+        """The first head of a store settles where heads go: no task shares what is there."""
+        inside = any(matches(spec.name, [path]) for spec in self.directory.shared)
+        if inside and not self.directory.task_names():
+            private = (*self.directory.private, path)
+            self.directory.reshape_shared(shared_specs(model, private), private)
+
+    def _last_overwriting(self) -> dict[str, Tensor]:
+        """Shared weights of the last task that overwrote its predecessors', which the next such task goes on from."""
+        earlier = [record.name for record in self.directory.records() if record.isolation == "none"]
+        return baked_weights(self.directory, earlier[-1])[0] if earlier else {}

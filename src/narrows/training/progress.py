@@ -1,0 +1,48 @@
+"""A progress bar for training, on standard error."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from narrows.training.loop import Step
+
+
+class ProgressBar:
+    """A callback that draws one bar for one task; a context manager.
+
+    Args:
+        title: what stands before the bar.
+        console: where to draw; standard error by default. Nothing is drawn where that is not a terminal.
+    """
+
+    def __init__(self, title: str, console: Console | None = None) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console or Console(file=sys.stderr),
+            refresh_per_second=8,
+        )
+        self._bar = self._progress.add_task(title, total=None, note="")
+
+    def __enter__(self) -> ProgressBar:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, step: Step, /) -> None:
+        note = f"epoch {step.epoch + 1}/{step.epochs}"
+        if step.loss is not None:
+            note += f"  loss {step.loss:.3f}"
+        self._progress.update(self._bar, completed=step.step, total=step.total_steps, note=note)

@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from store_samples import (
+    assert_content,
+    assert_sound,
+    assert_tensors,
+    base,
+    carry,
+    content,
+    make,
+    record,
+    snapshot,
+    specs,
+)
+
+from narrows.errors import (
+    ConfigError,
+    StoreError,
+    StoreLockedError,
+    StoreMissingError,
+    TaskExistsError,
+    UnknownNameError,
+)
+from narrows.store import DamagedFileError, StoreDirectory, TaskContent, TensorSpec, names
+
+
+def test_everything_comes_back(tmp_path):
+    make(tmp_path / "s", 3)
+    assert_sound(tmp_path / "s", 3)
+    store = StoreDirectory.open(tmp_path / "s")
+    assert store.shared == tuple(specs())
+    assert store.private == ("bias",)
+    assert [item.index for item in store.records()] == [0, 1, 2]
+    assert [item.directory for item in store.records()] == ["0000-task-0", "0001-task-1", "0002-task-2"]
+    assert store.path == tmp_path / "s"
+
+
+def test_append_returns_the_record_as_it_is_read(tmp_path):
+    store = make(tmp_path / "s", 0)
+    with store.lock():
+        written = store.append(record("x", head={"classes": 3}, parents=(), seconds=3), content(0))
+    assert StoreDirectory.open(tmp_path / "s").record("x") == written
+    assert written.bytes == store.bytes_of("x")
+    assert written.seconds == 3.0
+    assert set(written.blobs) == {"claimed.safetensors", "mask.bin", "private.safetensors"}
+
+
+def test_bytes_are_measured(tmp_path):
+    store = make(tmp_path / "s", 2)
+    files = snapshot(tmp_path / "s")
+    assert store.bytes_total() == sum(map(len, files.values()))
+    assert store.bytes_of("task 1") == sum(len(data) for name, data in files.items() if "task-1" in name)
+
+
+def test_appending_leaves_older_files_as_they_are(tmp_path):
+    store = make(tmp_path / "s", 2)
+    before = snapshot(tmp_path / "s")
+    with store.lock():
+        store.append(record("task 2"), content(2))
+    after = snapshot(tmp_path / "s")
+    gone = {name for name in before if after.get(name) != before[name]}
+    assert gone == {"store.json", "carry/0001.safetensors"}
+
+
+def test_views_tied_and_turned_tensors(tmp_path):
+    store = make(tmp_path / "s", 0)
+    tied = torch.arange(6.0).reshape(2, 3)
+    private = {"a": tied, "b": tied, "c": tied.t(), "d": tied[:, 1], "e": tied.requires_grad_()}
+    given = content(0)
+    with store.lock():
+        store.append(record("x"), TaskContent(given.used, given.claimed, given.values, private))
+    assert_tensors(store.content("x").private, {name: tensor.detach() for name, tensor in private.items()})
+    found = store.content("x").private
+    found["a"].zero_()
+    assert found["b"].any()
+
+
+def test_claimed_may_leave_out_what_is_not_claimed(tmp_path):
+    store = make(tmp_path / "s", 0)
+    with store.lock():
+        store.append(record("x"), TaskContent(content(1).used, {}, {"a.weight": torch.zeros(0)}, {}))
+    found = store.content("x")
+    assert set(found.claimed) == {spec.name for spec in specs()}
+    assert not any(mask.any() for mask in found.claimed.values())
+    assert found.values == {}
+
+
+def changed(part: str, name: str, tensor: torch.Tensor | None) -> TaskContent:
+    given = content(1)
+    tensors = getattr(given, part)
+    tensors.pop(name, None)
+    if tensor is not None:
+        tensors[name] = tensor
+    return given
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (changed("used", "a.weight", None), "used lacks the shared parameter a.weight"),
+        (changed("used", "a.weight", torch.ones(3, 7)), "should be bool"),
+        (changed("used", "a.weight", torch.ones(7, 3).bool()), r"of shape \(3, 7\)"),
+        (changed("used", "other", torch.ones(2).bool()), "'other', which is not a shared parameter"),
+        (changed("claimed", "a.weight", torch.ones(3, 7).bool()), "that it does not use"),
+        (changed("values", "a.weight", None), "values of a.weight are missing"),
+        (changed("values", "a.weight", torch.ones(2)), r"should be float32 of shape \(5,\)"),
+        (changed("values", "a.weight", torch.ones(5).double()), "should be float32"),
+        (changed("private", "p", torch.ones(2).to_sparse()), "no plain data"),
+        (changed("private", "p", torch.ones(2, device="meta")), "no plain data"),
+        (changed("private", "__metadata__", torch.ones(2)), "__metadata__"),
+    ],
+)
+def test_content_that_does_not_fit_is_refused(tmp_path, given, what):
+    store = make(tmp_path / "s", 1)
+    before = snapshot(tmp_path / "s")
+    with store.lock(), pytest.raises(StoreError, match=what):
+        store.append(record("x"), given)
+    assert snapshot(tmp_path / "s") == before
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"metrics": {"accuracy": float("nan")}},
+        {"metrics": {"accuracy": torch.ones(1)}},
+        {"metrics": {1: 1, "1": 2}},
+        {"isolation": "other"},
+        {"method": {"config": {}}},
+        {"seconds": -1.0},
+        {"weights_sha256": "abc"},
+        {"data": {"name": "\ud800"}},
+    ],
+)
+def test_records_that_cannot_be_read_back_are_refused(tmp_path, fault):
+    store = make(tmp_path / "s", 1)
+    with store.lock(), pytest.raises(StoreError, match=r"task\.json|record"):
+        store.append(record("x", **fault), content(1))
+    assert_sound(tmp_path / "s", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("returns", "returns"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("/", "task"),
+        ("..", "task"),
+        ("Größe", "gro-e"),
+        ("二", "task"),
+        ("a" * 200, "a" * 40),
+        ("CON", "con"),
+        ("x\u202e.exe", "x-exe"),
+        ("\N{FAMILY}", "task"),
+    ],
+)
+def test_any_name_is_stored_inside_the_store(tmp_path, name, expected):
+    store = make(tmp_path / "s", 0)
+    with store.lock():
+        written = store.append(record(name), content(0))
+    assert written.directory == f"0000-{names.slug(name)}"
+    assert names.directory_index(written.directory) == 0
+    assert names.slug(name) == expected
+    assert (tmp_path / "s/tasks" / written.directory / "mask.bin").is_file()
+    assert [item.name for item in tmp_path.iterdir()] == ["s"]
+    assert StoreDirectory.open(tmp_path / "s").record(name).name == name
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\0", "x" * 201, "\x7f", "\ud800", "a\u2028b"])
+def test_names_that_are_refused(tmp_path, name):
+    store = make(tmp_path / "s", 0)
+    with store.lock(), pytest.raises(ConfigError, match="task name"):
+        store.append(record(name), content(0))
+
+
+def test_a_task_of_the_same_name(tmp_path):
+    store = make(tmp_path / "s", 1)
+    with store.lock(), pytest.raises(TaskExistsError, match="task 0"):
+        store.append(record("task 0"), content(1))
+
+
+def test_an_unknown_name_suggests_the_nearest(tmp_path):
+    store = make(tmp_path / "s", 2)
+    with pytest.raises(UnknownNameError, match="did you mean 'task 1'"):
+        store.content("tsk 1")
+    with pytest.raises(UnknownNameError, match="holds \\['task 0', 'task 1'\\]"):
+        store.record("zzz")
+
+
+def test_someone_wrote_meanwhile(tmp_path):
+    store = make(tmp_path / "s", 1)
+    seen = store.task_names()
+    other = StoreDirectory.open(tmp_path / "s")
+    with other.lock():
+        other.append(record("task 1"), content(1), after=seen)
+    with store.lock(), pytest.raises(StoreError, match="someone wrote meanwhile"):
+        store.append(record("task 2"), content(2), after=seen)
+    with store.lock():
+        store.append(record("task 2"), content(2), after=("task 0", "task 1"))
+    other.reload()
+    assert other.task_names() == ("task 0", "task 1", "task 2")
+    assert_sound(tmp_path / "s", 3)
+
+
+def test_carry_is_for_the_next_task_of_the_same_method(tmp_path):
+    store = make(tmp_path / "s", 2)
+    assert_tensors(store.carry("wsn") or {}, carry(1))
+    assert store.carry("ibm") is None
+    assert sorted(os.listdir(tmp_path / "s/carry")) == ["0001.safetensors"]
+    with store.lock():
+        store.append(record("other", method={"name": "ibm"}), content(2))
+        assert_tensors(store.carry("wsn") or {}, carry(1))
+        store.append(record("stale"), content(3))
+    assert store.carry("wsn") is None
+    assert os.listdir(tmp_path / "s/carry") == []
+
+
+def test_reshape_while_there_are_no_tasks(tmp_path):
+    store = make(tmp_path / "s", 0)
+    old = store.header.fingerprint
+    store.reshape_shared(specs()[:1], ["*.bias"])
+    with store.lock():  # it gave back the lock it took
+        store.reshape_shared(specs()[1:], [])
+    again = StoreDirectory.open(tmp_path / "s")
+    assert again.shared == tuple(specs()[1:])
+    assert again.private == ()
+    assert again.header.fingerprint != old
+    assert_tensors(again.base(), base())
+    with pytest.raises(StoreError, match="not a tensor of the base"):
+        store.reshape_shared([TensorSpec("bias", (6,), "float32")], [])
+    used = {spec.name: torch.zeros(spec.shape, dtype=torch.bool) for spec in again.shared}
+    with again.lock():
+        again.append(record("x"), TaskContent(used, {}, {}, {}))
+    with pytest.raises(StoreError, match="cannot change any more"):
+        store.reshape_shared(specs(), [])
+
+
+def test_create_refuses_what_is_there(tmp_path):
+    make(tmp_path / "s", 1)
+    with pytest.raises(StoreError, match="open it"):
+        make(tmp_path / "s")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/notes.txt").write_text("mine")
+    with pytest.raises(StoreError, match="not an empty directory"):
+        make(tmp_path / "full")
+    with pytest.raises(StoreError, match="not an empty directory"):
+        make(tmp_path / "full/notes.txt")
+    assert [item.name for item in (tmp_path / "full").iterdir()] == ["notes.txt"]
+    with pytest.raises(StoreError, match="listed twice"):
+        StoreDirectory.create(tmp_path / "t", base(), specs() + specs()[:1])
+    with pytest.raises(StoreError, match="could be made"):
+        make(tmp_path / "full/notes.txt/below")
+
+
+def test_create_in_an_empty_directory_and_below_missing_ones(tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    make(tmp_path / "empty")
+    monkeypatch.chdir(tmp_path)
+    make(Path("a/b/c"))
+    assert_sound(tmp_path / "a/b/c", 2)
+
+
+def test_open_where_there_is_none(tmp_path):
+    with pytest.raises(StoreMissingError, match="create one first"):
+        StoreDirectory.open(tmp_path / "none")
+    with pytest.raises(FileNotFoundError):
+        StoreDirectory.open(tmp_path)
+    (tmp_path / "base.safetensors").write_bytes(b"half")
+    with pytest.raises(StoreMissingError, match="interrupted"):
+        StoreDirectory.open(tmp_path)
+    make(tmp_path)
+    assert_sound(tmp_path, 2)
+
+
+def test_append_needs_the_lock(tmp_path):
+    store = make(tmp_path / "s", 1)
+    with pytest.raises(StoreError, match="lock"):
+        store.append(record("task 1"), content(1))
+    with store.lock() as lock:
+        lock.release()
+        lock.release()
+        with pytest.raises(StoreError, match="lock"):
+            store.append(record("task 1"), content(1))
+
+
+def test_one_writer(tmp_path):
+    store = make(tmp_path / "s", 1)
+    other = StoreDirectory.open(tmp_path / "s")
+    with store.lock():
+        for taken in (store, other):
+            with pytest.raises(StoreLockedError, match=f"process {os.getpid()} on .* since 20"):
+                taken.lock()
+        with pytest.raises(StoreLockedError):
+            other.reshape_shared(specs(), [])
+        assert_content(other.content("task 0"), content(0))  # readers go on
+        errors: list[BaseException] = []
+
+        def take() -> None:
+            try:
+                other.lock()
+            except StoreLockedError as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        thread.join()
+        assert len(errors) == 1
+        store.append(record("task 1"), content(1))
+        (tmp_path / "s/.lock.json").write_text("{}")
+        with pytest.raises(StoreLockedError, match="another process or thread"):
+            other.lock()
+    with other.lock():
+        pass
+    assert_sound(tmp_path / "s", 2)
+
+
+HOLD = """
+import sys
+from narrows.store import StoreDirectory
+lock = StoreDirectory.open(sys.argv[1]).lock()
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_locked_by_another_process_until_it_dies(tmp_path):
+    store = make(tmp_path / "s", 1)
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "s")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(StoreLockedError, match=f"process {process.pid} on"):
+            store.lock()
+        process.kill()
+        process.wait()
+    with store.lock():
+        store.append(record("task 1"), content(1))
+    assert_sound(tmp_path / "s", 2)
+
+
+def test_errors_survive_pickling():
+    error = DamagedFileError("a/b", "is missing", "do this")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.file) == ("a/b is missing; do this", "a/b")
+
+
+def test_what_the_user_put_there_is_never_removed(tmp_path):
+    store = make(tmp_path / "s", 1)
+    mine = [tmp_path / "s" / name for name in ("notes.txt", "tasks/notes.txt", "carry/x", "tasks/0000-task-0/y")]
+    for file in mine:
+        file.write_text("mine")
+    with store.lock():
+        store.append(record("task 1"), content(1))
+    assert all(file.read_text() == "mine" for file in mine)
+    assert sorted(problem.file for problem in store.verify()) == sorted(
+        str(file.relative_to(tmp_path / "s")) for file in mine
+    )
+    assert all(problem.harmless for problem in store.verify())
