@@ -165,7 +165,7 @@ def test_missing_idx_says_how_to_get_it(tmp_path: Path) -> None:
         (lambda d: b"\0\0\x08\x01" + d[4:], "not an IDX"),
         (lambda d: d[:4] + b"\xff" * 12 + d[16:], "damaged"),
         (lambda d: gzip.compress(d)[:-20], "cannot be read"),
-        (lambda d: gzip.compress(d)[:30] + b"\0" * 40, "cannot be read"),
+        (lambda d: (z := gzip.compress(d))[:900] + bytes((z[900] ^ 1,)) + z[901:], "cannot be read"),
         (lambda d: d[:7] + b"\x1d" + d[8:-784], "29 images"),
         (lambda _: b"", "truncated"),
     ],

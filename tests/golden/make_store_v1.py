@@ -76,7 +76,7 @@ def record(name: str, digest: str, parents: tuple[str, ...]) -> TaskRecord:
 def make(path: Path) -> None:
     tensors = base()
     shared = [TensorSpec.of(name, tensors[name]) for name in ("conv.weight", "fc.weight")]
-    with mock.patch("narrows.store.records.utc_now", lambda: "2026-01-02T03:04:05+00:00"):
+    with mock.patch("narrows.store.records.utc_now", return_value="2026-01-02T03:04:05+00:00"):
         store = StoreDirectory.create(path, tensors, shared, ["*.bias", "bn.*"])
         with store.lock():
             store.append(record("first", "a", ()), first())

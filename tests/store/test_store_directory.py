@@ -154,7 +154,7 @@ def test_records_that_cannot_be_read_back_are_refused(tmp_path, fault):
         ("../../etc/passwd", "etc-passwd"),
         ("/", "task"),
         ("..", "task"),
-        ("Größe", "gro-e"),
+        ("Größe", "groe"),
         ("二", "task"),
         ("a" * 200, "a" * 40),
         ("CON", "con"),

@@ -47,7 +47,8 @@ class Stream:
 
 @dataclass(frozen=True)
 class StreamSpec:
-    """A row of the table. `classes`: classes a task, or None where every task has them all.
+    """A row of the table. `classes`: classes a task, or None where every task has them all. `network`,
+    `epochs` and `batch_size` are what a run takes where it is not told others.
 
     data: "none" (the data come with a package), "optional" (there is a default folder) or "required".
     """
@@ -59,6 +60,8 @@ class StreamSpec:
     tasks: int
     classes: int | None
     network: str
+    epochs: int
+    batch_size: int = 64
     augment: bool = False
     image_size: int | None = None
     data: Literal["none", "optional", "required"] = "none"
@@ -79,23 +82,23 @@ _NORMALISATION = {
 
 _ROWS = (
     StreamSpec("permuted-digits", "8x8 digits, each task its own fixed permutation of the pixels",
-               "digits", "permutation", 10, None, "mlp"),
+               "digits", "permutation", 10, None, "mlp", 20),
     StreamSpec("rotated-digits", "8x8 digits, turned by 0 to 180 degrees in even steps",
-               "digits", "rotation", 10, None, "mlp"),
+               "digits", "rotation", 10, None, "mlp", 20),
     StreamSpec("split-digits", "8x8 digits, two classes a task",
-               "digits", "none", 5, 2, "mlp"),
+               "digits", "none", 5, 2, "mlp", 20),
     StreamSpec("split-fashion-mnist", "28x28 clothes, two classes a task",
-               "fashion-mnist", "none", 5, 2, "lenet", data="optional"),
+               "fashion-mnist", "none", 5, 2, "lenet", 3, data="optional"),
     StreamSpec("permuted-fashion-mnist", "28x28 clothes, each task its own fixed permutation of the pixels",
-               "fashion-mnist", "permutation", 10, None, "mlp", data="optional"),
+               "fashion-mnist", "permutation", 10, None, "mlp", 3, data="optional"),
     StreamSpec("split-mnist", "28x28 digits, two classes a task",
-               "mnist", "none", 5, 2, "lenet", data="required"),
+               "mnist", "none", 5, 2, "lenet", 3, data="required"),
     StreamSpec("permuted-mnist", "28x28 digits, each task its own fixed permutation of the pixels",
-               "mnist", "permutation", 10, None, "mlp", data="required"),
+               "mnist", "permutation", 10, None, "mlp", 3, data="required"),
     StreamSpec("rotated-mnist", "28x28 digits, turned by 0 to 180 degrees in even steps",
-               "mnist", "rotation", 10, None, "mlp", data="required"),
+               "mnist", "rotation", 10, None, "mlp", 3, data="required"),
     StreamSpec("tiny-imagenet", "photographs at 32x32, ten classes a task",
-               "tiny-imagenet", "none", 5, 10, "conv", augment=True, image_size=32, data="required"),
+               "tiny-imagenet", "none", 5, 10, "conv", 10, augment=True, image_size=32, data="required"),
 )  # fmt: skip
 _TASK_WORD = {"none": "split", "permutation": "permutation", "rotation": "rotation"}
 _STREAMS: Mapping[str, StreamSpec] = {row.name: row for row in _ROWS}

@@ -5,6 +5,7 @@ Knows nothing of stores, tensors or JSON. Writers let OSError through; readers t
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -17,6 +18,9 @@ from narrows.store.names import TEMPORARY_SUFFIX
 
 RESTORE: Final = "restore this file from a backup; the other tasks can still be read"
 _CHUNK: Final = 1 << 26
+# What a failing disk or another kind of file in its place gives; None is our own. The rest (no descriptors or
+# memory left, no permission) is trouble of the reader's and no damage.
+_DAMAGE: Final = {None, errno.EIO, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO}
 
 
 class DamagedFileError(DamagedStoreError):
@@ -91,7 +95,7 @@ def make_directory(path: Path) -> None:
 def read(path: Path, label: str, limit: int, remedy: str = RESTORE) -> bytes:
     """The bytes of a regular file of at most `limit` bytes; `label` names it in errors.
 
-    DamagedFileError if it is missing, too large, not a file or unreadable; StoreError if access is denied.
+    DamagedFileError if it is missing, too large, not a file, or the disk fails; StoreError for other trouble.
     """
     try:
         with open(path, "rb", opener=_open_regular) as file:
@@ -99,9 +103,9 @@ def read(path: Path, label: str, limit: int, remedy: str = RESTORE) -> bytes:
             data = file.read(limit + 1) if size <= limit else b""
     except FileNotFoundError:
         raise DamagedFileError(label, "is missing", remedy) from None
-    except PermissionError as error:
-        raise StoreError(f"{path} may not be read ({error.strerror}); check its permissions") from error
     except OSError as error:
+        if error.errno not in _DAMAGE:
+            raise StoreError(f"{path} cannot be read: {error.strerror}; it may be whole") from error
         raise DamagedFileError(label, f"cannot be read ({error.strerror or error})", remedy) from error
     if max(size, len(data)) > limit:
         raise DamagedFileError(label, f"has {max(size, len(data))} bytes, more than {limit}", remedy)

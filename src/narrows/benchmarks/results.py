@@ -1,0 +1,142 @@
+"""What a run found: `result.json`, its rows and its figures. Version 1 is described in docs/result.md."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from narrows.errors import StoreError
+from narrows.training import metrics
+
+VERSION = 1
+Row = list[float | None]
+
+
+@dataclass
+class TaskRow:
+    """One task of a run; counts are fractions of the shared weights.
+
+    Attributes:
+        name: the task.
+        accuracy: when it was learned, a fraction.
+        accuracy_now: after the last task learned so far, measured again from the store.
+        density: weights it uses; `claimed` (it was first to) and `reused` add up to it.
+        used: frozen weights once it was learned; each independent network counts 1.
+        bytes: its size on disk.
+        seconds: of training.
+        step_seconds: median seconds of an optimizer step, data loading included.
+        start_accuracy: of the network it started from, before training.
+        untrained: of the untrained base network with the same head.
+        layers: density of each shared parameter.
+    """
+
+    name: str
+    accuracy: float
+    accuracy_now: float
+    density: float
+    claimed: float
+    reused: float
+    used: float
+    bytes: int
+    seconds: float
+    step_seconds: float
+    start_accuracy: float
+    untrained: float
+    layers: dict[str, float]
+
+
+@dataclass
+class Result:
+    """A run, finished or under way. `rows` is the matrix R; see `narrows.training.metrics`."""
+
+    stream: str
+    method: str
+    config: dict[str, Any]
+    seed: int
+    environment: dict[str, Any]
+    stream_description: dict[str, Any]
+    dense_bytes: int
+    rows: list[Row] = field(default_factory=list)
+    tasks: list[TaskRow] = field(default_factory=list)
+    reference: dict[str, Any] | None = None
+    complete: bool = False
+
+    def metrics(self) -> dict[str, float | None]:
+        """ACC, BWT and the rest, as fractions; bytes; seconds. None where not measured."""
+        independent = self.reference["accuracy"] if self.reference else None
+        reference_step = self.reference["step_seconds"] if self.reference else None
+        count = len(self.tasks)
+        return {
+            "ACC": metrics.average_accuracy(self.rows),
+            "BWT": metrics.backward_transfer(self.rows),
+            "forgetting": metrics.forgetting(self.rows),
+            "fwt_gem": metrics.forward_transfer_gem(self.rows, [task.untrained for task in self.tasks]),
+            "fwt_independent": metrics.forward_transfer_independent(self.rows, independent) if independent else None,
+            "density": sum(task.density for task in self.tasks) / count,
+            "used": self.tasks[-1].used,
+            "bytes_per_task": sum(task.bytes for task in self.tasks) / count,
+            "dense_bytes": self.dense_bytes,
+            "seconds": round(sum(task.seconds for task in self.tasks), 3),
+            "step_ratio": self.step_seconds() / reference_step if reference_step else None,
+        }
+
+    def step_seconds(self) -> float:
+        """Mean over the tasks of the median seconds of a step."""
+        return sum(task.step_seconds for task in self.tasks) / len(self.tasks)
+
+    def identity(self) -> dict[str, Any]:
+        """What must agree for a run to go on where another left off."""
+        return {key: getattr(self, key) for key in ("stream", "method", "config", "seed", "stream_description")}
+
+    def to_json(self) -> dict[str, Any]:
+        """The contents of result.json."""
+        return {
+            "format": "narrows-result",
+            "version": VERSION,
+            "complete": self.complete,
+            "stream": self.stream,
+            "method": self.method,
+            "config": self.config,
+            "seed": self.seed,
+            "environment": self.environment,
+            "stream_description": self.stream_description,
+            "R": self.rows,
+            "metrics": self.metrics() if self.tasks else None,
+            "reference": self.reference,
+            "tasks": [asdict(task) for task in self.tasks],
+        }
+
+    def save(self, path: Path) -> None:
+        """Writes result.json whole or not at all."""
+        temporary = path.with_suffix(".json.new")
+        temporary.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n")
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Result:
+        """The result at `path`.
+
+        Raises:
+            StoreError: it is no result.json of this version, or is damaged.
+        """
+        try:
+            data = json.loads(path.read_text())
+            if data["format"] != "narrows-result" or data["version"] != VERSION:
+                raise StoreError(f"{path} is not a narrows result of version {VERSION}.")
+            return cls(
+                **{name: data[name] for name in ("stream", "method", "config", "seed", "environment")},
+                stream_description=data["stream_description"],
+                dense_bytes=data["metrics"]["dense_bytes"] if data["metrics"] else 0,
+                rows=data["R"],
+                tasks=[TaskRow(**task) for task in data["tasks"]],
+                reference=data["reference"],
+                complete=data["complete"],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{path} cannot be read as a result ({type(error).__name__}: {error}). Delete it and run again: "
+                "the tasks are in the store, and their accuracies are measured anew from there."
+            ) from error

@@ -1,0 +1,350 @@
+"""Learning a stream of tasks one after another, every old task re-measured from the store after each.
+
+A run leaves DIR/result.json and DIR/store/, and goes on at the task it was in where it was cut off.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from narrows.benchmarks.batches import Batches
+from narrows.benchmarks.networks import make_network
+from narrows.benchmarks.results import Result, Row, TaskRow
+from narrows.benchmarks.streams import Stream, make_stream, stream_names
+from narrows.benchmarks.task_data import TaskData
+from narrows.errors import ConfigError, StoreError
+from narrows.methods import Independent, Method
+from narrows.store import TaskRecord
+from narrows.tasks import TaskStore
+from narrows.training import Callback, Step, accuracy
+from narrows.training.metrics import average_accuracy
+
+HEAD = "head"
+TEST_BATCH = 500
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What is run. None means the stream's or the method's own default.
+
+    Attributes:
+        stream, tasks, classes, image_size, data: see `make_stream`.
+        method: what learns.
+        epochs, batch_size, lr: of training; Adam, cosine to 0 over each task.
+        network: a name for `make_network`.
+        seed: of initial weights, order of examples, class order and split.
+        reference: also train a dense network for each task, for FWT and the step ratio.
+        device: "cpu", "cuda", ...
+    """
+
+    stream: str
+    method: Method
+    epochs: int | None = None
+    batch_size: int | None = None
+    lr: float | None = None
+    network: str | None = None
+    seed: int = 0
+    tasks: int | None = None
+    classes: int | None = None
+    image_size: int | None = None
+    data: Path | None = None
+    reference: bool = False
+    device: str = "cpu"
+
+
+class Watcher(Protocol):
+    """Is told how a run goes."""
+
+    def training(self, name: str, number: int, count: int) -> AbstractContextManager[Callback | None]:
+        """Entered while task `number` of `count`, from 1, trains; gives a callback for its steps."""
+
+    def learned(self, result: Result) -> None:
+        """A task was learned and all tasks measured."""
+
+
+class Silent:
+    """Watches without a word."""
+
+    @contextmanager
+    def training(self, name: str, number: int, count: int) -> Iterator[Callback | None]:  # noqa: ARG002
+        yield None
+
+    def learned(self, result: Result) -> None:
+        """Says nothing."""
+
+
+def run(options: RunOptions, out: Path, watcher: Watcher | None = None) -> Result:
+    """Learns the stream into `out`, or goes on with the run that is there.
+
+    Raises:
+        ConfigError: `out` holds another run, or an option is wrong.
+        DatasetMissingError, DataError: the stream's data.
+        StoreError: the store is locked or damaged.
+    """
+    watcher = watcher or Silent()
+    stream = make_stream(
+        options.stream,
+        data=options.data,
+        seed=options.seed,
+        tasks=options.tasks,
+        classes=options.classes,
+        image_size=options.image_size,
+    )
+    runner = _Runner(_with_defaults(options), stream, out, watcher)
+    return runner.run()
+
+
+def _with_defaults(options: RunOptions) -> RunOptions:
+    spec = stream_names()[options.stream]
+    filled = replace(
+        options,
+        epochs=spec.epochs if options.epochs is None else options.epochs,
+        batch_size=spec.batch_size if options.batch_size is None else options.batch_size,
+        lr=options.method.learning_rate if options.lr is None else options.lr,
+        network=spec.network if options.network is None else options.network,
+    )
+    for name in ("epochs", "batch_size", "lr"):
+        if not getattr(filled, name) > 0:
+            raise ConfigError(f"{name} must be above 0, not {getattr(filled, name)}")
+    return filled
+
+
+class _Runner:
+    def __init__(self, options: RunOptions, stream: Stream, out: Path, watcher: Watcher) -> None:
+        self.options, self.stream, self.out, self.watcher = options, stream, out, watcher
+        # _with_defaults has filled these in
+        self.epochs, self.batch_size = options.epochs or 0, options.batch_size or 0
+        self.lr, self.network = options.lr or 0.0, options.network or ""
+        self.result = self._fresh_result()
+
+    def run(self) -> Result:
+        self._resume_result()
+        self.store = self._store()
+        self._catch_up()
+        count = len(self.stream.tasks)
+        for index in range(len(self.store.tasks()), count):
+            self._learn(index)
+            self._measure(index)
+            self._save()
+            self.watcher.learned(self.result)
+        if self.options.reference and self.result.reference is None:
+            self.result.reference = self._reference()
+        self.result.complete = True
+        self._save()
+        return self.result
+
+    def _learn(self, index: int) -> None:
+        data = self.stream.tasks[index]
+        torch.manual_seed(self._seed(index))
+        net = make_network(self.network, self.stream.input_shape, len(data.classes))
+        head = getattr(net, HEAD)
+        test = self._test_batches(data)
+        untrained = self._untrained(head, test)
+        train = Batches(
+            data.train_x,
+            data.train_y,
+            self.batch_size,
+            shuffle=True,
+            generator_seed=self._seed(index),
+            augment=self.stream.augment,
+            mean=self.stream.mean,
+            std=self.stream.std,
+            device=self.options.device,
+        )
+        with (
+            self.store.begin(data.name, self.options.method, head=(HEAD, head)) as task,
+            self.watcher.training(data.name, index + 1, len(self.stream.tasks)) as callback,
+        ):
+            task.model.to(self.options.device)
+            start = accuracy(task.model, test)
+            clock = _StepClock()
+            callbacks = [clock, *([callback] if callback else [])]
+            fit = task.fit(train, self.epochs, lr=self.lr, progress=False, callbacks=callbacks)
+            task.commit(
+                metrics={
+                    "start_accuracy": start,
+                    "untrained": untrained,
+                    "steps": fit.steps,
+                    "step_seconds": clock.median(),
+                    "losses": [round(loss, 5) for loss in fit.losses],
+                },
+                data=self.stream.description["tasks"][index] | {"stream": self.stream.name},
+            )
+
+    def _measure(self, index: int) -> None:
+        """Adds row `index` of R, every task loaded from the store, and the account of the task."""
+        records = self.store.tasks()[: index + 1]
+        row: Row = [None] * len(self.stream.tasks)
+        for j, record in enumerate(records):
+            model = self.store.load(record.name).to(self.options.device)
+            row[j] = accuracy(model, self._test_batches(self.stream.tasks[j]))
+        record = records[index]
+        if index:
+            self.result.rows[index - 1][index] = record.metrics["start_accuracy"]
+        self.result.rows.append(row)
+        self.result.tasks.append(self._task_row(record, row[index] or 0.0, self._used_after(index)))
+        for j, task in enumerate(self.result.tasks):
+            task.accuracy_now = row[j] or 0.0
+
+    def _used_after(self, index: int) -> float:
+        """Used capacity once task `index` was learned: what the tasks up to it claimed."""
+        total = sum(spec.numel for spec in self.store.shared)
+        records = self.store.tasks()[: index + 1]
+        claimed: list[float] = [sum(layer["claimed"] for layer in record.layers.values()) / total for record in records]
+        return max(claimed) if self.options.method.isolation == "none" else sum(claimed)
+
+    def _task_row(self, record: TaskRecord, measured: float, used: float) -> TaskRow:
+        layers = self.store.explain(record.name)
+        total = sum(layer.weights for layer in layers)
+        claimed = sum(layer.claimed for layer in layers) / total
+        reused = sum(layer.reused for layer in layers) / total
+        return TaskRow(
+            name=record.name,
+            accuracy=measured,
+            accuracy_now=measured,
+            density=claimed + reused,
+            claimed=claimed,
+            reused=reused,
+            used=used,
+            bytes=self.store.directory.bytes_of(record.name),
+            seconds=record.seconds or 0.0,
+            step_seconds=record.metrics["step_seconds"],
+            start_accuracy=record.metrics["start_accuracy"],
+            untrained=record.metrics["untrained"],
+            layers={layer.name: layer.density for layer in layers},
+        )
+
+    def _catch_up(self) -> None:
+        """Measures what was committed but not yet measured when the run was cut off."""
+        done, measured = len(self.store.tasks()), len(self.result.rows)
+        if measured > done:
+            raise StoreError(f"{self.out} holds figures of {measured} tasks and a store of {done}; use another --out.")
+        if done - measured > 1 and self.options.method.isolation == "none":
+            raise StoreError(
+                f"The figures of {self.out} are gone and {self.options.method.name} overwrote what they measured; "
+                "use another --out."
+            )
+        for index in range(measured, done):
+            self._measure(index)
+
+    def _reference(self) -> dict[str, Any]:
+        """One dense network per task, trained with the same data, network, batches and epochs."""
+        options = replace(self.options, method=Independent(), lr=Independent.learning_rate, reference=False)
+        result = _Runner(options, self.stream, self.out / "reference", self.watcher).run()
+        return {
+            "accuracy": [task.accuracy for task in result.tasks],
+            "ACC": average_accuracy(result.rows),
+            "lr": Independent.learning_rate,
+            "seconds": sum(task.seconds for task in result.tasks),
+            "step_seconds": result.step_seconds(),
+        }
+
+    def _untrained(self, head: nn.Module, test: Batches) -> float:
+        model = self._base_network()
+        setattr(model, HEAD, head)
+        return accuracy(model.to(self.options.device), test)
+
+    def _test_batches(self, data: TaskData) -> Batches:
+        mean, std = self.stream.mean, self.stream.std
+        return Batches(
+            data.test_x, data.test_y, TEST_BATCH, shuffle=False, mean=mean, std=std, device=self.options.device
+        )
+
+    def _base_network(self) -> nn.Module:
+        """The network all tasks share, drawn from the seed without disturbing the global generator."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.options.seed)
+            return make_network(self.network, self.stream.input_shape, len(self.stream.tasks[0].classes))
+
+    def _store(self) -> TaskStore:
+        path = self.out / "store"
+        if (path / "store.json").exists():
+            return TaskStore.open(path, self._base_network())
+        self.out.mkdir(parents=True, exist_ok=True)
+        return TaskStore.create(path, self._base_network(), private=[HEAD])
+
+    def _seed(self, index: int) -> int:
+        return self.options.seed * 10_007 + index + 1
+
+    def _save(self) -> None:
+        self.result.save(self.out / "result.json")
+
+    def _resume_result(self) -> None:
+        path = self.out / "result.json"
+        if not path.exists():
+            return
+        found = Result.load(path)
+        ours, theirs = self.result.identity(), found.identity()
+        different = [key for key in ours if ours[key] != theirs[key]]
+        if different:
+            raise ConfigError(
+                f"{self.out} holds another run: {', '.join(different)} differ. Use another --out, or the same options "
+                "to go on with it."
+            )
+        self.result.rows, self.result.tasks, self.result.reference = found.rows, found.tasks, found.reference
+
+    def _fresh_result(self) -> Result:
+        net = self._base_network()
+        return Result(
+            stream=self.stream.name,
+            method=self.options.method.name,
+            config={
+                "method": _plain(self.options.method.config()),
+                "epochs": self.epochs,
+                "batch_size": self.batch_size,
+                "lr": self.lr,
+                "optimizer": "Adam",
+                "schedule": "cosine to 0 over each task",
+                "network": self.network,
+            },
+            seed=self.options.seed,
+            environment=_environment(self.options.device),
+            stream_description=self.stream.description,
+            dense_bytes=sum(tensor.nbytes for tensor in net.state_dict().values()),
+        )
+
+
+class _StepClock:
+    """Times steps from one callback to the next; the first of a task, which has no start, is left out."""
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+        self._seconds: list[float] = []
+
+    def __call__(self, step: Step, /) -> None:  # noqa: ARG002
+        now = time.perf_counter()
+        if self._last is not None:
+            self._seconds.append(now - self._last)
+        self._last = now
+
+    def median(self) -> float:
+        return statistics.median(self._seconds) if self._seconds else 0.0
+
+
+def _plain(config: dict[str, Any]) -> dict[str, Any]:
+    """As JSON gives it back: lists for tuples."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
+
+
+def _environment(device: str) -> dict[str, Any]:
+    return {
+        "narrows": version("narrows"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        "threads": torch.get_num_threads(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,229 @@
+"""A commit stopped at every call that touches the disk: the store is the old one or the new one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from store_samples import assert_content, assert_sound, carry, content, make, record, snapshot
+
+from narrows.errors import StoreError
+from narrows.store import StoreDirectory, UnconfirmedCommitError
+
+CALLS = ("open", "write", "fsync", "close", "mkdir", "rename", "replace", "unlink", "rmdir")
+
+
+class Killed(BaseException):
+    """Stands in for SIGKILL: nothing may handle it."""
+
+
+class Fault:
+    """Lets `after` calls pass, then fails: once or for ever, instead of the call or just after it."""
+
+    def __init__(self, after: int, error: Callable[[], BaseException], for_ever: bool, late: bool = False) -> None:
+        self.left, self.error, self.for_ever, self.late, self.hit = after, error, for_ever, late, ""
+
+    def wrap(self, name: str) -> Callable[..., Any]:
+        # No power is cut here, so a flush that succeeds need not really be one: it is slow.
+        real = getattr(os, name) if name != "fsync" else lambda _: None
+
+        def call(*args: Any, **options: Any) -> Any:
+            if self.hit and not self.for_ever:
+                return real(*args, **options)
+            if self.hit or self.left == 0:
+                if name == "close":
+                    real(*args)  # a closed descriptor is closed, whatever the call reports
+                elif self.late and not self.hit:
+                    result = real(*args, **options)
+                    if name == "open":
+                        os.close(result)
+                elif name == "write" and not self.hit:
+                    real(args[0], args[1][: len(args[1]) // 2])
+                self.hit = self.hit or name
+                raise self.error()
+            self.left -= 1
+            return real(*args, **options)
+
+        return call
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        patches = [mock.patch.object(os, name, self.wrap(name)) for name in CALLS]
+        for patch in patches:
+            patch.start()
+        try:
+            yield
+        finally:
+            for patch in patches:
+                patch.stop()
+
+
+def disk(code: int) -> Callable[[], BaseException]:
+    return lambda: OSError(code, os.strerror(code))
+
+
+MODES = {
+    "kill before": (Killed, True, False),
+    "kill after": (Killed, True, True),
+    "full once": (disk(errno.ENOSPC), False, False),
+    "full": (disk(errno.ENOSPC), True, False),
+    "broken once": (disk(errno.EIO), False, True),
+    "broken": (disk(errno.EIO), True, True),
+}
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("one") / "s"
+    make(path, 1)
+    return path
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_append_stopped_anywhere(one, tmp_path, mode):
+    error, for_ever, late = MODES[mode]
+    old = snapshot(one)
+    outcomes: list[tuple[str, str]] = []
+    for after in range(1000):
+        root = Path(shutil.copytree(one, tmp_path / str(after)))
+        store = StoreDirectory.open(root)
+        fault = Fault(after, error, for_ever, late)
+        outcome, message = "done", ""
+        with store.lock():
+            try:
+                with fault.active():
+                    store.append(record("task 1"), content(1), carry=carry(1))
+            except Killed:
+                outcome = "killed"
+            except UnconfirmedCommitError as raised:
+                outcome, message = "unconfirmed", str(raised)
+            except StoreError as raised:
+                outcome, message = "failed", str(raised)
+        outcomes.append((fault.hit, outcome))
+        again = StoreDirectory.open(root)
+        is_new = len(again.task_names()) == 2
+        assert_sound(root, 2 if is_new else 1, leftovers=True)
+        if outcome in ("done", "unconfirmed"):
+            assert is_new
+            assert store.task_names() == again.task_names()
+        if outcome == "unconfirmed":
+            assert "check the disk" in message
+        if outcome == "failed":
+            assert "nothing was committed" in message or "store.json cannot be read" in message
+            assert not is_new
+            if not for_ever:
+                assert snapshot(root) == old
+        step = len(again.task_names())
+        with again.lock():
+            again.append(record(f"task {step}"), content(step), carry=carry(step))
+        assert_sound(root, step + 1)
+        assert again.header.next_index == step + 1
+        shutil.rmtree(root)
+        if not fault.hit:
+            break
+    assert outcomes[-1] == ("", "done")
+    assert len(outcomes) > 30
+    results = {outcome for _, outcome in outcomes}
+    if error is Killed:
+        assert results == {"killed", "done"}
+    else:
+        assert results == {"failed", "unconfirmed", "done"}
+        # Only the last flush may leave it open, and the removal of old training state may fail unseen.
+        assert {name for name, outcome in outcomes if outcome == "unconfirmed"} <= {"open", "fsync", "close", "replace"}
+
+
+@pytest.mark.parametrize("mode", ["kill before", "full once", "broken"])
+def test_creation_stopped_anywhere(tmp_path, mode):
+    error, for_ever, late = MODES[mode]
+    for after in range(1000):
+        root = tmp_path / f"{after}" / "s"
+        fault = Fault(after, error, for_ever, late)
+        try:
+            with fault.active():
+                make(root, 0)
+        except (Killed, StoreError):
+            pass
+        if not (root / "store.json").exists():
+            make(root, 0)
+        assert_sound(root, 0, leftovers=True)
+        store = StoreDirectory.open(root)
+        with store.lock():
+            store.append(record("task 0"), content(0))
+        assert_sound(root, 1)
+        shutil.rmtree(root)
+        if not fault.hit:
+            break
+    assert after > 15
+
+
+def test_short_writes_are_carried_on(tmp_path, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
+    make(tmp_path / "s", 1)
+    monkeypatch.undo()
+    assert_sound(tmp_path / "s", 1)
+
+
+def test_a_disk_that_stores_other_bytes(one, tmp_path, monkeypatch):
+    root = Path(shutil.copytree(one, tmp_path / "s"))
+    store = StoreDirectory.open(root)
+    write = os.write
+
+    def wrong(descriptor: int, data: memoryview) -> int:
+        return write(descriptor, bytes(len(data)))
+
+    with store.lock():
+        monkeypatch.setattr(os, "write", wrong)
+        with pytest.raises(StoreError, match="reads back other bytes"):
+            store.append(record("task 1"), content(1))
+        monkeypatch.undo()
+    assert snapshot(root) == snapshot(one)
+
+
+def test_every_file_is_flushed_before_the_commit_point(one, tmp_path, monkeypatch):
+    root = Path(shutil.copytree(one, tmp_path / "s"))
+    store = StoreDirectory.open(root)
+    events: list[tuple[str, str]] = []
+    real_open, real_fsync, real_rename, real_replace = os.open, os.fsync, os.rename, os.replace
+    paths: dict[int, str] = {}
+
+    def opened(path: Any, *args: Any, **options: Any) -> int:
+        descriptor = real_open(path, *args, **options)
+        paths[descriptor] = os.path.relpath(path, root)
+        return descriptor
+
+    def synced(descriptor: int) -> None:
+        events.append(("fsync", paths[descriptor]))
+        real_fsync(descriptor)
+
+    def moved(real: Callable[[Any, Any], None], source: Any, target: Any) -> None:
+        events.append(("rename", os.path.relpath(target, root)))
+        real(source, target)
+
+    with store.lock(), monkeypatch.context() as patch:
+        patch.setattr(os, "open", opened)
+        patch.setattr(os, "fsync", synced)
+        patch.setattr(os, "rename", lambda a, b: moved(real_rename, a, b))
+        patch.setattr(os, "replace", lambda a, b: moved(real_replace, a, b))
+        store.append(record("task 1"), content(1), carry=carry(1))
+    new = "tasks/.new-0001-task-1"
+    files = ("claimed.safetensors", "mask.bin", "private.safetensors", "task.json")
+    assert events == [
+        *(("fsync", f"{new}/{file}") for file in files),
+        ("fsync", new),
+        ("rename", "tasks/0001-task-1"),
+        ("fsync", "tasks"),
+        ("fsync", "carry/0001.safetensors"),
+        ("fsync", "carry"),
+        ("fsync", "store.json.tmp"),
+        ("rename", "store.json"),
+        ("fsync", "."),
+    ]
+    assert_content(store.content("task 1"), content(1))
