@@ -79,7 +79,7 @@ def test_truncated_or_altered(root, file):
     assert problems[0].task == ("task 1" if file in TASK_FILES else None)
 
 
-@pytest.mark.parametrize("bit", [0, 1, 4, 7])
+@pytest.mark.parametrize("bit", [0, 5])
 def test_every_byte_of_store_json_counts(root, bit):
     data = (root / "store.json").read_bytes()
     for position in range(len(data)):

@@ -364,3 +364,22 @@ def test_what_the_user_put_there_is_never_removed(tmp_path):
         str(file.relative_to(tmp_path / "s")) for file in mine
     )
     assert all(problem.harmless for problem in store.verify())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # torch has threads; the child only exits
+def test_a_forked_child_neither_writes_nor_frees_the_lock(tmp_path):
+    store = make(tmp_path / "s", 1)
+    with store.lock() as lock:
+        child = os.fork()
+        if child == 0:  # as a data loader's worker is
+            lock.release()
+            try:
+                store.append(record("task 1"), content(1))
+            except StoreError:
+                os._exit(0)
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        with pytest.raises(StoreLockedError, match=f"process {os.getpid()}"):
+            StoreDirectory.open(tmp_path / "s").lock()
+    assert_sound(tmp_path / "s", 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from narrows.errors import ModelMismatchError, TaskExistsError
 from narrows.methods import Method
 from narrows.store import Problem, StoreDirectory, TaskRecord
-from narrows.store.compose import baked_weights, frozen_weights, used_fraction
+from narrows.store.compose import baked_weights, digest, frozen_weights, used_fraction
 from narrows.store.records import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account
 from narrows.tasks.heads import Head, build_head, put_head
@@ -160,9 +160,33 @@ class TaskStore:
         """Frozen weights / shared weights; each `independent` task counts as a network of its own."""
         return used_fraction(self.directory)
 
-    def verify(self) -> list[Problem]:
-        """Reads and checks every byte; an empty list where all is well. See `narrows.store`."""
-        return self.directory.verify()
+    def verify(self, progress: Callable[[str, int, int], None] | None = None) -> list[Problem]:
+        """Reads and checks every byte, rebuilds every task's weights and compares their digests.
+
+        Args:
+            progress: called with (file, files done, files in all).
+
+        Returns:
+            what is wrong, empty where all is well; a `harmless` problem only takes up room.
+        """
+        problems = self.directory.verify(progress)
+        if not any(not problem.harmless for problem in problems):
+            problems += self._verify_weights()
+        return problems
+
+    def _verify_weights(self) -> list[Problem]:
+        """Tasks whose weights are not those that were committed. One that is overwritten by design is left out."""
+        return [
+            Problem(
+                file=f"tasks/{record.directory}",
+                task=record.name,
+                what="does not give the weights that were committed, though each file is what it should be",
+                remedy="restore the whole store from a backup: files of different stores were mixed",
+            )
+            for record in self.tasks()
+            if record.isolation != "none"
+            and digest(*baked_weights(self.directory, record.name)) != record.weights_sha256
+        ]
 
     def _base_model(self) -> nn.Module:
         if self._template is None:

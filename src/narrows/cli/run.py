@@ -1,0 +1,118 @@
+"""`narrows run`: a benchmark stream, learned and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+
+from narrows.benchmarks.results import Result
+from narrows.benchmarks.runner import RunOptions, run
+from narrows.cli.tables import percent, print_result
+from narrows.errors import ConfigError
+from narrows.methods import make_method
+from narrows.report import draw_accuracy
+from narrows.training import Callback, ProgressBar
+
+
+def run_command(
+    stream: Annotated[str, typer.Argument(help="A stream; see `narrows streams`.")] = "permuted-digits",
+    method: Annotated[str, typer.Option("--method", "-m", help="A method; see `narrows methods`.")] = "ibm",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="An option of the method; repeatable.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write; default runs/STREAM-METHOD-sSEED.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the stream's data.")] = None,
+    tasks: Annotated[int | None, typer.Option(help="Number of tasks.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Classes per task.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the images, in pixels.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over each task's data.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples per step.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate; default: the method's own.")] = None,
+    network: Annotated[str | None, typer.Option(help="mlp, conv or lenet; default: the stream's own.")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, order, classes and split.")] = 0,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Also train one dense network per task, for FWT and step time.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    threads: Annotated[int | None, typer.Option(help="CPU threads for torch.")] = None,
+) -> None:
+    """Learn a stream of tasks into one network and measure every task again after each.
+
+    Writes result.json, store/ and accuracy.svg to --out. Interrupted, the same command goes on at the task it
+    was in.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    options = RunOptions(
+        stream=stream,
+        method=make_method(method, parse_settings(settings or [])),
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        network=network,
+        seed=seed,
+        tasks=tasks,
+        classes=classes,
+        image_size=image_size,
+        data=data,
+        reference=reference,
+        device=device,
+    )
+    where = out or Path("runs") / f"{stream}-{method}-s{seed}"
+    console = Console()
+    result = run(options, where, _Watcher(Console(stderr=True)))
+    draw_accuracy(
+        result.rows, [task.name for task in result.tasks], where / "accuracy.svg", title=f"{stream}, {method}"
+    )
+    print_result(console, result)
+    console.print(
+        f"\nwrote {where}/result.json (all figures), {where}/accuracy.svg (the matrix R), {where}/store/ (the tasks)\n"
+        f"next: narrows tasks {where}/store   narrows verify {where}/store   "
+        f"narrows run {stream} --method wsn{'' if data is None else f' --data {data}'}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def parse_settings(settings: list[str]) -> dict[str, str]:
+    """NAME=VALUE pairs as a dictionary.
+
+    Raises:
+        ConfigError: a pair without "=", or a name said twice.
+    """
+    parsed: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"--set takes NAME=VALUE, as in --set density=0.03; got {setting!r}.")
+        if name in parsed:
+            raise ConfigError(f"--set {name} is said twice.")
+        parsed[name] = value
+    return parsed
+
+
+class _Watcher:
+    """Draws a bar for each task and says how it went."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def training(self, name: str, number: int, count: int) -> Iterator[Callback | None]:
+        with ProgressBar(f"{number:>2}/{count} {name}", self._console) as bar:
+            yield bar
+
+    def learned(self, result: Result) -> None:
+        task = result.tasks[-1]
+        if not self._console.is_terminal:
+            self._console.print(
+                f"{task.name}: accuracy {percent(task.accuracy)}%, density {percent(task.density, 2)}%, "
+                f"used {percent(task.used, 2)}%, {task.seconds:.1f} s",
+                highlight=False,
+            )

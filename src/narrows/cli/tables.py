@@ -1,0 +1,99 @@
+"""Results and stores as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from narrows.benchmarks.results import Result
+from narrows.store import TaskRecord
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A fraction in percent; a dash where there is none."""
+    return "-" if value is None else f"{100 * value:.{digits}f}"
+
+
+def points(value: float | None) -> str:
+    """A difference of fractions in signed percentage points; exactly 0 without a sign."""
+    if value is None:
+        return "-"
+    return "0 (exactly)" if value == 0 else f"{100 * value:+.1f}"
+
+
+def size(count: float) -> str:
+    """Bytes, in units of 1024."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+def print_result(console: Console, result: Result) -> None:
+    """One row per task, and the summary."""
+    table = Table(title=f"{result.stream}, {result.method}, seed {result.seed}", title_justify="left")
+    table.add_column("task")
+    columns = ("acc when\nlearned %", "acc\nnow %", "density\n%", "claimed\n%", "reused\n%", "used so\nfar %")
+    for heading in (*columns, "on disk", "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for task in result.tasks:
+        table.add_row(
+            task.name,
+            percent(task.accuracy),
+            percent(task.accuracy_now),
+            *(percent(value, 2) for value in (task.density, task.claimed, task.reused, task.used)),
+            size(task.bytes),
+            f"{task.seconds:.1f}",
+        )
+    console.print(table)
+    print_summary(console, result)
+
+
+def print_summary(console: Console, result: Result) -> None:
+    """The figures of the whole run, a line each for accuracy, transfer, cost."""
+    values = result.metrics()
+    bytes_per_task, dense = values["bytes_per_task"] or 0.0, values["dense_bytes"] or 1.0
+    lines = [
+        f"[bold]ACC {percent(values['ACC'])}%[/]   BWT {points(values['BWT'])}   "
+        f"FWT against independent {points(values['fwt_independent'])}   FWT (GEM) {points(values['fwt_gem'])}",
+        f"used {percent(values['used'], 2)}% of the shared weights   density {percent(values['density'], 2)}%   "
+        f"{size(bytes_per_task)} a task, {100 * bytes_per_task / dense:.1f}% of the dense float32 model "
+        f"({size(dense)})",
+        f"training {values['seconds']:.1f} s   a step takes {1000 * result.step_seconds():.2f} ms"
+        + (f", {values['step_ratio']:.2f} times plain training" if values["step_ratio"] else ""),
+    ]
+    if result.reference:
+        lines.append(f"one dense network per task: ACC {percent(result.reference['ACC'])}%")
+    console.print("\n".join(lines), highlight=False)
+
+
+def tasks_table(records: Sequence[TaskRecord], sizes: Sequence[int], dense: int) -> Table:
+    """What a store holds, a row per task."""
+    table = Table()
+    headings = ("task", "method", "density %", "claimed %", "reused %", "on disk", "of dense %", "seconds", "builds on")
+    for heading in (*headings, "committed (UTC)"):
+        table.add_column(heading, justify="left" if heading in ("task", "method", "builds on") else "right")
+    for record, on_disk in zip(records, sizes, strict=True):
+        total, used, claimed = (
+            sum(layer[key] for layer in record.layers.values()) for key in ("weights", "used", "claimed")
+        )
+        table.add_row(
+            record.name,
+            record.method["name"],
+            *(percent(count / total, 2) for count in (used, claimed, used - claimed)),
+            size(on_disk),
+            percent(on_disk / dense),
+            "-" if record.seconds is None else f"{record.seconds:.1f}",
+            _listed(record.parents),
+            record.created[:19].replace("T", " "),
+        )
+    return table
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= 3:
+        return ", ".join(names) or "-"
+    return f"{names[0]}, {names[1]} and {len(names) - 2} more"

@@ -1,0 +1,5 @@
+"""Pictures of results. Reads results; knows no training and no store."""
+
+from narrows.report.picture import draw_accuracy
+
+__all__ = ["draw_accuracy"]
