@@ -294,6 +294,7 @@ class _Runner:
                 "to go on with it."
             )
         self.result.rows, self.result.tasks, self.result.reference = found.rows, found.tasks, found.reference
+        self.result.environment = found.environment
 
     def _fresh_result(self) -> Result:
         net = self._base_network()

@@ -100,6 +100,13 @@ _ROWS = (
     StreamSpec("tiny-imagenet", "photographs at 32x32, ten classes a task",
                "tiny-imagenet", "none", 5, 10, "conv", 10, augment=True, image_size=32, data="required"),
 )  # fmt: skip
+_HOW_TO_GET = {
+    "mnist": "The folder holds the four IDX files of MNIST (train-images-idx3-ubyte.gz and so on).",
+    "tiny-imagenet": (
+        "The folder holds Tiny ImageNet as distributed (tiny-imagenet-200.zip, unpacked: train/, val/, wnids.txt), or "
+        "the parquet files of a copy on the Hugging Face hub (train-*.parquet, valid-*.parquet)."
+    ),
+}
 _TASK_WORD = {"none": "split", "permutation": "permutation", "rotation": "rotation"}
 _STREAMS: Mapping[str, StreamSpec] = {row.name: row for row in _ROWS}
 
@@ -204,7 +211,9 @@ def _check_taken(spec: StreamSpec, **options: object) -> None:
         if value is not None and not takes[option]:
             raise ConfigError(f"{spec.name} does not take the option {option}")
     if spec.needs_data and options["data"] is None:
-        raise DatasetMissingError(f"{spec.name} needs data: give the folder that holds {spec.dataset}")
+        raise DatasetMissingError(
+            f"{spec.name} needs data: say --data FOLDER (in Python: data=). {_HOW_TO_GET[spec.dataset]}"
+        )
 
 
 def _load(spec: StreamSpec, data: Path | None, seed: int, image_size: int | None) -> Source:

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
-from rich.table import Table
 
 from narrows.benchmarks.streams import stream_names
-from narrows.cli.tables import percent, size, tasks_table
+from narrows.cli.tables import percent, plain_table, size, tasks_table
 from narrows.methods import METHODS
 from narrows.tasks import TaskStore
 
@@ -21,27 +21,30 @@ StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the 
 
 def streams_command() -> None:
     """List the streams of tasks that `narrows run` knows."""
-    table = Table()
-    for heading in ("stream", "what it is", "tasks", "classes a task", "network", "epochs", "data"):
-        table.add_column(heading)
-    where = {"none": "built in", "optional": "--data, or Debian's folder", "required": "--data"}
+    table = plain_table()
+    table.add_column("stream", no_wrap=True)
+    table.add_column("what it is, and what a run takes where it is not told otherwise")
+    where = {"none": "built in", "optional": "--data, or Debian's folder", "required": "say --data"}
     for spec in stream_names().values():
-        classes = "all" if spec.classes is None else str(spec.classes)
-        table.add_row(
-            spec.name, spec.summary, str(spec.tasks), classes, spec.network, str(spec.epochs), where[spec.data]
-        )
+        classes = "all classes" if spec.classes is None else f"{spec.classes} classes"
+        defaults = (f"{spec.tasks} tasks", f"{classes} each", spec.network, f"{spec.epochs} epochs", where[spec.data])
+        table.add_row(spec.name, f"{spec.summary}\n[dim]{', '.join(defaults)}[/]")
     Console().print(table)
 
 
 def methods_command() -> None:
     """List the methods and their options."""
-    table = Table()
-    for heading in ("method", "what it is", "options (default)"):
-        table.add_column(heading)
+    table = plain_table()
+    table.add_column("method", no_wrap=True)
+    table.add_column("what it is, and its options for --set with their defaults")
     for kind in METHODS.values():
-        options = ", ".join(f"{field.name} ({field.default})" for field in dataclasses.fields(kind))
-        table.add_row(kind.name, kind.summary, options or "-")
+        options = ", ".join(f"{field.name}={_default(field.default)}" for field in dataclasses.fields(kind))
+        table.add_row(kind.name, f"{kind.summary}\n[dim]{escape(options) or 'no options'}[/]")
     Console().print(table)
+
+
+def _default(value: object) -> str:
+    return "none" if value is None else str(list(value)) if isinstance(value, tuple) else str(value)
 
 
 def tasks_command(store: StorePath) -> None:

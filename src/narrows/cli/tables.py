@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -34,10 +35,11 @@ def size(count: float) -> str:
 
 def print_result(console: Console, result: Result) -> None:
     """One row per task, and the summary."""
-    table = Table(title=f"{result.stream}, {result.method}, seed {result.seed}", title_justify="left")
-    table.add_column("task")
-    columns = ("acc when\nlearned %", "acc\nnow %", "density\n%", "claimed\n%", "reused\n%", "used so\nfar %")
-    for heading in (*columns, "on disk", "seconds"):
+    table = plain_table()
+    table.title = f"{result.stream}, {result.method}, seed {result.seed} (accuracy and weights in %)"
+    table.add_column("task", no_wrap=True)
+    columns = ("acc when\nlearned", "acc\nnow", "\ndensity", "\nclaimed", "\nreused", "used\nso far")
+    for heading in (*columns, "KiB on\ndisk", "\nseconds"):
         table.add_column(heading, justify="right", no_wrap=True)
     for task in result.tasks:
         table.add_row(
@@ -45,7 +47,7 @@ def print_result(console: Console, result: Result) -> None:
             percent(task.accuracy),
             percent(task.accuracy_now),
             *(percent(value, 2) for value in (task.density, task.claimed, task.reused, task.used)),
-            size(task.bytes),
+            f"{task.bytes / 1024:.1f}",
             f"{task.seconds:.1f}",
         )
     console.print(table)
@@ -56,26 +58,33 @@ def print_summary(console: Console, result: Result) -> None:
     """The figures of the whole run, a line each for accuracy, transfer, cost."""
     values = result.metrics()
     bytes_per_task, dense = values["bytes_per_task"] or 0.0, values["dense_bytes"] or 1.0
+    ratio = f", {values['step_ratio']:.2f} times plain training" if values["step_ratio"] else ""
     lines = [
         f"[bold]ACC {percent(values['ACC'])}%[/]   BWT {points(values['BWT'])}   "
-        f"FWT against independent {points(values['fwt_independent'])}   FWT (GEM) {points(values['fwt_gem'])}",
-        f"used {percent(values['used'], 2)}% of the shared weights   density {percent(values['density'], 2)}%   "
-        f"{size(bytes_per_task)} a task, {100 * bytes_per_task / dense:.1f}% of the dense float32 model "
+        f"FWT: {points(values['fwt_independent'])} against independent, {points(values['fwt_gem'])} (GEM)",
+        f"density {percent(values['density'], 2)}%   used {percent(values['used'], 2)}% of the shared weights",
+        f"{size(bytes_per_task)} a task on disk: {100 * bytes_per_task / dense:.1f}% of the dense float32 model "
         f"({size(dense)})",
-        f"training {values['seconds']:.1f} s   a step takes {1000 * result.step_seconds():.2f} ms"
-        + (f", {values['step_ratio']:.2f} times plain training" if values["step_ratio"] else ""),
+        f"training {values['seconds']:.1f} s   a step {1000 * result.step_seconds():.2f} ms{ratio}",
     ]
     if result.reference:
         lines.append(f"one dense network per task: ACC {percent(result.reference['ACC'])}%")
     console.print("\n".join(lines), highlight=False)
 
 
+def plain_table() -> Table:
+    """A table without walls, to fit 80 columns."""
+    return Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left", title_style="bold")
+
+
 def tasks_table(records: Sequence[TaskRecord], sizes: Sequence[int], dense: int) -> Table:
     """What a store holds, a row per task."""
-    table = Table()
-    headings = ("task", "method", "density %", "claimed %", "reused %", "on disk", "of dense %", "seconds", "builds on")
-    for heading in (*headings, "committed (UTC)"):
-        table.add_column(heading, justify="left" if heading in ("task", "method", "builds on") else "right")
+    table = plain_table()
+    table.add_column("task", no_wrap=True)
+    table.add_column("method", no_wrap=True)
+    for heading in ("density\n%", "claimed\n%", "reused\n%", "KiB on\ndisk", "of dense\n%", "\nseconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("\nbuilds on", no_wrap=True)
     for record, on_disk in zip(records, sizes, strict=True):
         total, used, claimed = (
             sum(layer[key] for layer in record.layers.values()) for key in ("weights", "used", "claimed")
@@ -84,16 +93,13 @@ def tasks_table(records: Sequence[TaskRecord], sizes: Sequence[int], dense: int)
             record.name,
             record.method["name"],
             *(percent(count / total, 2) for count in (used, claimed, used - claimed)),
-            size(on_disk),
+            f"{on_disk / 1024:.1f}",
             percent(on_disk / dense),
             "-" if record.seconds is None else f"{record.seconds:.1f}",
             _listed(record.parents),
-            record.created[:19].replace("T", " "),
         )
     return table
 
 
 def _listed(names: Sequence[str]) -> str:
-    if len(names) <= 3:
-        return ", ".join(names) or "-"
-    return f"{names[0]}, {names[1]} and {len(names) - 2} more"
+    return "-" if not names else names[0] if len(names) == 1 else f"{len(names)} tasks"

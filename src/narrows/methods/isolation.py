@@ -26,7 +26,7 @@ class Isolator:
         self.masks = masks
         rows = list(zip(masks, self._shared.frozen, self._shared.values, strict=True))
         self._trainable = [(mask & ~frozen).to(value.dtype) for mask, frozen, value in rows]
-        self._held = [value * (mask & frozen) for mask, frozen, value in rows]
+        self._held = [torch.where(mask & frozen, value, torch.zeros_like(value)) for mask, frozen, value in rows]
 
     def mask_gradients(self) -> None:
         """The optimizer shall see the sub-network's gradient: zero for frozen and dropped weights."""

@@ -107,7 +107,7 @@ class WSNLearner(Learner):
     @torch.no_grad()
     def _show(self) -> None:
         for param, dense, mask in zip(self.shared.params, self._dense, self._masks, strict=True):
-            param.copy_(dense * mask)
+            param.copy_(torch.where(mask, dense, torch.zeros_like(dense)))
 
 
 def _initial_score(param: Tensor) -> Tensor:

@@ -67,7 +67,12 @@ def baked_weights(directory: StoreDirectory, name: str) -> tuple[dict[str, Tenso
     values = _zeros(directory)
     for source in _sources(directory, record):
         _scatter(content if source == name else directory.content(source), values)
-    return {key: value * content.used[key] for key, value in values.items()}, content.private
+    return {key: masked(value, content.used[key]) for key, value in values.items()}, content.private
+
+
+def masked(value: Tensor, used: Tensor) -> Tensor:
+    """`value` where used, +0 elsewhere (a product would give -0 in the place of a negative weight)."""
+    return torch.where(used, value, torch.zeros_like(value))
 
 
 def used_fraction(directory: StoreDirectory) -> float:

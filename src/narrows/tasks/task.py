@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from itertools import islice
 from types import TracebackType
@@ -16,7 +16,7 @@ from narrows.errors import NarrowsError, NonFiniteError, OptimizerError
 from narrows.methods import Learner, Method, Plan, SharedWeights
 from narrows.methods.ibm import effective_ranks
 from narrows.store import StoreDirectory, TaskContent, TaskRecord
-from narrows.store.compose import Frozen, digest
+from narrows.store.compose import Frozen, digest, masked
 from narrows.tasks.account import LayerAccount, account
 from narrows.tasks.fit import Fit, fit
 from narrows.tasks.heads import Head, describe_head
@@ -71,6 +71,7 @@ class Task:
         self._seconds: float | None = None
         self._started = 0.0
         self._open = True
+        self._infinite = set(_not_finite(model))  # a mask of -inf among the buffers, say: no fault of training
         shared = self._shared_weights()
         method.check(shared)
         method.initialise(shared, carry)
@@ -190,7 +191,7 @@ class Task:
             raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
         learner.finish()
         content = self._content()
-        _require_finite(content)
+        self._require_finite()
         layers = account(content.used, self._frozen_before(), learner.explain())
         seconds = time.perf_counter() - self._started if self._seconds is None else self._seconds
         record = TaskRecord(
@@ -236,6 +237,14 @@ class Task:
                 f"Task {self.name!r} has no optimizer yet: call task.fit(...), or task.optimizer(...) and train."
             )
         return self._learner
+
+    def _require_finite(self) -> None:
+        for name in _not_finite(self.model):
+            if name not in self._infinite:
+                raise NonFiniteError(
+                    f"{name} holds a value that is NaN or infinite. Nothing was committed and the tasks in the store "
+                    "are untouched. Lower the learning rate, clip gradients, or check the data."
+                )
 
     def _live(self) -> dict[str, nn.Parameter]:
         """The shared parameters of this task's model; a head in their place takes some away."""
@@ -291,15 +300,11 @@ class Task:
             value = self._frozen.values[name].clone()
             if bool(content.claimed[name].any()):
                 value[content.claimed[name]] = content.values[name]
-            baked[name] = value * used
+            baked[name] = masked(value, used)
         return baked
 
 
-def _require_finite(content: TaskContent) -> None:
-    named: Sequence[tuple[str, Tensor]] = [*content.values.items(), *content.private.items()]
-    for name, value in named:
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise NonFiniteError(
-                f"{name} holds a value that is NaN or infinite. Nothing was committed and the tasks in the store "
-                "are untouched. Lower the learning rate, clip gradients, or check the data."
-            )
+def _not_finite(model: nn.Module) -> list[str]:
+    """Tensors that hold a NaN or an infinity."""
+    tensors = named_tensors(model).items()
+    return [name for name, value in tensors if value.is_floating_point() and not bool(torch.isfinite(value).all())]

@@ -13,9 +13,10 @@ from narrows.errors import ModelMismatchError, TaskExistsError
 from narrows.methods import Method
 from narrows.store import Problem, StoreDirectory, TaskRecord
 from narrows.store.compose import baked_weights, digest, frozen_weights, used_fraction
+from narrows.store.names import check_task_name
 from narrows.store.records import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account
-from narrows.tasks.heads import Head, build_head, put_head
+from narrows.tasks.heads import Head, build_head, put_head, require_place
 from narrows.tasks.partition import assign, matches, named_tensors, require_match, shared_specs
 from narrows.tasks.task import Task
 
@@ -102,6 +103,8 @@ class TaskStore:
 
         Raises:
             TaskExistsError: the name is taken.
+            ConfigError: no task can have that name.
+            ModelMismatchError: there is no module to put the head at, or nothing left to share.
             CapacityError: fewer weights are free than the method's budget asks for.
             StoreLockedError: another process, or another task of this one, is writing the store.
         """
@@ -113,7 +116,9 @@ class TaskStore:
                     f"The store already has a task {name!r}, and tasks do not change. Choose another name."
                 )
             model = self._base_model()
+            check_task_name(name)
             if head is not None:
+                require_place(model, head[0])
                 self._make_private(head[0], model)
                 put_head(model, head)
             if method.isolation == "none":
@@ -145,9 +150,10 @@ class TaskStore:
         """
         record = self.directory.record(name)
         model = self._base_model()
-        if record.head is not None:
-            put_head(model, build_head(name, record.head, head))
         shared, private = baked_weights(self.directory, name)
+        if record.head is not None:
+            weight = private.get(f"{record.head['path']}.weight")
+            put_head(model, build_head(name, record.head, head, None if weight is None else weight.dtype))
         present = named_tensors(model)
         assign(model, private | {key: value for key, value in shared.items() if key in present and key not in private})
         return model.eval()
@@ -202,7 +208,10 @@ class TaskStore:
         inside = any(matches(spec.name, [path]) for spec in self.directory.shared)
         if inside and not self.directory.task_names():
             private = (*self.directory.private, path)
-            self.directory.reshape_shared(shared_specs(model, private), private)
+            shared = shared_specs(model, private)
+            if not shared:
+                raise ModelMismatchError(f"With a head at {path!r}, the model has no parameter left to share.")
+            self.directory.reshape_shared(shared, private)
 
     def _last_overwriting(self) -> dict[str, Tensor]:
         """Shared weights of the last task that overwrote its predecessors', which the next such task goes on from."""

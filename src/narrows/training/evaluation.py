@@ -19,7 +19,7 @@ def accuracy(model: nn.Module, batches: Iterable[tuple[Any, Any]]) -> float:
         DataError: there is no example.
     """
     device = next((param.device for param in model.parameters()), torch.device("cpu"))
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     right = torch.zeros((), dtype=torch.long, device=device)
     count = 0
@@ -28,7 +28,8 @@ def accuracy(model: nn.Module, batches: Iterable[tuple[Any, Any]]) -> float:
             right += (model(inputs.to(device)).argmax(1) == labels.to(device)).sum()
             count += len(labels)
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training
     if not count:
         raise DataError("The test data has no example: nothing to measure accuracy on.")
     return int(right) / count

@@ -15,6 +15,9 @@ from narrows.errors import DataError, NonFiniteError
 
 Loss = Callable[[Any, Any], Tensor]
 
+IGNORED = -100
+"""The label that `cross_entropy` passes over: padding."""
+
 CHECK_EVERY = 10
 """Steps between two looks at the losses: each look waits for a GPU to finish."""
 
@@ -115,8 +118,14 @@ def _loss(model: nn.Module, loss: Loss, inputs: Any, targets: Any, device: torch
 
 
 def check_labels(labels: Tensor, outputs: int) -> None:
-    """Raises DataError where a class label has no output; labels on a GPU are not looked at (it would wait)."""
-    if labels.is_floating_point() or labels.is_cuda or not labels.numel():
+    """Raises DataError where a class label has no output.
+
+    Labels that cross-entropy ignores (-100) are let through; labels on a GPU are not looked at (it would wait).
+    """
+    if labels.is_floating_point() or labels.is_cuda:
+        return
+    labels = labels[labels != IGNORED]
+    if not labels.numel():
         return
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= outputs:

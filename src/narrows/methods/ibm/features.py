@@ -68,7 +68,7 @@ def effective_ranks(
     for module in set(owners.values()):
         layers[module] = Covariance()
         hooks.append(module.register_forward_hook(_collector(layers[module])))
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         for inputs, _ in batches:
@@ -76,7 +76,8 @@ def effective_ranks(
     finally:
         for hook in hooks:
             hook.remove()
-        model.train(training)
+        for module, training in modes:
+            module.training = training
     return {name: layers[owner].effective_rank() for name, owner in owners.items() if layers[owner].count}
 
 

@@ -88,4 +88,6 @@ class Chooser:
 
 
 def _lowest(scores: Tensor, kept: Tensor) -> float:
-    return float(scores[kept].min()) if bool(kept.any()) else float("inf")
+    # A score of 0 is kept only where the budget leaves room for what carries nothing: no price follows from it.
+    paid = kept & (scores > 0)
+    return float(scores[paid].min()) if bool(paid.any()) else float("inf")
