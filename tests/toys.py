@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import narrows as nw
+from narrows.methods import SharedWeights
 
 METHODS: dict[str, nw.Method] = {
     "laplace": nw.IBM(density=0.4, prune_every=2),
@@ -212,3 +213,12 @@ def violations(task: nw.Task) -> list[str]:
         if dropped.any() or torch.signbit(dropped).any():
             found.append(f"{name}: a dropped weight is not +0")
     return found
+
+
+def weights(shapes: dict[str, tuple[int, ...]], frozen: float = 0.0, dtype: torch.dtype = torch.float32) -> Any:
+    """Shared weights by themselves, without a store; of each parameter, the first `frozen` part is frozen."""
+    masks = [torch.arange(torch.Size(shape).numel()).reshape(shape) for shape in shapes.values()]
+    masks = [position < frozen * position.numel() for position in masks]
+    params = [nn.Parameter(torch.randn(shape, dtype=dtype)) for shape in shapes.values()]
+    values = [torch.where(mask, param.detach(), 0.0) for mask, param in zip(masks, params, strict=True)]
+    return SharedWeights(tuple(shapes), params, masks, values)

@@ -113,6 +113,22 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_weights(finished
             ).read_bytes()
 
 
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    command = [sys.executable, "-m", "narrows", "run", "split-digits", "--epochs", "2000", "--threads", "1"]
+    process = subprocess.Popen(
+        [*command, "--out", "o"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "o/store/store.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "the same command goes on from there" in errors
+    assert "Traceback" not in errors
+
+
 def test_streams_and_methods_list_every_one(tmp_path):
     streams = narrows("streams", cwd=tmp_path).stdout
     for name in ("permuted-digits", "rotated-digits", "split-fashion-mnist", "tiny-imagenet"):

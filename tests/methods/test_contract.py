@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from toys import METHODS, TOYS, Toy, files, hooked, logits, same, state, violations
 
 import narrows as nw
 from narrows.store.compose import frozen_weights
+from toys import METHODS, TOYS, Toy, files, hooked, logits, same, state, violations
 
 CLASSES = {"a": 3, "b": 5, "c": 2}
 STEPS = 10
@@ -78,9 +78,7 @@ class Life:
 def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Life:
     toy, method = TOYS[request.param[0]], METHODS[request.param[1]]
     model = toy.make()
-    life = Life(
-        toy, method, model, state(model), nw.TaskStore.create(tmp_path_factory.mktemp("life") / "store", model)
-    )
+    life = Life(toy, method, model, state(model), nw.TaskStore.create(tmp_path_factory.mktemp("life") / "store", model))
     for name in CLASSES:
         life.learn(name)
     return life

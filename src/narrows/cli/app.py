@@ -27,14 +27,9 @@ app.command("verify")(verify_command)
 
 
 def main() -> None:
-    """Entry point: what narrows raises on purpose is printed as one message, exit code 1; Ctrl-C is 130."""
+    """Entry point: what narrows raises on purpose is printed as one message, with exit code 1."""
     try:
         app()
     except NarrowsError as error:
         Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
         sys.exit(1)
-    except KeyboardInterrupt:
-        Console(stderr=True).print(
-            "\nStopped. What was committed is safe; the same command goes on from there.", highlight=False
-        )
-        sys.exit(130)

@@ -19,6 +19,9 @@ from narrows.methods import make_method
 from narrows.report import draw_accuracy
 from narrows.training import Callback, ProgressBar
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
 
 def run_command(
     stream: Annotated[str, typer.Argument(help="A stream; see `narrows streams`.")] = "permuted-digits",
@@ -66,7 +69,12 @@ def run_command(
     )
     where = out or Path("runs") / f"{stream}-{method}-s{seed}"
     console = Console()
-    result = run(options, where, _Watcher(Console(stderr=True)))
+    errors = Console(stderr=True)
+    try:
+        result = run(options, where, _Watcher(errors))
+    except KeyboardInterrupt:
+        errors.print(f"\nStopped. The tasks in {where}/store are safe; the same command goes on from there.")
+        raise typer.Exit(INTERRUPTED) from None
     draw_accuracy(
         result.rows, [task.name for task in result.tasks], where / "accuracy.svg", title=f"{stream}, {method}"
     )

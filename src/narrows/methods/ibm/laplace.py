@@ -37,8 +37,9 @@ def gate_variance(theta: Tensor, information: Tensor, beta: float) -> Tensor:
     >>> gate_variance(torch.tensor(1.0), torch.tensor(0.5), beta=1.0)  # 2 N F theta^2 = beta: alpha = 1
     tensor(1.)
     """
-    square = theta.square()
-    return (-square + (square.square() + 4 * beta * square / information).sqrt()) / 2
+    # The formula above with its difference multiplied out, which would cancel where alpha is small.
+    size, ratio = theta.abs(), beta / information
+    return 2 * ratio * size / (size + (size.square() + 4 * ratio).sqrt())
 
 
 def gate_nats(relative_score: Tensor) -> Tensor:

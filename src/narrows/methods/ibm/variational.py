@@ -92,6 +92,10 @@ class VariationalLearner(GradualLearner):
             with torch.no_grad():
                 self.collect(noise, [param.grad for param in params])
             self._sampled = True
+        except BaseException:
+            for param in params:
+                param.grad = None  # what there is was taken at noisy weights and says nothing by itself
+            raise
         finally:
             with torch.no_grad():
                 for param, value, earlier in zip(params, clean, before, strict=True):

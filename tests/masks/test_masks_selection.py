@@ -1,0 +1,88 @@
+"""Choosing weights: exact counts, the best ones, nothing outside the candidates."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from narrows.errors import NonFiniteError
+from narrows.masks import Layout, above, best, best_each
+
+# few values, so that ties are the rule
+value = st.one_of(st.integers(-3, 3).map(float), st.floats(allow_nan=False, width=32))
+rows = st.lists(st.tuples(value, st.booleans()), max_size=40)
+shapes = st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=4).map(tuple), min_size=1, max_size=5)
+
+
+@given(rows=rows, count=st.integers(-1, 45))
+def test_best_takes_exactly_the_best_candidates(rows: list[tuple[float, bool]], count: int) -> None:
+    scores = torch.tensor([score for score, _ in rows])
+    candidates = torch.tensor([candidate for _, candidate in rows], dtype=torch.bool)
+    chosen = best(scores, candidates, count)
+    assert chosen.dtype == torch.bool
+    assert chosen.shape == candidates.shape
+    assert not (chosen & ~candidates).any()
+    assert int(chosen.sum()) == min(max(count, 0), int(candidates.sum()))
+    left = candidates & ~chosen
+    if chosen.any() and left.any():
+        lowest = scores[chosen].min()
+        assert lowest >= scores[left].max()
+        ties = (candidates & (scores == lowest)).nonzero().flatten()
+        taken = int((chosen & (scores == lowest)).sum())
+        assert chosen[ties[:taken]].all(), "ties go by position"
+    assert torch.equal(chosen, best(scores, candidates, count))
+
+
+def test_best_does_not_hand_out_its_argument() -> None:
+    candidates = torch.tensor([True, False])
+    best(torch.zeros(2), candidates, 5)[1] = True
+    assert not candidates[1]
+
+
+def test_best_of_a_matrix_and_of_nan() -> None:
+    scores = torch.tensor([[1.0, 5.0], [float("nan"), 3.0]])
+    candidates = torch.tensor([[True, True], [False, True]])
+    assert torch.equal(best(scores, candidates, 2), torch.tensor([[False, True], [False, True]]))
+    with pytest.raises(NonFiniteError, match="learning rate"):
+        best(scores, torch.ones_like(candidates), 2)
+
+
+@given(rows=rows, threshold=value)
+def test_above_is_strict(rows: list[tuple[float, bool]], threshold: float) -> None:
+    scores = torch.tensor([score for score, _ in rows])
+    candidates = torch.tensor([candidate for _, candidate in rows], dtype=torch.bool)
+    expected = [candidate and score > threshold for score, candidate in rows]
+    assert above(scores, candidates, threshold).tolist() == expected
+
+
+@given(sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4), fraction=st.floats(0.001, 1))
+def test_best_each_keeps_a_fraction_of_every_tensor(sizes: list[int], fraction: float) -> None:
+    scores = [torch.randn(size) for size in sizes]
+    for score, mask in zip(scores, best_each(scores, fraction), strict=True):
+        count = max(1, int(fraction * score.numel()))
+        assert int(mask.sum()) == count
+        assert torch.equal(score[mask].sort().values, score.sort().values[-count:])
+
+
+@given(shapes=shapes)
+def test_layout_joins_and_splits(shapes: list[tuple[int, ...]]) -> None:
+    layout = Layout(shapes)
+    tensors = [torch.randn(shape) for shape in shapes]
+    flat = layout.join(tensors)
+    assert flat.shape == (layout.total,)
+    for part, tensor in zip(layout.split(flat), tensors, strict=True):
+        assert torch.equal(part, tensor)
+    assert torch.equal(layout.join(layout.split(flat)), flat)
+    numbers = layout.split(layout.per_layer(flat, [float(i) for i in range(len(shapes))]))
+    assert all((part == i).all() for i, part in enumerate(numbers))
+
+
+def test_layout_splits_into_views_and_joins_a_copy() -> None:
+    layout, tensors = Layout([(2, 2), (3,)]), [torch.zeros(2, 2), torch.zeros(3)]
+    flat = layout.join(tensors)
+    layout.split(flat)[1].fill_(1)
+    assert flat.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert not tensors[1].any()
+    assert layout.join([torch.zeros(2, 2).T, torch.ones(3)]).dtype == torch.float32
