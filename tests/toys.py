@@ -169,9 +169,13 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return list(one) == list(other) and all(
         one[name].dtype == other[name].dtype
         and one[name].shape == other[name].shape
-        and one[name].numpy().tobytes() == other[name].numpy().tobytes()
+        and torch.equal(_bits(one[name]), _bits(other[name]))
         for name in one
     )
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    return tensor.reshape(-1).view(torch.uint8)
 
 
 @torch.no_grad()

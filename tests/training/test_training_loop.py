@@ -35,7 +35,7 @@ def test_the_loop_is_the_plain_loop() -> None:
             loss.backward()
             plain.step()
             plain.zero_grad()
-            losses.append(float(loss))
+            losses.append(loss.item())
     log = train(model, optimizer, batches, 2, total_steps=6)
     assert torch.equal(model.weight, other.weight)
     assert log.steps == 6

@@ -5,14 +5,10 @@ A run leaves DIR/result.json and DIR/store/, and goes on at the task it was in w
 
 from __future__ import annotations
 
-import platform
-import statistics
-import time
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,48 +16,21 @@ import torch
 from torch import nn
 
 from narrows.benchmarks.batches import Batches
+from narrows.benchmarks.environment import StepClock, environment
 from narrows.benchmarks.networks import make_network
+from narrows.benchmarks.options import RunOptions, with_defaults
 from narrows.benchmarks.results import Result, Row, TaskRow
-from narrows.benchmarks.streams import Stream, make_stream, stream_names
+from narrows.benchmarks.streams import Stream, make_stream
 from narrows.benchmarks.task_data import TaskData
 from narrows.errors import ConfigError, StoreError
-from narrows.methods import Independent, Method
+from narrows.methods import Independent
 from narrows.store import TaskRecord
 from narrows.tasks import TaskStore
-from narrows.training import Callback, Step, accuracy
+from narrows.training import Callback, accuracy
 from narrows.training.metrics import average_accuracy
 
 HEAD = "head"
 TEST_BATCH = 500
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What is run. None means the stream's or the method's own default.
-
-    Attributes:
-        stream, tasks, classes, image_size, data: see `make_stream`.
-        method: what learns.
-        epochs, batch_size, lr: of training; Adam, cosine to 0 over each task.
-        network: a name for `make_network`.
-        seed: of initial weights, order of examples, class order and split.
-        reference: also train a dense network for each task, for FWT and the step ratio.
-        device: "cpu", "cuda", ...
-    """
-
-    stream: str
-    method: Method
-    epochs: int | None = None
-    batch_size: int | None = None
-    lr: float | None = None
-    network: str | None = None
-    seed: int = 0
-    tasks: int | None = None
-    classes: int | None = None
-    image_size: int | None = None
-    data: Path | None = None
-    reference: bool = False
-    device: str = "cpu"
 
 
 class Watcher(Protocol):
@@ -102,29 +71,14 @@ def run(options: RunOptions, out: Path, watcher: Watcher | None = None) -> Resul
         classes=options.classes,
         image_size=options.image_size,
     )
-    runner = _Runner(_with_defaults(options), stream, out, watcher)
+    runner = _Runner(with_defaults(options), stream, out, watcher)
     return runner.run()
-
-
-def _with_defaults(options: RunOptions) -> RunOptions:
-    spec = stream_names()[options.stream]
-    filled = replace(
-        options,
-        epochs=spec.epochs if options.epochs is None else options.epochs,
-        batch_size=spec.batch_size if options.batch_size is None else options.batch_size,
-        lr=options.method.learning_rate if options.lr is None else options.lr,
-        network=spec.network if options.network is None else options.network,
-    )
-    for name in ("epochs", "batch_size", "lr"):
-        if not getattr(filled, name) > 0:
-            raise ConfigError(f"{name} must be above 0, not {getattr(filled, name)}")
-    return filled
 
 
 class _Runner:
     def __init__(self, options: RunOptions, stream: Stream, out: Path, watcher: Watcher) -> None:
         self.options, self.stream, self.out, self.watcher = options, stream, out, watcher
-        # _with_defaults has filled these in
+        # with_defaults has filled these in
         self.epochs, self.batch_size = options.epochs or 0, options.batch_size or 0
         self.lr, self.network = options.lr or 0.0, options.network or ""
         self.result = self._fresh_result()
@@ -169,7 +123,7 @@ class _Runner:
         ):
             task.model.to(self.options.device)
             start = accuracy(task.model, test)
-            clock = _StepClock()
+            clock = StepClock()
             callbacks = [clock, *([callback] if callback else [])]
             fit = task.fit(train, self.epochs, lr=self.lr, progress=False, callbacks=callbacks)
             task.commit(
@@ -302,7 +256,7 @@ class _Runner:
             stream=self.stream.name,
             method=self.options.method.name,
             config={
-                "method": _plain(self.options.method.config()),
+                "method": json.loads(json.dumps(self.options.method.config())),  # lists for tuples, as it is read back
                 "epochs": self.epochs,
                 "batch_size": self.batch_size,
                 "lr": self.lr,
@@ -311,41 +265,7 @@ class _Runner:
                 "network": self.network,
             },
             seed=self.options.seed,
-            environment=_environment(self.options.device),
+            environment=environment(self.options.device),
             stream_description=self.stream.description,
             dense_bytes=sum(tensor.nbytes for tensor in net.state_dict().values()),
         )
-
-
-class _StepClock:
-    """Times steps from one callback to the next; the first of a task, which has no start, is left out."""
-
-    def __init__(self) -> None:
-        self._last: float | None = None
-        self._seconds: list[float] = []
-
-    def __call__(self, step: Step, /) -> None:  # noqa: ARG002
-        now = time.perf_counter()
-        if self._last is not None:
-            self._seconds.append(now - self._last)
-        self._last = now
-
-    def median(self) -> float:
-        return statistics.median(self._seconds) if self._seconds else 0.0
-
-
-def _plain(config: dict[str, Any]) -> dict[str, Any]:
-    """As JSON gives it back: lists for tuples."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
-
-
-def _environment(device: str) -> dict[str, Any]:
-    return {
-        "narrows": version("narrows"),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
-        "threads": torch.get_num_threads(),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }

@@ -11,8 +11,9 @@ import torch
 import typer
 from rich.console import Console
 
+from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.results import Result
-from narrows.benchmarks.runner import RunOptions, run
+from narrows.benchmarks.runner import run
 from narrows.cli.tables import percent, print_result
 from narrows.errors import ConfigError
 from narrows.methods import make_method

@@ -6,17 +6,44 @@ import sys
 from collections.abc import Iterable, Sized
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 from narrows.errors import DataError
+from narrows.methods import Method
 from narrows.training import Callback, ProgressBar, TrainingLog, train
 from narrows.training.loop import Loss
 
-if TYPE_CHECKING:
-    from narrows.tasks.task import Task
+
+class Trainable(Protocol):
+    """What `fit` needs of a task."""
+
+    name: str
+    model: nn.Module
+    method: Method
+
+    def optimizer(
+        self,
+        kind: type[torch.optim.Optimizer],
+        params: Iterable[dict[str, Any]] | None = None,
+        *,
+        total_steps: int | None,
+        examples: int | None,
+        batch_size: int | None,
+        **options: Any,
+    ) -> torch.optim.Optimizer:
+        """See `Task.optimizer`."""
+
+    def sample(self) -> AbstractContextManager[None]:
+        """See `Task.sample`."""
+
+    def wants_ratio(self, epoch: int) -> bool:
+        """See `Task.wants_ratio`."""
+
+    def measure_ratio(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
+        """See `Task.measure_ratio`."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +61,7 @@ class Fit:
 
 
 def fit(
-    task: Task,
+    task: Trainable,
     batches: Iterable[tuple[Any, Any]],
     epochs: int,
     *,

@@ -12,16 +12,16 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from narrows.errors import NarrowsError, NonFiniteError, OptimizerError
-from narrows.methods import Learner, Method, Plan, SharedWeights
+from narrows.errors import NarrowsError, OptimizerError
+from narrows.methods import Learner, Method, Plan
 from narrows.methods.ibm import effective_ranks
-from narrows.store import StoreDirectory, TaskContent, TaskRecord
-from narrows.store.compose import Frozen, digest, masked
+from narrows.store import StoreDirectory, TaskRecord
+from narrows.store.compose import Frozen, digest
 from narrows.tasks.account import LayerAccount, account
 from narrows.tasks.fit import Fit, fit
 from narrows.tasks.heads import Head, describe_head
 from narrows.tasks.hooks import check_optimizer, join
-from narrows.tasks.partition import fixed_names, named_tensors
+from narrows.tasks.weights import TaskWeights
 
 RATIO_BATCHES = 8
 
@@ -71,8 +71,9 @@ class Task:
         self._seconds: float | None = None
         self._started = 0.0
         self._open = True
-        self._infinite = set(_not_finite(model))  # a mask of -inf among the buffers, say: no fault of training
-        shared = self._shared_weights()
+        isolated = method.isolation == "shared"
+        self._weights = TaskWeights(model, head and head[0], directory.shared, frozen, isolated=isolated)
+        shared = self._weights.shared()
         method.check(shared)
         method.initialise(shared, carry)
 
@@ -128,7 +129,7 @@ class Task:
             raise OptimizerError(f"Task {self.name!r} has an optimizer already; one trains it from start to end.")
         check_optimizer(optimizer, self.model)
         plan = Plan(total_steps, examples, batch_size, lambda: float(optimizer.param_groups[0]["lr"]))
-        learner = self.method.learner(self._shared_weights(), plan, self._carry)
+        learner = self.method.learner(self._weights.shared(), plan, self._carry)
         self._hooks = join(optimizer, learner, self._count_step)
         self._learner = learner
         self._started = time.perf_counter()
@@ -164,14 +165,14 @@ class Task:
             parameter -> effective rank at 97% of the variance / channels, in (0, 1].
         """
         device = next((param.device for param in self.model.parameters()), None)
-        names = [spec.name for spec in self._directory.shared if spec.name in self._live()]
+        names = list(self._weights.live())
         ratios = effective_ranks(self.model, islice(batches, RATIO_BATCHES), names, device)
         self._require_learner().set_ratio(ratios)
         return ratios
 
     def explain(self) -> tuple[LayerAccount, ...]:
         """What the task keeps of each layer at this moment and, where the method measures it, how many nats."""
-        return account(self._used(), self._frozen_before(), self._require_learner().explain())
+        return account(self._used(), self._weights.frozen, self._require_learner().explain())
 
     def commit(self, *, metrics: Mapping[str, Any] | None = None, data: Mapping[str, Any] | None = None) -> TaskRecord:
         """Makes the task part of the store, durably and all at once, and releases the store.
@@ -190,9 +191,9 @@ class Task:
         if not self._steps:
             raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
         learner.finish()
-        content = self._content()
-        self._require_finite()
-        layers = account(content.used, self._frozen_before(), learner.explain())
+        self._weights.require_finite()
+        content = self._weights.content(self._used(), self._directory.base())
+        layers = account(content.used, self._weights.frozen, learner.explain())
         seconds = time.perf_counter() - self._started if self._seconds is None else self._seconds
         record = TaskRecord(
             name=self.name,
@@ -207,7 +208,7 @@ class Task:
             seconds=round(seconds, 3),
             parents=self._frozen.parents(content.used) if self.method.isolation == "shared" else (),
             layers={layer.name: layer.to_json() for layer in layers},
-            weights_sha256=digest(self._baked(content), content.private),
+            weights_sha256=digest(self._weights.baked(content), content.private),
         )
         written = self._directory.append(record, content, carry=learner.carry(), after=self._known)
         self._close()
@@ -238,73 +239,6 @@ class Task:
             )
         return self._learner
 
-    def _require_finite(self) -> None:
-        for name in _not_finite(self.model):
-            if name not in self._infinite:
-                raise NonFiniteError(
-                    f"{name} holds a value that is NaN or infinite. Nothing was committed and the tasks in the store "
-                    "are untouched. Lower the learning rate, clip gradients, or check the data."
-                )
-
-    def _live(self) -> dict[str, nn.Parameter]:
-        """The shared parameters of this task's model; a head in their place takes some away."""
-        tensors = named_tensors(self.model)
-        replaced = f"{self._head[0]}." if self._head else None
-        names = (spec.name for spec in self._directory.shared)
-        kept = (name for name in names if replaced is None or not name.startswith(replaced))
-        return {name: tensor for name in kept if isinstance(tensor := tensors[name], nn.Parameter)}
-
-    def _frozen_before(self) -> dict[str, Tensor]:
-        """What this task may not claim: nothing is frozen to a method that does not share."""
-        if self.method.isolation == "shared":
-            return self._frozen.masks
-        return {name: torch.zeros_like(mask) for name, mask in self._frozen.masks.items()}
-
-    def _shared_weights(self) -> SharedWeights:
-        live = self._live()
-        frozen = self._frozen_before()
-        return SharedWeights(
-            names=tuple(live),
-            params=list(live.values()),
-            frozen=[frozen[name].to(param.device) for name, param in live.items()],
-            values=[self._frozen.values[name].to(param) for name, param in live.items()],
-        )
-
     def _used(self) -> dict[str, Tensor]:
-        """The task's mask on every shared parameter, on the CPU; none of one that its head took the place of."""
         learner = self._require_learner()
-        used = {name: torch.zeros_like(mask) for name, mask in self._frozen.masks.items()}
-        used.update(zip(learner.shared.names, (mask.cpu() for mask in learner.masks), strict=True))
-        return used
-
-    def _content(self) -> TaskContent:
-        used, frozen, live = self._used(), self._frozen_before(), self._live()
-        claimed = {name: mask & ~frozen[name] for name, mask in used.items()}
-        values = {name: live[name].detach().cpu()[claimed[name]] for name in live if bool(claimed[name].any())}
-        kept = live.keys() | self._untrained()
-        private = {
-            name: tensor.detach().cpu().clone()
-            for name, tensor in named_tensors(self.model).items()
-            if name not in kept
-        }
-        return TaskContent(used=used, claimed=claimed, values=values, private=private)
-
-    def _untrained(self) -> set[str]:
-        """Fixed parameters outside the head: the base network has them."""
-        inside = f"{self._head[0]}." if self._head else None
-        return {name for name in fixed_names(self.model) if inside is None or not name.startswith(inside)}
-
-    def _baked(self, content: TaskContent) -> dict[str, Tensor]:
-        baked = {}
-        for name, used in content.used.items():
-            value = self._frozen.values[name].clone()
-            if bool(content.claimed[name].any()):
-                value[content.claimed[name]] = content.values[name]
-            baked[name] = masked(value, used)
-        return baked
-
-
-def _not_finite(model: nn.Module) -> list[str]:
-    """Tensors that hold a NaN or an infinity."""
-    tensors = named_tensors(model).items()
-    return [name for name, value in tensors if value.is_floating_point() and not bool(torch.isfinite(value).all())]
+        return self._weights.used(learner.shared.names, learner.masks)

@@ -5,18 +5,15 @@ from __future__ import annotations
 import abc
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from narrows.masks import Layout
 from narrows.methods.base import Learner, Plan, SharedWeights
+from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.schedule import Budget, Chooser, Curve, Price
 from narrows.methods.isolation import Isolator
-
-if TYPE_CHECKING:
-    from narrows.methods.ibm.config import IBM
 
 
 class GradualLearner(Learner):
@@ -25,7 +22,7 @@ class GradualLearner(Learner):
     A score is theta^2/sigma^2-like: the more, the more nats the weight carries.
     """
 
-    def __init__(self, shared: SharedWeights, config: IBM, plan: Plan) -> None:
+    def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
         super().__init__(shared)
         self.config = config
         self.plan = plan

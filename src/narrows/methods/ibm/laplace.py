@@ -12,18 +12,14 @@ it; a test holds it against a numerical minimiser.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from narrows.errors import OptimizerError
 from narrows.methods.base import Plan, SharedWeights
+from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.gradual import GradualLearner
 from narrows.methods.ibm.schedule import Budget, Price
-
-if TYPE_CHECKING:
-    from narrows.methods.ibm.config import IBM
 
 
 def gate_variance(theta: Tensor, information: Tensor, beta: float) -> Tensor:
@@ -60,7 +56,7 @@ class LaplaceLearner(GradualLearner):
     N F = examples * batch_size * average. The gradient is taken dense, before it is masked.
     """
 
-    def __init__(self, shared: SharedWeights, config: IBM, plan: Plan) -> None:
+    def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
         self._average = [torch.zeros_like(param) for param in shared.params]
         self._decay = config.decay
         super().__init__(shared, config, plan)

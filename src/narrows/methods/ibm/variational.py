@@ -15,18 +15,16 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from narrows.errors import OptimizerError
 from narrows.methods.base import Plan, SharedWeights
+from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.gradual import GradualLearner
 from narrows.methods.ibm.schedule import Budget, Price
-
-if TYPE_CHECKING:
-    from narrows.methods.ibm.config import IBM
 
 TINY = 1e-20
 """Added to squares, so that a weight of exactly 0 has a finite log alpha."""
@@ -35,7 +33,7 @@ TINY = 1e-20
 class VariationalLearner(GradualLearner):
     """What both kinds of gates share. `signal` is what sigma is measured against: theta, or mu."""
 
-    def __init__(self, shared: SharedWeights, config: IBM, plan: Plan) -> None:
+    def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
         super().__init__(shared, config, plan)
         if not plan.examples:
             raise OptimizerError(
@@ -165,7 +163,7 @@ class AdditiveLearner(VariationalLearner):
 class MultiplicativeLearner(VariationalLearner):
     """z = w (mu + sigma eps), the paper's gates. Reused weights keep mu = 1, so they are reused as they are."""
 
-    def __init__(self, shared: SharedWeights, config: IBM, plan: Plan) -> None:
+    def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
         self.scale = [nn.Parameter(torch.ones_like(param)) for param in shared.params]
         self.weight = [param.detach().clone() for param in shared.params]
         super().__init__(shared, config, plan)

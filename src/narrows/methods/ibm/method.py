@@ -1,0 +1,95 @@
+"""IBM as a method: what a task starts from, and the learner of the estimator asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from narrows.errors import CapacityError
+from narrows.methods.base import Learner, Method, Plan, SharedWeights
+from narrows.methods.ibm.config import IBMConfig
+from narrows.methods.ibm.laplace import LaplaceLearner
+from narrows.methods.ibm.variational import AdditiveLearner, MultiplicativeLearner
+
+
+@dataclass(frozen=True)
+class IBM(IBMConfig, Method):
+    """Information Bottleneck Masked sub-network (Chen, Song, Gao, Shen, arXiv 2312.00840).
+
+    Keeps a weight only where the information it carries about the task is worth its price: a Gaussian
+    gate N(theta, sigma^2) on each weight costs KL = 1/2 log(1 + theta^2/sigma^2) nats (the paper's penalty), and a
+    weight whose gate is more noise than signal, alpha = sigma^2/theta^2 > 1, is dropped.
+
+    Say a budget or a price, not both; nothing said means `density=0.04`.
+
+    Args:
+        density: fraction of the shared weights that a task may use. The first task claims all of it; a
+            later one claims a quarter of it as new weights and reuses frozen weights for the rest (for
+            all of it as far as there are frozen weights, the remainder being claimed).
+        new, reuse: the two budgets said apart, as fractions of the shared weights. The first task, with
+            nothing to reuse, gets the larger of the two as new weights.
+        beta: price of information: minimised is (expected loss) + (beta / N) * (sum of KL in nats) over N
+            training examples. Density follows.
+        beta_new, beta_reuse: the price said apart for free and for frozen weights; default `beta`.
+        estimator: "laplace" has sigma^2 in closed form from the diagonal Fisher information (ours; no noise,
+            no parameters); "variational" learns log sigma^2 with sampled noise, as the paper does.
+        gates: of the variational estimator: "multiplicative" z = w (mu + sigma eps) as in the paper, or
+            "additive" z = w + sigma eps.
+        ratio: layer prices from decomposing the hidden representations: "none"; "features": price times
+            (effective rank / channels), as the published code does, so that layers of high rank are pruned
+            harder; "inverse": price divided by it, so that layers of low rank are.
+        ratio_every: epochs between two measurements of the ratio.
+        free_scale: a new task starts from the frozen weights and from free ones scaled by this (fraction
+            of their initial value; the first task's are not scaled).
+        prune_from, prune_until: fractions of training between which the sub-network shrinks, on a cubic curve.
+        prune_every: optimizer steps between two choices.
+        decay: of the moving average that is the Fisher information (laplace).
+        gate_lr: learning rate of the gates (variational).
+        log_alpha: initial log alpha of the gates (variational).
+        log_alpha_range: log alpha is clipped to it (variational).
+        kl_warmup: fraction of training over which the KL term grows linearly to its weight (variational).
+
+    Raises:
+        ConfigError: an option out of range, or a budget together with a price.
+
+    Differences from the paper, each measured in docs/benchmarks.md or docs/method.md: closed-form variances by default;
+    one budget or price over all layers; weights leave gradually instead of at the end; norms and biases are
+    per task; a task stores a mask and the weights it claimed, not gates.
+
+    >>> IBM(new=0.01, reuse=0.03).budget(total=1000, frozen=0)
+    Budget(new=30, reuse=0)
+    >>> IBM(density=0.04).budget(total=1000, frozen=100)
+    Budget(new=10, reuse=30)
+    """
+
+    name: ClassVar[str] = "ibm"
+    summary: ClassVar[str] = "Information Bottleneck Masked sub-network: weights kept by the nats they carry"
+    learning_rate: ClassVar[float] = 6e-3
+
+    def check(self, shared: SharedWeights) -> None:
+        if self.uses_price:
+            return  # the price decides how many weights; none free leaves reused ones
+        try:
+            self.budget(shared.total(), shared.frozen_count())
+        except CapacityError as error:
+            layers = ", ".join(f"{name} {free:,}" for name, free in shared.free_by_layer().items())
+            raise CapacityError(f"{error} Free by layer: {layers}.") from None
+
+    def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:
+        super().initialise(shared, carry)
+        if self.free_scale == 1 or shared.frozen_count() == 0:
+            return
+        with torch.no_grad():
+            for param, frozen in zip(shared.params, shared.frozen, strict=True):
+                param.copy_(torch.where(frozen, param, param * self.free_scale))
+
+    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:
+        del carry
+        if self.estimator == "laplace":
+            return LaplaceLearner(shared, self, plan)
+        kind = MultiplicativeLearner if self.gates == "multiplicative" else AdditiveLearner
+        return kind(shared, self, plan)

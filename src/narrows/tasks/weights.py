@@ -1,0 +1,107 @@
+"""A task's model seen as the store sees it: what is shared, frozen, used, claimed, private.
+
+Knows a model's tensors by name; it does not know optimizers or training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from narrows.errors import NonFiniteError
+from narrows.methods import SharedWeights
+from narrows.store import TaskContent, TensorSpec
+from narrows.store.compose import Frozen, masked
+from narrows.tasks.partition import fixed_names, named_tensors
+
+
+class TaskWeights:
+    """The tensors of a task in progress.
+
+    Args:
+        model: the task's model, its head in place.
+        head: path of the head's module, or None.
+        specs: the parameters that tasks share; those inside the head's path are not this task's.
+        frozen: what earlier tasks hold.
+        isolated: whether this task must leave that as it is; otherwise nothing is frozen to it.
+    """
+
+    def __init__(
+        self, model: nn.Module, head: str | None, specs: Sequence[TensorSpec], frozen: Frozen, *, isolated: bool
+    ) -> None:
+        self._model = model
+        self._head = head
+        self._specs = specs
+        self._held = frozen
+        nothing = {spec.name: torch.zeros(spec.shape, dtype=torch.bool) for spec in specs}
+        self.frozen: dict[str, Tensor] = frozen.masks if isolated else nothing
+        # A mask of -inf among the buffers, say: no fault of training.
+        self._infinite_before = set(_not_finite(model))
+
+    def live(self) -> dict[str, nn.Parameter]:
+        """The shared parameters of this task's model."""
+        tensors = named_tensors(self._model)
+        names = (spec.name for spec in self._specs if not self._in_head(spec.name))
+        return {name: tensor for name in names if isinstance(tensor := tensors[name], nn.Parameter)}
+
+    def shared(self) -> SharedWeights:
+        """What the method works on, on the model's device."""
+        live = self.live()
+        return SharedWeights(
+            names=tuple(live),
+            params=list(live.values()),
+            frozen=[self.frozen[name].to(param.device) for name, param in live.items()],
+            values=[self._held.values[name].to(param) for name, param in live.items()],
+        )
+
+    def used(self, names: Sequence[str], masks: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The task's mask on every shared parameter, on the CPU; none of one that its head took the place of."""
+        used = {spec.name: torch.zeros(spec.shape, dtype=torch.bool) for spec in self._specs}
+        used.update(zip(names, (mask.cpu() for mask in masks), strict=True))
+        return used
+
+    def content(self, used: dict[str, Tensor], base: Mapping[str, Tensor]) -> TaskContent:
+        """What the store keeps of the task: its mask, the weights it claims, and everything private.
+
+        Fixed parameters that are still those of the base network are left to it.
+        """
+        live = self.live()
+        claimed = {name: mask & ~self.frozen[name] for name, mask in used.items()}
+        values = {name: live[name].detach().cpu()[claimed[name]] for name in live if bool(claimed[name].any())}
+        fixed = {name for name in fixed_names(self._model) if not self._in_head(name)}
+        private = {
+            name: tensor.detach().cpu().clone()
+            for name, tensor in named_tensors(self._model).items()
+            if name not in live and not (name in fixed and torch.equal(tensor.detach().cpu(), base[name]))
+        }
+        return TaskContent(used=used, claimed=claimed, values=values, private=private)
+
+    def baked(self, content: TaskContent) -> dict[str, Tensor]:
+        """The shared weights that `content` amounts to: frozen and claimed values where used, 0 elsewhere."""
+        baked = {}
+        for name, used in content.used.items():
+            value = self._held.values[name].clone()
+            if bool(content.claimed[name].any()):
+                value[content.claimed[name]] = content.values[name]
+            baked[name] = masked(value, used)
+        return baked
+
+    def require_finite(self) -> None:
+        """Raises NonFiniteError, naming the tensor, where training left a NaN or an infinity."""
+        for name in _not_finite(self._model):
+            if name not in self._infinite_before:
+                raise NonFiniteError(
+                    f"{name} holds a value that is NaN or infinite. Nothing was committed and the tasks in the store "
+                    "are untouched. Lower the learning rate, clip gradients, or check the data."
+                )
+
+    def _in_head(self, name: str) -> bool:
+        return self._head is not None and name.startswith(f"{self._head}.")
+
+
+def _not_finite(model: nn.Module) -> list[str]:
+    """Tensors that hold a NaN or an infinity."""
+    tensors = named_tensors(model).items()
+    return [name for name, value in tensors if value.is_floating_point() and not bool(torch.isfinite(value).all())]
