@@ -34,21 +34,22 @@ class Entry:
 
 DENSE = (3e-4, 1e-3, 3e-3)
 SPARSE = (3e-3, 6e-3, 1.2e-2)
+WSN = (1e-3, 3e-3, 6e-3)
 ENTRIES = {
     "tiny-imagenet": (
         Entry("independent", "independent", (), DENSE),
-        Entry("wsn c=.03", "wsn", ("density=0.03",), DENSE),
-        Entry("wsn c=.1", "wsn", ("density=0.1",), DENSE),
-        Entry("ibm .01", "ibm", ("density=0.01",), SPARSE),
+        Entry("ibm .04", "ibm", ("density=0.04",), SPARSE),
+        Entry("wsn c=.1", "wsn", ("density=0.1",), WSN),
         Entry("ibm .03", "ibm", ("density=0.03",), SPARSE),
-        Entry("ibm .04 (.01 new + .03 reused)", "ibm", ("new=0.01", "reuse=0.03"), SPARSE),
-        Entry("ibm .1", "ibm", ("density=0.1",), SPARSE),
         Entry("ibm variational .04", "ibm", ("density=0.04", "estimator=variational"), SPARSE),
+        Entry("ibm .1", "ibm", ("density=0.1",), SPARSE),
+        Entry("wsn c=.03", "wsn", ("density=0.03",), WSN),
+        Entry("ibm .01", "ibm", ("density=0.01",), SPARSE),
     ),
     "split-fashion-mnist": (
         Entry("independent", "independent", (), DENSE),
         Entry("finetune", "finetune", (), DENSE),
-        Entry("ibm .04", "ibm", (), SPARSE),
+        Entry("ibm .04", "ibm", ("density=0.04",), SPARSE),
     ),
 }
 SEEDS = (0, 1, 2)

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from narrows import IBM, WSN, Finetune, Independent
-from narrows.benchmarks.results import Result
 from narrows.benchmarks.options import RunOptions
+from narrows.benchmarks.results import Result
 from narrows.benchmarks.runner import Silent, run
 from narrows.errors import ConfigError, StoreError
 from narrows.tasks import TaskStore

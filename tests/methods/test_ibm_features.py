@@ -57,6 +57,7 @@ def test_every_kind_of_layer_and_nothing_is_left_behind(name: str) -> None:
     def broken() -> None:
         effective_ranks(model, [(torch.zeros(1, 1, 1, 1, 1), None)], names)
 
-    pytest.raises((RuntimeError, IndexError, ValueError, AssertionError), broken)
+    with pytest.raises((RuntimeError, IndexError, ValueError, AssertionError)):
+        broken()
     assert [module.training for module in model.modules()] == modes
     assert not hooked(model)

@@ -122,7 +122,8 @@ def test_the_noise_is_taken_off_exactly(gates: str, monkeypatch: pytest.MonkeyPa
             run.loss(run.shared.params).backward()
             raise KeyError
 
-    pytest.raises(KeyError, fail)
+    with pytest.raises(KeyError):
+        fail()
     assert all(torch.equal(param, value) for param, value in zip(run.shared.params, clean, strict=True))
     assert all(torch.equal(param.grad, value) for param, value in zip(run.shared.params, earlier, strict=True))
 

@@ -29,8 +29,10 @@ def test_what_is_shared(tmp_path: Path) -> None:
     expected = {
         "mlp": ["one.weight", "two.weight", "head.weight"],
         "grouped": ["one.weight", "two.weight", "head.weight"],
-        "attention": ["attention.in_proj_weight", "attention.out_proj.weight", *(f"{n}.weight" for n in ("up", "down"))]
-        + ["head.weight"],
+        "attention": [
+            *("attention.in_proj_weight", "attention.out_proj.weight"),
+            *("up.weight", "down.weight", "head.weight"),
+        ],
         "lstm": ["lstm.weight_ih_l0", "lstm.weight_hh_l0", "head.weight"],
         "tied": ["words.weight", "hidden.weight", "head.weight"],
         "regression": ["one.weight", "two.weight"],

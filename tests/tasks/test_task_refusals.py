@@ -63,7 +63,7 @@ def test_a_name_that_cannot_be(store: nw.TaskStore, name: str, error: type[Excep
 
 @pytest.mark.parametrize("path", ["", "fc", "head.weight", "*", "hea?", "head.fc", "h"])
 def test_a_place_where_no_head_goes(store: nw.TaskStore, path: str) -> None:
-    with pytest.raises(ModelMismatchError, match="no module .* Its modules: 'one', 'relu', 'two', 'tanh', 'head'"):
+    with pytest.raises(ModelMismatchError, match=r"no module .* Its modules: 'one', 'relu', 'two', 'tanh', 'head'"):
         store.begin("new", METHOD, head=(path, nn.Linear(16, 2)))
 
 
@@ -129,7 +129,7 @@ def test_weights_that_are_not_finite(store: nw.TaskStore, place: str, value: flo
 def test_a_loss_that_is_not_finite(store: nw.TaskStore, method: nw.Method) -> None:
     x, y = MLP.batch(8, 2)
     batches = [(x, y)] * 3 + [(torch.full_like(x, math.nan), y)] + [(x, y)] * 6
-    with begin(store, method=method) as task, pytest.raises(NonFiniteError, match="at step 4|score is NaN"):
+    with begin(store, method=method) as task, pytest.raises(NonFiniteError, match=r"at step 4|score is NaN"):
         task.fit(batches, 2, examples=8)
 
 
@@ -190,8 +190,8 @@ def test_one_writer_at_a_time(store: nw.TaskStore) -> None:
     assert other.load("old") is not None  # readers need no lock
     task.abandon()
     task.abandon()
-    with begin(other, "second"):
-        pytest.raises(StoreLockedError, begin, store, "third")
+    with begin(other, "second"), pytest.raises(StoreLockedError):
+        begin(store, "third")
     with pytest.raises(KeyError), begin(store, "third"):
         raise KeyError
     with pytest.raises(CapacityError):
