@@ -55,16 +55,37 @@ def test_next_month(tmp_path: Path) -> None:
     assert "identical, bit for bit" in said
 
 
-def test_next_month_twice(tmp_path: Path) -> None:
-    example, store = str(ROOT / "examples/next_month.py"), str(tmp_path / "store")
-    said = [run(tmp_path, example, store) for _ in range(3)]
-    assert "learned month 3" in said[2]
-    assert "identical, bit for bit" in said[2]
+def code(page: str) -> str:
+    """The one block of Python on a page."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
+    assert len(blocks) == 1
+    return str(blocks[0])
 
 
 def test_the_readme_code_runs(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    assert len(blocks) == 1
-    assert len(blocks[0].splitlines()) <= 15
-    said = run(tmp_path, "-c", blocks[0])
-    assert fractions(r"([0-9.]+)", said)[0] > 0.9
+    block = code("README.md")
+    assert len(block.splitlines()) <= 15
+    accuracy, used = map(float, run(tmp_path, "-c", block).split())
+    assert accuracy > 0.95
+    assert round(used, 3) == 0.05
+
+
+USE_OF_THE_METHOD = """
+import torch
+model = torch.nn.Sequential(torch.nn.Linear(8, 40), torch.nn.ReLU(), torch.nn.Linear(40, 3))
+store = nw.TaskStore.create("store", model)
+x, y = torch.randn(64, 8), torch.arange(64) % 3
+outputs = []
+for name in ("a", "b"):
+    with store.begin(name, Magnitude(density=0.25), head=("2", torch.nn.Linear(40, 3))) as task:
+        task.fit([(x, y)], epochs=10)
+        task.commit()
+    outputs.append(store.load("a")(x))
+assert torch.equal(*outputs)
+assert [sum(layer.used for layer in store.explain(name)) for name in "ab"] == [80, 80]
+assert not store.verify()
+"""
+
+
+def test_the_method_of_the_architecture_page_keeps_the_contract(tmp_path: Path) -> None:
+    run(tmp_path, "-c", code("docs/architecture.md") + USE_OF_THE_METHOD)

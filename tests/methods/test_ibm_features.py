@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from narrows.methods.ibm import effective_ranks
+from narrows.methods.features import effective_ranks
 from toys import TOYS, hooked, same, state
 
 

@@ -126,6 +126,19 @@ def test_the_subnetwork_shrinks_on_the_cubic_curve(every: int) -> None:
     assert expected == goal
 
 
+def test_a_dropped_weight_stays_out_even_where_all_are_worth_the_same() -> None:
+    run = Run(density=0.5, prune_every=4, prune_from=0.0)
+    before = run.kept
+    for step in range(24):
+        if step == 10:
+            for param in run.shared.params:
+                param.detach().zero_()  # every score is 0 now: ties, which go by position
+        run.step()
+        assert not (run.kept & ~before).any()
+        before = run.kept
+    assert int(before.sum()) == 100
+
+
 def test_the_best_of_each_group_stay() -> None:
     run = Run(frozen=0.5, new=0.1, reuse=0.2, prune_every=100)  # one choice only, at step 24
     theta = run.flat(run.shared.params).clone()
@@ -205,8 +218,9 @@ def test_a_budget_is_split_as_documented() -> None:
     for frozen, new, reuse in ((0, 40, 0), (10, 30, 10), (30, 10, 30), (500, 10, 30)):
         budget = nw.IBM(density=0.04).budget(1000, frozen)
         assert (budget.new, budget.reuse) == (new, reuse)
-    budget = nw.IBM(new=0.01, reuse=0.03).budget(1000, 500)
-    assert (budget.new, budget.reuse) == (10, 30)
+    for frozen, new, reuse in ((0, 30, 0), (10, 10, 10), (500, 10, 30)):  # the first task has nothing to reuse
+        budget = nw.IBM(new=0.01, reuse=0.03).budget(1000, frozen)
+        assert (budget.new, budget.reuse) == (new, reuse)
 
 
 def test_free_weights_start_smaller_and_frozen_ones_as_they_are(tmp_path: Any) -> None:

@@ -33,7 +33,7 @@ class Run:
         )
         self.learner: Any = method.learner(self.shared, Plan(STEPS, EXAMPLES, 5), None)
         groups = self.learner.parameter_groups()
-        self.optimizer = torch.optim.Adam([{"params": self.shared.params}, *groups], lr=0.05)
+        self.optimizer = torch.optim.Adam([{"params": self.shared.params, "weight_decay": 0.1}, *groups], lr=0.05)
         self.x, self.y = torch.randn(5, 4).double(), torch.randn(5, 3).double()
         self.noise: list[Tensor] = []
         monkeypatch.setattr(torch, "randn_like", self.draw)
@@ -92,6 +92,9 @@ class Run:
         self.learner.after_step()
         self.optimizer.zero_grad()
         self.step_number += 1
+        if self.gates == "multiplicative":  # reused weights: the noise is about their own value
+            for weight, frozen, value in zip(self.learner.weight, self.shared.frozen, self.shared.values, strict=True):
+                assert torch.equal(weight[frozen], value[frozen])
 
 
 @pytest.mark.parametrize("samples", [1, 2])

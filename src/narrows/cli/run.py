@@ -82,8 +82,7 @@ def run_command(
     print_result(console, result)
     console.print(
         f"\nwrote {where}/result.json (all figures), {where}/accuracy.svg (the matrix R), {where}/store/ (the tasks)\n"
-        f"next: narrows tasks {where}/store   narrows verify {where}/store   "
-        f"narrows run {stream} --method wsn{'' if data is None else f' --data {data}'}",
+        f"next: narrows tasks {where}/store   narrows verify {where}/store   the same run with --method wsn --out ...",
         highlight=False,
         soft_wrap=True,
     )

@@ -38,7 +38,7 @@ def print_result(console: Console, result: Result) -> None:
     table = plain_table()
     table.title = f"{result.stream}, {result.method}, seed {result.seed} (accuracy and weights in %)"
     table.add_column("task", no_wrap=True)
-    columns = ("acc when\nlearned", "acc\nnow", "\ndensity", "\nclaimed", "\nreused", "used\nso far")
+    columns = ("acc\nlearned", "acc\nnow", "\ndensity", "\nclaimed", "\nreused", "used\nso far")
     for heading in (*columns, "KiB on\ndisk", "\nseconds"):
         table.add_column(heading, justify="right", no_wrap=True)
     for task in result.tasks:
@@ -74,7 +74,7 @@ def print_summary(console: Console, result: Result) -> None:
 
 def plain_table() -> Table:
     """A table without walls, to fit 80 columns."""
-    return Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left", title_style="bold")
+    return Table(box=SIMPLE_HEAD, padding=0, title_justify="left", title_style="bold")
 
 
 def tasks_table(records: Sequence[TaskRecord], sizes: Sequence[int], dense: int) -> Table:
@@ -82,9 +82,9 @@ def tasks_table(records: Sequence[TaskRecord], sizes: Sequence[int], dense: int)
     table = plain_table()
     table.add_column("task", no_wrap=True)
     table.add_column("method", no_wrap=True)
-    for heading in ("density\n%", "claimed\n%", "reused\n%", "KiB on\ndisk", "of dense\n%", "\nseconds"):
+    for heading in ("density\n%", "claimed\n%", "reused\n%", "KiB on\ndisk", "of\ndense %", "\nseconds"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("\nbuilds on", no_wrap=True)
+    table.add_column("\nparents", justify="right", no_wrap=True)
     for record, on_disk in zip(records, sizes, strict=True):
         total, used, claimed = (
             sum(layer[key] for layer in record.layers.values()) for key in ("weights", "used", "claimed")
@@ -96,10 +96,6 @@ def tasks_table(records: Sequence[TaskRecord], sizes: Sequence[int], dense: int)
             f"{on_disk / 1024:.1f}",
             percent(on_disk / dense),
             "-" if record.seconds is None else f"{record.seconds:.1f}",
-            _listed(record.parents),
+            str(len(record.parents)),
         )
     return table
-
-
-def _listed(names: Sequence[str]) -> str:
-    return "-" if not names else names[0] if len(names) == 1 else f"{len(names)} tasks"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -62,13 +62,11 @@ class Plan:
         total_steps: optimizer steps that will be taken.
         examples: N, training examples; needed where information has a price in nats.
         batch_size: examples that one optimizer step averages over.
-        lr: gives the optimizer's learning rate of the moment.
     """
 
     total_steps: int | None = None
     examples: int | None = None
     batch_size: int | None = None
-    lr: Callable[[], float] = lambda: 0.0
 
     def require_steps(self, method: str) -> int:
         """`total_steps`, or OptimizerError where it was not said."""

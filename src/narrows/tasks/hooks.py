@@ -43,6 +43,11 @@ def join(optimizer: torch.optim.Optimizer, learner: Learner, after: Callable[[],
         optimizer.add_param_group(group)
 
     def before_step(_: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if getattr(optimizer, "grad_scale", None) is not None:
+            raise OptimizerError(
+                "A fused optimizer under GradScaler unscales gradients inside its step, where narrows cannot see them. "
+                "Make it with fused=False, or use bfloat16, which needs no scaler."
+            )
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is None:
             learner.before_step()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from narrows.errors import NarrowsError, OptimizerError
 from narrows.methods import Learner, Method, Plan
-from narrows.methods.ibm import effective_ranks
+from narrows.methods.features import effective_ranks
 from narrows.store import StoreDirectory, TaskRecord
 from narrows.store.compose import Frozen, digest
 from narrows.tasks.account import LayerAccount, account
@@ -108,8 +108,12 @@ class Task:
             batch_size: examples that one optimizer step averages over, accumulation included; needed with `beta`.
             **options: given to `kind`, as `lr=6e-3`.
 
+        Example: `optimizer = task.optimizer(torch.optim.AdamW, lr=6e-3, total_steps=len(loader) * epochs)`;
+        the class of `TaskStore` has one that runs, and `examples/own_training_loop.py` a whole loop.
+
         Raises:
-            OptimizerError: `params` are not the model's, or what the method needs was not said.
+            OptimizerError: `params` are not the model's, what the method needs was not said, or the task has an
+                optimizer already.
         """
         chosen = [param for param in self.model.parameters() if param.requires_grad] if params is None else params
         optimizer = kind(chosen, **options)
@@ -128,7 +132,7 @@ class Task:
         if self._learner is not None:
             raise OptimizerError(f"Task {self.name!r} has an optimizer already; one trains it from start to end.")
         check_optimizer(optimizer, self.model)
-        plan = Plan(total_steps, examples, batch_size, lambda: float(optimizer.param_groups[0]["lr"]))
+        plan = Plan(total_steps, examples, batch_size)
         learner = self.method.learner(self._weights.shared(), plan, self._carry)
         self._hooks = join(optimizer, learner, self._count_step)
         self._learner = learner
@@ -163,6 +167,9 @@ class Task:
 
         Returns:
             parameter -> effective rank at 97% of the variance / channels, in (0, 1].
+
+        Raises:
+            OptimizerError: there is no optimizer yet.
         """
         device = next((param.device for param in self.model.parameters()), None)
         names = list(self._weights.live())
@@ -171,7 +178,11 @@ class Task:
         return ratios
 
     def explain(self) -> tuple[LayerAccount, ...]:
-        """What the task keeps of each layer at this moment and, where the method measures it, how many nats."""
+        """What the task keeps of each layer at this moment and, where the method measures it, how many nats.
+
+        Raises:
+            OptimizerError: there is no optimizer yet, and so nothing chosen.
+        """
         return account(self._used(), self._weights.frozen, self._require_learner().explain())
 
     def commit(self, *, metrics: Mapping[str, Any] | None = None, data: Mapping[str, Any] | None = None) -> TaskRecord:

@@ -20,6 +20,7 @@ class ProgressBar:
     """
 
     def __init__(self, title: str, console: Console | None = None) -> None:
+        console = console or Console(file=sys.stderr)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=28),
@@ -27,7 +28,8 @@ class ProgressBar:
             TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=console or Console(file=sys.stderr),
+            console=console,
+            disable=not console.is_terminal,
             refresh_per_second=8,
         )
         self._bar = self._progress.add_task(title, total=None, note="")

@@ -32,7 +32,7 @@ class IBMConfig:
     free_scale: float = 0.3
     prune_from: float = 0.05
     prune_until: float = 0.6
-    prune_every: int = 10
+    prune_every: int | None = None
     decay: float = 0.95
     gate_lr: float = 0.03
     log_alpha: float = -4.0
@@ -115,7 +115,7 @@ class IBMConfig:
             raise ConfigError("ibm: prune_from and prune_until are fractions of training, 0 <= from < until <= 1.")
         if not 0 <= self.decay < 1:
             raise ConfigError(f"ibm: decay is in [0, 1); got {self.decay}.")
-        if self.prune_every < 1 or self.ratio_every < 1:
+        if (self.prune_every is not None and self.prune_every < 1) or self.ratio_every < 1:
             raise ConfigError("ibm: prune_every (steps) and ratio_every (epochs) are at least 1.")
         if len(self.log_alpha_range) != 2 or self.log_alpha_range[0] >= self.log_alpha_range[1]:
             raise ConfigError("ibm: log_alpha_range is two numbers, the lower one first.")

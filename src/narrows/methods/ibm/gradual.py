@@ -34,6 +34,7 @@ class GradualLearner(Learner):
         self._alive = torch.ones_like(self._frozen)
         self._chooser = Chooser(self._frozen, self.target())
         self._curve = Curve.over(self.total_steps, config.prune_from, config.prune_until)
+        self._every = config.prune_every or self._curve.interval()
         self.step = 0
         self._settled = False
         self._nats: Tensor | None = None
@@ -67,7 +68,7 @@ class GradualLearner(Learner):
     def after_step(self) -> None:
         self.step += 1
         last = self.step >= self._curve.stop
-        due = self.step > self._curve.start and self.step % self.config.prune_every == 0
+        due = self.step > self._curve.start and self.step % self._every == 0
         if self.choosing and (due or last):
             self._choose(self._curve.at(self.step))
             self._settled = last
