@@ -3,9 +3,10 @@
     python benchmarks/grid.py tiny-imagenet --data FOLDER
     python benchmarks/grid.py split-fashion-mnist
 
-Each configuration is run on seed 0 with three learning rates (two of ibm's densities with one, to save time); the best
-ACC picks the one that seeds 1 and 2 are run with. The pick sees test accuracy, for all methods alike. Each run is a process of its own with one thread;
-`--jobs` at once. Finished runs are kept in --out, so an interrupted grid goes on where it was.
+Each configuration is run on seed 0 with three learning rates (two of ibm's densities with one, to save time); the
+best ACC picks the one that seeds 1 and 2 are run with. The pick sees test accuracy, for all methods alike. Each run is
+a process of its own with one thread; `--jobs` at once. Finished runs are kept in --out, so an interrupted grid goes on
+where it was.
 """
 
 from __future__ import annotations

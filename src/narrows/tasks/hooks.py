@@ -41,6 +41,7 @@ def join(optimizer: torch.optim.Optimizer, learner: Learner, after: Callable[[],
     """Lets `learner` see every step of `optimizer`; returns the hooks' handles. `after` is called last."""
     for group in learner.parameter_groups():
         optimizer.add_param_group(group)
+    first = True
 
     def before_step(_: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if getattr(optimizer, "grad_scale", None) is not None:
@@ -48,6 +49,10 @@ def join(optimizer: torch.optim.Optimizer, learner: Learner, after: Callable[[],
                 "A fused optimizer under GradScaler unscales gradients inside its step, where narrows cannot see them. "
                 "Make it with fused=False, or use bfloat16, which needs no scaler."
             )
+        nonlocal first
+        if first:
+            first = False
+            _refuse_sparse(learner)
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is None:
             learner.before_step()
@@ -66,3 +71,12 @@ def join(optimizer: torch.optim.Optimizer, learner: Learner, after: Callable[[],
         after()
 
     return [optimizer.register_step_pre_hook(before_step), optimizer.register_step_post_hook(after_step)]
+
+
+def _refuse_sparse(learner: Learner) -> None:
+    for name, param in zip(learner.shared.names, learner.shared.params, strict=True):
+        if param.grad is not None and param.grad.is_sparse:
+            raise OptimizerError(
+                f"{name} has a sparse gradient, which a shared weight cannot: make the embedding with sparse=False, or "
+                "keep it per task with TaskStore.create(..., private=[...])."
+            )

@@ -118,6 +118,7 @@ class TaskStore:
             model = self._base_model()
             check_task_name(name)
             if head is not None:
+                head = (head[0], copy.deepcopy(head[1]))  # the caller's module is not trained behind their back
                 require_place(model, head[0])
                 self._make_private(head[0], model)
                 put_head(model, head)
@@ -153,7 +154,9 @@ class TaskStore:
         shared, private = baked_weights(self.directory, name)
         if record.head is not None:
             weight = private.get(f"{record.head['path']}.weight")
-            put_head(model, build_head(name, record.head, head, None if weight is None else weight.dtype))
+            put_head(
+                model, build_head(name, record.head, copy.deepcopy(head), None if weight is None else weight.dtype)
+            )
         present = named_tensors(model)
         assign(model, private | {key: value for key, value in shared.items() if key in present and key not in private})
         return model.eval()

@@ -57,7 +57,10 @@ class LaplaceLearner(GradualLearner):
     """
 
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
-        self._average = [torch.zeros_like(param) for param in shared.params]
+        # In bfloat16 a moving average with decay 0.95 would stand still.
+        self._average = [
+            torch.zeros_like(param, dtype=torch.promote_types(param.dtype, torch.float32)) for param in shared.params
+        ]
         self._decay = config.decay
         super().__init__(shared, config, plan)
 
@@ -77,7 +80,7 @@ class LaplaceLearner(GradualLearner):
     def before_step(self) -> None:
         if self.choosing:
             pairs = [
-                (average, param.grad)
+                (average, param.grad.to(average.dtype))
                 for average, param in zip(self._average, self.shared.params, strict=True)
                 if param.grad is not None
             ]
