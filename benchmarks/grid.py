@@ -162,6 +162,8 @@ def main() -> None:
     }
     recorded = Path(__file__).parent / "results" / f"{arguments.stream}.json"
     recorded.parent.mkdir(exist_ok=True)
+    if arguments.only and recorded.exists():
+        summary = json.loads(recorded.read_text()) | summary
     recorded.write_text(json.dumps(summary, indent=1) + "\n")
 
 

@@ -132,6 +132,21 @@ def test_reference_gives_transfer_and_step_ratio(tmp_path):
     assert independent.metrics()["used"] == 2
 
 
+def test_a_store_of_another_run_is_not_taken_for_ones_own(tmp_path):
+    with pytest.raises(Stop):
+        run(OPTIONS, tmp_path / "run", StopAfter(1))
+    (tmp_path / "run/result.json").unlink()
+    for other in (replace(OPTIONS, seed=1), replace(OPTIONS, method=IBM(density=0.06))):
+        with pytest.raises(ConfigError, match="tasks of another run"):
+            run(other, tmp_path / "run")
+        (tmp_path / "run/result.json").unlink()
+
+
+def test_a_device_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="nonsense"):
+        run(replace(OPTIONS, device="nonsense"), tmp_path / "run")
+
+
 def test_another_run_or_a_damaged_result_is_refused(whole, tmp_path):
     out, _ = whole
     with pytest.raises(ConfigError, match="holds another run: seed"):

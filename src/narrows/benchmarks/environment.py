@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from narrows.errors import ConfigError
 from narrows.training import Step
 
 
@@ -27,14 +28,26 @@ def environment(device: str) -> dict[str, Any]:
     }
 
 
+def require_device(device: str) -> None:
+    """Raises ConfigError where torch has no such device here."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"The device {device!r} cannot be used here: {reason}") from error
+
+
 class StepClock:
     """Times steps from one callback to the next; the first of a task, which has no start, is left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
+        self._waits = device.startswith("cuda")
         self._last: float | None = None
         self._seconds: list[float] = []
 
     def __call__(self, step: Step, /) -> None:  # noqa: ARG002
+        if self._waits:
+            torch.cuda.synchronize()  # a GPU works on behind the program's back
         now = time.perf_counter()
         if self._last is not None:
             self._seconds.append(now - self._last)

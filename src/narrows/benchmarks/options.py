@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from narrows.benchmarks.environment import require_device
 from narrows.benchmarks.names import nearest
 from narrows.benchmarks.streams import stream_names
 from narrows.errors import ConfigError
@@ -55,4 +56,5 @@ def with_defaults(options: RunOptions) -> RunOptions:
     for name in ("epochs", "batch_size", "lr"):
         if not getattr(filled, name) > 0:
             raise ConfigError(f"{name} must be above 0, not {getattr(filled, name)}")
+    require_device(filled.device)
     return filled

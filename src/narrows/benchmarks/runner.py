@@ -85,6 +85,8 @@ class _Runner:
 
     def run(self) -> Result:
         self._resume_result()
+        self.out.mkdir(parents=True, exist_ok=True)
+        self._save()  # before the store: what is in this folder has a name from the start
         self.store = self._store()
         self._catch_up()
         count = len(self.stream.tasks)
@@ -123,7 +125,7 @@ class _Runner:
         ):
             task.model.to(self.options.device)
             start = accuracy(task.model, test)
-            clock = StepClock()
+            clock = StepClock(self.options.device)
             callbacks = [clock, *([callback] if callback else [])]
             fit = task.fit(train, self.epochs, lr=self.lr, progress=False, callbacks=callbacks)
             task.commit(
@@ -134,7 +136,7 @@ class _Runner:
                     "step_seconds": clock.median(),
                     "losses": [round(loss, 5) for loss in fit.losses],
                 },
-                data=self.stream.description["tasks"][index] | {"stream": self.stream.name},
+                data=self._data(index),
             )
 
     def _measure(self, index: int) -> None:
@@ -182,6 +184,7 @@ class _Runner:
 
     def _catch_up(self) -> None:
         """Measures what was committed but not yet measured when the run was cut off."""
+        self._require_own_tasks()
         done, measured = len(self.store.tasks()), len(self.result.rows)
         if measured > done:
             raise StoreError(f"{self.out} holds figures of {measured} tasks and a store of {done}; use another --out.")
@@ -192,6 +195,19 @@ class _Runner:
             )
         for index in range(measured, done):
             self._measure(index)
+
+    def _require_own_tasks(self) -> None:
+        """A store whose result.json was deleted must still be this run's."""
+        method = {"name": self.options.method.name, "config": self.result.config["method"]}
+        for index, record in enumerate(self.store.tasks()):
+            ours = (index < len(self.stream.tasks) and record.data == self._data(index)) and record.method == method
+            if not ours:
+                raise ConfigError(f"{self.out}/store holds tasks of another run; use another --out.")
+
+    def _data(self, index: int) -> dict[str, Any]:
+        """What is written down of a task's data."""
+        described: dict[str, Any] = self.stream.description["tasks"][index]
+        return described | {"stream": self.stream.name, "seed": self.options.seed}
 
     def _reference(self) -> dict[str, Any]:
         """One dense network per task, trained with the same data, network, batches and epochs."""
@@ -218,7 +234,7 @@ class _Runner:
 
     def _base_network(self) -> nn.Module:
         """The network all tasks share, drawn from the seed without disturbing the global generator."""
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(self.options.seed)
             return make_network(self.network, self.stream.input_shape, len(self.stream.tasks[0].classes))
 
@@ -226,7 +242,6 @@ class _Runner:
         path = self.out / "store"
         if (path / "store.json").exists():
             return TaskStore.open(path, self._base_network())
-        self.out.mkdir(parents=True, exist_ok=True)
         return TaskStore.create(path, self._base_network(), private=[HEAD])
 
     def _seed(self, index: int) -> int:

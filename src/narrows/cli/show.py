@@ -53,7 +53,7 @@ def tasks_command(store: StorePath) -> None:
     records = opened.tasks()
     console = Console()
     if not records:
-        console.print(f"{store} holds no task yet.", highlight=False)
+        console.print(f"{store} holds no task yet.", highlight=False, markup=False)
         return
     dense = opened.directory.header.base.bytes
     console.print(tasks_table(records, [opened.directory.bytes_of(record.name) for record in records], dense))
@@ -76,10 +76,12 @@ def verify_command(store: StorePath) -> None:
         problems = opened.verify(lambda _, done, total: progress.update(bar, completed=done, total=total))
     for problem in problems:
         colour = "yellow" if problem.harmless else "red"
-        console.print(f"[{colour}]{problem.file}[/] {problem.what}; {problem.remedy}", highlight=False, soft_wrap=True)
+        text = escape(f"{problem.what}; {problem.remedy}")
+        console.print(f"[{colour}]{escape(problem.file)}[/] {text}", highlight=False, soft_wrap=True)
     damaged = [problem for problem in problems if not problem.harmless]
     if damaged:
-        console.print(f"[bold red]{len(damaged)} problems.[/] Tasks not named above are sound.", highlight=False)
+        rest = " Tasks not named above are sound." if all(problem.task for problem in damaged) else ""
+        console.print(f"[bold red]{len(damaged)} problems.[/]{rest}", highlight=False)
         raise typer.Exit(1)
     count = len(opened.directory.task_names())
     console.print(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from narrows.benchmarks.results import Result
@@ -43,7 +44,7 @@ def print_result(console: Console, result: Result) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     for task in result.tasks:
         table.add_row(
-            task.name,
+            escape(task.name),
             percent(task.accuracy),
             percent(task.accuracy_now),
             *(percent(value, 2) for value in (task.density, task.claimed, task.reused, task.used)),
@@ -90,7 +91,7 @@ def tasks_table(records: Sequence[TaskRecord], sizes: Sequence[int], dense: int)
             sum(layer[key] for layer in record.layers.values()) for key in ("weights", "used", "claimed")
         )
         table.add_row(
-            record.name,
+            escape(record.name),
             record.method["name"],
             *(percent(count / total, 2) for count in (used, claimed, used - claimed)),
             f"{on_disk / 1024:.1f}",

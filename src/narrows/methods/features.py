@@ -52,12 +52,15 @@ def effective_ranks(
     model: nn.Module,
     batches: Iterable[tuple[Any, Any]],
     names: Sequence[str],
-    device: torch.device | None = None,
 ) -> dict[str, float]:
     """Effective rank of the outputs of the layers that hold the parameters `names`.
 
     Hooks are on the model only while this runs, and its mode (train or eval) is put back. A parameter whose
     module is never called on its own (the output projection of `nn.MultiheadAttention`, say) is left out.
+
+    Args:
+        batches: (inputs, anything), the inputs where the model is.
+        names: parameters.
 
     Returns:
         parameter name -> fraction of the layer's channels, in (0, 1].
@@ -72,7 +75,7 @@ def effective_ranks(
     model.eval()
     try:
         for inputs, _ in batches:
-            model(inputs if device is None else inputs.to(device))
+            model(inputs)
     finally:
         for hook in hooks:
             hook.remove()

@@ -35,7 +35,8 @@ class StoreLock:
             self._lock.acquire(blocking=False)
         except Timeout:
             raise StoreLockedError(
-                f"the store {path} is being written by {_describe(self._holder)}; wait until it has ended"
+                f"the store {path} is being written by {_describe(self._holder)}; wait until it has ended, or, "
+                "where it is a task of this process, commit or abandon that (`with store.begin(...) as task:` does)"
             ) from None
         except (OSError, NotImplementedError) as error:
             raise StoreError(f"the store {path} cannot be locked for writing: {error}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -133,10 +133,12 @@ def fit(
 
 def _sized(batches: Iterable[tuple[Any, Any]]) -> tuple[Iterable[tuple[Any, Any]], int]:
     """The batches and how many there are; counts them where they do not say."""
-    if iter(batches) is batches:
+    if isinstance(batches, Iterator):
         batches = list(batches)  # a generator gives its batches once only
-    length = len(batches) if isinstance(batches, Sized) else sum(1 for _ in batches)
-    return batches, length
+    try:
+        return batches, len(batches) if isinstance(batches, Sized) else sum(1 for _ in batches)
+    except TypeError:  # a DataLoader over an IterableDataset has __len__ and cannot say
+        return batches, sum(1 for _ in batches)
 
 
 def _examples(batches: Any) -> int | None:

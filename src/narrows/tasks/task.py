@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -15,13 +16,14 @@ from torch import Tensor, nn
 from narrows.errors import NarrowsError, OptimizerError
 from narrows.methods import Learner, Method, Plan
 from narrows.methods.features import effective_ranks
-from narrows.store import StoreDirectory, TaskRecord
+from narrows.store import StoreDirectory, TaskRecord, TensorSpec
 from narrows.store.compose import Frozen, digest
 from narrows.tasks.account import LayerAccount, account
 from narrows.tasks.fit import Fit, fit
 from narrows.tasks.heads import Head, describe_head
 from narrows.tasks.hooks import check_optimizer, join
 from narrows.tasks.weights import TaskWeights
+from narrows.training.device import device_of, to_device
 
 RATIO_BATCHES = 8
 
@@ -52,6 +54,8 @@ class Task:
         *,
         head: Head | None,
         directory: StoreDirectory,
+        specs: tuple[TensorSpec, ...],
+        private: tuple[str, ...],
         lock: Lock,
         frozen: Frozen,
         carry: Mapping[str, Tensor] | None,
@@ -61,6 +65,7 @@ class Task:
         self.method = method
         self._head = head
         self._directory = directory
+        self._layout = (specs, private)
         self._lock = lock
         self._frozen = frozen
         self._known = directory.task_names()
@@ -72,7 +77,7 @@ class Task:
         self._started = 0.0
         self._open = True
         isolated = method.isolation == "shared"
-        self._weights = TaskWeights(model, head and head[0], directory.shared, frozen, isolated=isolated)
+        self._weights = TaskWeights(model, head and head[0], specs, frozen, isolated=isolated)
         shared = self._weights.shared()
         method.check(shared)
         method.initialise(shared, carry)
@@ -131,6 +136,7 @@ class Task:
         self._require_open()
         if self._learner is not None:
             raise OptimizerError(f"Task {self.name!r} has an optimizer already; one trains it from start to end.")
+        self._weights.require_same_layout()
         check_optimizer(optimizer, self.model)
         plan = Plan(total_steps, examples, batch_size)
         learner = self.method.learner(self._weights.shared(), plan, self._carry)
@@ -171,10 +177,13 @@ class Task:
         Raises:
             OptimizerError: there is no optimizer yet.
         """
-        device = next((param.device for param in self.model.parameters()), None)
-        names = list(self._weights.live())
-        ratios = effective_ranks(self.model, islice(batches, RATIO_BATCHES), names, device)
-        self._require_learner().set_ratio(ratios)
+        learner = self._require_learner()
+        with torch.random.fork_rng(devices=[]):  # a DataLoader draws from the global generator
+            # A copy of the batches: counting the epochs of the original is for the training.
+            device = device_of(self.model)
+            sample = ((to_device(x, device), y) for x, y in islice(copy.copy(batches), RATIO_BATCHES))
+            ratios = effective_ranks(self.model, sample, list(self._weights.live()))
+        learner.set_ratio(ratios)
         return ratios
 
     def explain(self) -> tuple[LayerAccount, ...]:
@@ -221,6 +230,8 @@ class Task:
             layers={layer.name: layer.to_json() for layer in layers},
             weights_sha256=digest(self._weights.baked(content), content.private),
         )
+        if (self._directory.shared, self._directory.private) != self._layout:
+            self._directory.reshape_shared(*self._layout)  # the first task, whose head settles where heads go
         written = self._directory.append(record, content, carry=learner.carry(), after=self._known)
         self._close()
         return written

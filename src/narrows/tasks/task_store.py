@@ -62,7 +62,7 @@ class TaskStore:
                 "dimensions and outside the private patterns."
             )
         base = {name: tensor.detach().cpu() for name, tensor in named_tensors(model).items()}
-        return cls(StoreDirectory.create(path, base, shared, tuple(private)), copy.deepcopy(model))
+        return cls(StoreDirectory.create(path, base, shared, tuple(private)), copy.deepcopy(model).cpu())
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], model: nn.Module | None = None) -> TaskStore:
@@ -75,7 +75,7 @@ class TaskStore:
         directory = StoreDirectory.open(path)
         if model is not None:
             require_match(named_tensors(model), directory.base())
-        return cls(directory, None if model is None else copy.deepcopy(model))
+        return cls(directory, None if model is None else copy.deepcopy(model).cpu())
 
     @property
     def path(self) -> Path:
@@ -117,10 +117,11 @@ class TaskStore:
                 )
             model = self._base_model()
             check_task_name(name)
+            specs, private = self.directory.shared, self.directory.private
             if head is not None:
-                head = (head[0], copy.deepcopy(head[1]))  # the caller's module is not trained behind their back
+                head = (head[0], copy.deepcopy(head[1]).cpu())  # the caller's module is not trained behind their back
                 require_place(model, head[0])
-                self._make_private(head[0], model)
+                specs, private = self._shared_beside(head[0], model)
                 put_head(model, head)
             if method.isolation == "none":
                 present = named_tensors(model)
@@ -131,6 +132,8 @@ class TaskStore:
                 method,
                 head=head,
                 directory=self.directory,
+                specs=specs,
+                private=private,
                 lock=lock,
                 frozen=frozen_weights(self.directory),
                 carry=self.directory.carry(method.name),
@@ -154,9 +157,8 @@ class TaskStore:
         shared, private = baked_weights(self.directory, name)
         if record.head is not None:
             weight = private.get(f"{record.head['path']}.weight")
-            put_head(
-                model, build_head(name, record.head, copy.deepcopy(head), None if weight is None else weight.dtype)
-            )
+            given = None if head is None else copy.deepcopy(head).cpu()
+            put_head(model, build_head(name, record.head, given, None if weight is None else weight.dtype))
         present = named_tensors(model)
         assign(model, private | {key: value for key, value in shared.items() if key in present and key not in private})
         return model.eval()
@@ -206,15 +208,18 @@ class TaskStore:
         assign(model, self.directory.base())
         return model
 
-    def _make_private(self, path: str, model: nn.Module) -> None:
-        """The first head of a store settles where heads go: no task shares what is there."""
-        inside = any(matches(spec.name, [path]) for spec in self.directory.shared)
-        if inside and not self.directory.task_names():
-            private = (*self.directory.private, path)
-            shared = shared_specs(model, private)
-            if not shared:
-                raise ModelMismatchError(f"With a head at {path!r}, the model has no parameter left to share.")
-            self.directory.reshape_shared(shared, private)
+    def _shared_beside(self, path: str, model: nn.Module) -> tuple[tuple[TensorSpec, ...], tuple[str, ...]]:
+        """What tasks share, and the private patterns, given a head at `path`.
+
+        The first head of a store settles where heads go: no task shares what is there.
+        """
+        specs, private = self.directory.shared, self.directory.private
+        if any(matches(spec.name, [path]) for spec in specs) and not self.directory.task_names():
+            private = (*private, path)
+            specs = shared_specs(model, private)
+        if all(matches(spec.name, [path]) for spec in specs):
+            raise ModelMismatchError(f"With a head at {path!r}, the model has no parameter left to share.")
+        return specs, private
 
     def _last_overwriting(self) -> dict[str, Tensor]:
         """Shared weights of the last task that overwrote its predecessors', which the next such task goes on from."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from narrows.errors import NonFiniteError
+from narrows.errors import ModelMismatchError, NonFiniteError
 from narrows.methods import SharedWeights
 from narrows.store import TaskContent, TensorSpec
 from narrows.store.compose import Frozen, masked
@@ -45,6 +45,21 @@ class TaskWeights:
         tensors = named_tensors(self._model)
         names = (spec.name for spec in self._specs if not self._in_head(spec.name))
         return {name: tensor for name in names if isinstance(tensor := tensors[name], nn.Parameter)}
+
+    def require_same_layout(self) -> None:
+        """Raises ModelMismatchError where a shared parameter changed since `begin`, or is not to be trained."""
+        specs = {spec.name: spec for spec in self._specs}
+        for name, param in self.live().items():
+            if TensorSpec.of(name, param) != specs[name]:
+                raise ModelMismatchError(
+                    f"{name} is {param.dtype} now and {specs[name].dtype} in the store. Move task.model to a device if "
+                    "need be, not to another dtype; for speed use autocast."
+                )
+            if not param.requires_grad:
+                raise ModelMismatchError(
+                    f"{name} has requires_grad=False, and tasks share it. Train it, or keep it out of what is shared: "
+                    "TaskStore.create(..., private=[...])."
+                )
 
     def shared(self) -> SharedWeights:
         """What the method works on, on the model's device."""

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from narrows.errors import DataError
+from narrows.training.device import device_of, to_device
 
 
 @torch.no_grad()
@@ -18,14 +19,14 @@ def accuracy(model: nn.Module, batches: Iterable[tuple[Any, Any]]) -> float:
     Raises:
         DataError: there is no example.
     """
-    device = next((param.device for param in model.parameters()), torch.device("cpu"))
+    device = device_of(model)
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     right = torch.zeros((), dtype=torch.long, device=device)
     count = 0
     try:
         for inputs, labels in batches:
-            right += (model(inputs.to(device)).argmax(1) == labels.to(device)).sum()
+            right += (model(to_device(inputs, device)).argmax(1) == labels.to(device)).sum()
             count += len(labels)
     finally:
         for module, training in modes:

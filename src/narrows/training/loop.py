@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import DataError, NonFiniteError
+from narrows.training.device import device_of, to_device
 
 Loss = Callable[[Any, Any], Tensor]
 
@@ -80,7 +81,7 @@ def train(
         NonFiniteError: the loss is NaN or infinite; says at which step.
     """
     callbacks = list(callbacks)
-    device = next((param.device for param in model.parameters()), torch.device("cpu"))
+    device = device_of(model)
     log = TrainingLog()
     started = time.perf_counter()
     for epoch in range(epochs):
@@ -109,12 +110,10 @@ def train(
 
 
 def _loss(model: nn.Module, loss: Loss, inputs: Any, targets: Any, device: torch.device) -> Tensor:
-    inputs = inputs.to(device, non_blocking=True) if isinstance(inputs, Tensor) else inputs
-    outputs = model(inputs)
+    outputs = model(to_device(inputs, device))
     if loss is nn.functional.cross_entropy and isinstance(targets, Tensor):
         check_labels(targets, outputs.shape[1])
-    targets = targets.to(device, non_blocking=True) if isinstance(targets, Tensor) else targets
-    return loss(outputs, targets)
+    return loss(outputs, to_device(targets, device))
 
 
 def check_labels(labels: Tensor, outputs: int) -> None:

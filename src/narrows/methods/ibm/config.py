@@ -14,6 +14,9 @@ NEW_SHARE = 0.25
 
 DEFAULT_DENSITY = 0.04
 
+BUDGET_BETA = 0.01
+"""Price that shapes the variational gates where a budget decides how many weights stay."""
+
 
 @dataclass(frozen=True)
 class IBMConfig:
@@ -43,23 +46,31 @@ class IBMConfig:
         object.__setattr__(self, "log_alpha_range", tuple(self.log_alpha_range))
         self._check_choices()
         self._check_ranges()
-        if self.uses_price and (self.density, self.new, self.reuse) != (None, None, None):
+        if self.estimator == "laplace" and self._has_price and self._has_budget:
             raise ConfigError("ibm: say a budget (density, or new and reuse) or a price (beta), not both.")
         if self.density is not None and (self.new, self.reuse) != (None, None):
             raise ConfigError("ibm: say density, or new and reuse apart, not both.")
         if (self.new is None) != (self.reuse is None):
             raise ConfigError("ibm: new and reuse are two budgets: say both.")
-        if self.uses_price and self.beta is None and None in (self.beta_new, self.beta_reuse):
+        if self._has_price and self.beta is None and None in (self.beta_new, self.beta_reuse):
             raise ConfigError("ibm: say beta, or both beta_new and beta_reuse.")
 
     @property
     def uses_price(self) -> bool:
         """Whether the density follows from a price."""
+        return self._has_price and not self._has_budget
+
+    @property
+    def _has_price(self) -> bool:
         return any(price is not None for price in (self.beta, self.beta_new, self.beta_reuse))
 
+    @property
+    def _has_budget(self) -> bool:
+        return any(budget is not None for budget in (self.density, self.new, self.reuse))
+
     def prices(self) -> tuple[float, float]:
-        """(beta of new weights, beta of reused ones); 1.0 where only a budget is said."""
-        common = 1.0 if self.beta is None else self.beta
+        """(beta of new weights, beta of reused ones); `BUDGET_BETA` where only a budget is said."""
+        common = BUDGET_BETA if self.beta is None else self.beta
         new = common if self.beta_new is None else self.beta_new
         return new, common if self.beta_reuse is None else self.beta_reuse
 
@@ -83,6 +94,11 @@ class IBMConfig:
                 f"The budget asks for {new:,} new weights ({new / total:.2%} of {total:,}) and {free:,} "
                 f"({free / total:.2%}) are free. Use a smaller budget (new=0 reuses "
                 "only), or a larger network."
+            )
+        if total and not new + reuse:
+            raise CapacityError(
+                f"The budget leaves no weight of {total:,} ({frozen:,} of them frozen): nothing could be learned. "
+                "Raise density, or new and reuse."
             )
         return Budget(new=new, reuse=reuse)
 
@@ -117,5 +133,8 @@ class IBMConfig:
             raise ConfigError(f"ibm: decay is in [0, 1); got {self.decay}.")
         if (self.prune_every is not None and self.prune_every < 1) or self.ratio_every < 1:
             raise ConfigError("ibm: prune_every (steps) and ratio_every (epochs) are at least 1.")
+        for option, low, high in (("free_scale", 0, 10), ("kl_warmup", 0, 1), ("gate_lr", 0, 10)):
+            if not low <= getattr(self, option) <= high:
+                raise ConfigError(f"ibm: {option} is from {low} to {high}; got {getattr(self, option)}.")
         if len(self.log_alpha_range) != 2 or self.log_alpha_range[0] >= self.log_alpha_range[1]:
             raise ConfigError("ibm: log_alpha_range is two numbers, the lower one first.")

@@ -23,7 +23,7 @@ from narrows.methods.ibm.schedule import Budget, Price
 
 
 def gate_variance(theta: Tensor, information: Tensor, beta: float) -> Tensor:
-    """The best sigma^2 of a gate on weight `theta`.
+    """The best sigma^2 of a gate on weight `theta`: what the scores are derived from; choosing needs only their ratio.
 
     Args:
         theta: weights, any shape.
@@ -91,9 +91,10 @@ class LaplaceLearner(GradualLearner):
         self.isolator.mask_gradients()
 
     def scores(self) -> Tensor:
-        weights = self.layout.join([param.detach() for param in self.shared.params])
+        averages = self.layout.join(self._average)
+        weights = self.layout.join([param.detach() for param in self.shared.params]).to(averages.dtype)
         correction = 1 - self._decay ** max(self.step, 1)
-        scores = weights.square_().mul_(self.layout.join(self._average)).div_(correction)
+        scores = weights.square_().mul_(averages).div_(correction)
         if self.config.ratio != "none":
             scores /= self.layout.per_layer(scores, self.layer_prices())
         return scores

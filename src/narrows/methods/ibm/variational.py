@@ -123,6 +123,7 @@ class VariationalLearner(GradualLearner):
     def after_step(self) -> None:
         low, high = self.config.log_alpha_range
         for log_variance, square in zip(self.log_variance, self.signal_squares(), strict=True):
+            log_variance.grad = None  # the gates are not in the model: its zero_grad() does not reach them
             log_square = (square + TINY).log()
             log_variance.clamp_(log_square + low, log_square + high)
         super().after_step()
@@ -217,6 +218,7 @@ class MultiplicativeLearner(VariationalLearner):
         for param, weight, scale, frozen in rows:
             weight.copy_(torch.where(frozen, weight, param))
             scale.copy_(torch.where(frozen, torch.ones_like(scale), scale))
+            scale.grad = None
             param.copy_(weight * scale)
         super().after_step()
 
