@@ -39,7 +39,8 @@ def learn(task: nw.Task, loader: DataLoader[tuple[Tensor, ...]], examples: int) 
     model.train()
     for _ in range(EPOCHS):
         for number, (x, y) in enumerate(loader, 1):
-            # task.sample() does nothing for most methods; IBM(estimator="variational") puts its noise on in it
+            # does nothing here; IBM(estimator="variational") puts its noise on in it (and OneCycleLR then wants one
+            # max_lr for each of optimizer.param_groups, as the gates have a learning rate of their own)
             with task.sample():
                 with torch.autocast("cpu", dtype=torch.bfloat16):
                     loss = F.cross_entropy(model(x), y) / ACCUMULATE

@@ -5,6 +5,9 @@ All derive from `NarrowsError`, so one `except` catches what is ours and nothing
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class NarrowsError(Exception):
     """Base of every error that narrows raises on purpose."""
@@ -16,6 +19,17 @@ class ConfigError(NarrowsError, ValueError):
 
 class UnknownNameError(ConfigError, LookupError):
     """No method, stream or task of that name; the message suggests the nearest."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for a name that is not known: the nearest one that is, or else all of them.
+
+    >>> nearest("ibn", ["ibm", "wsn"]), nearest("adam", ["ibm", "wsn"])
+    ("did you mean 'ibm'?", 'there are: ibm, wsn')
+    """
+    names = list(known)
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names) or 'none'}"
 
 
 class TaskExistsError(NarrowsError):

@@ -37,7 +37,8 @@ def test_run_prints_a_table_that_fits_80_columns_and_says_what_to_try_next(finis
     assert "…" not in table
     for expected in ("split-01", "split-03", "BWT 0 (exactly)", "against independent", "times plain training"):
         assert expected in done.stdout
-    assert "narrows verify out/store" in done.stdout
+    assert "python -m narrows verify out/store" in done.stdout
+    assert done.stderr.count("split-01") == 1  # one line a task; the reference's dense networks have none
 
 
 def test_run_writes_result_store_and_picture(finished):
@@ -60,6 +61,7 @@ def test_run_again_changes_nothing(finished):
     before = (where / "out/result.json").read_text()
     again = narrows("run", *QUICK, "--set", "density=0.03", "--reference", "--out", "out", cwd=where)
     assert again.stdout == first.stdout
+    assert "nothing is trained again" in again.stderr
     assert (where / "out/result.json").read_text() == before
 
 
@@ -142,8 +144,8 @@ def test_streams_and_methods_list_every_one(tmp_path):
     ("arguments", "said"),
     [
         (["run", "permutd-digits"], "did you mean 'permuted-digits'"),
-        (["run", "--method", "ibn"], "Did you mean 'ibm'"),
-        (["run", "--set", "densty=0.1"], "Did you mean 'density'"),
+        (["run", "--method", "ibn"], "did you mean 'ibm'"),
+        (["run", "--set", "densty=0.1"], "did you mean 'density'"),
         (["run", "--set", "density"], "--set takes NAME=VALUE"),
         (["run", "--set", "density=lots"], "density takes float; got 'lots'"),
         (["run", "--set", "density=1.5"], "0 to 1; got 1.5"),

@@ -47,9 +47,9 @@ def test_wsn_refuses(density: float) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("imb", {}, "Did you mean 'ibm'"),
-        ("zzz", {}, "Known: ibm, wsn"),
-        ("ibm", {"densty": 0.1}, "Did you mean 'density'"),
+        ("imb", {}, "did you mean 'ibm'"),
+        ("zzz", {}, "there are: ibm, wsn"),
+        ("ibm", {"densty": 0.1}, "did you mean 'density'"),
         ("finetune", {"density": 0.1}, "takes none"),
     ],
 )

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from narrows.benchmarks.names import nearest
-from narrows.errors import ConfigError
+from narrows.errors import ConfigError, UnknownNameError, nearest
 
 
 class Network(nn.Module):
@@ -67,7 +66,7 @@ def make_network(name: str, input_shape: tuple[int, ...], classes: int) -> nn.Mo
     UnknownNameError suggests the nearest name; ConfigError where the images are too small for it.
     """
     if name not in NETWORKS:
-        raise nearest("network", name, NETWORKS)
+        raise UnknownNameError(f"there is no network named {name!r}: {nearest(name, NETWORKS)}")
     if classes < 1:
         raise ConfigError(f"a network needs at least one class, not {classes}")
     return NETWORKS[name](tuple(input_shape), classes)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from narrows.benchmarks.environment import require_device
-from narrows.benchmarks.names import nearest
 from narrows.benchmarks.streams import stream_names
-from narrows.errors import ConfigError
+from narrows.errors import ConfigError, UnknownNameError, nearest
 from narrows.methods import Method
 
 
@@ -44,7 +43,9 @@ class RunOptions:
 def with_defaults(options: RunOptions) -> RunOptions:
     """The same with the stream's and the method's own values filled in; ConfigError for one out of range."""
     if options.stream not in stream_names():
-        raise nearest("stream", options.stream, stream_names())
+        raise UnknownNameError(
+            f"there is no stream named {options.stream!r}: {nearest(options.stream, stream_names())}"
+        )
     spec = stream_names()[options.stream]
     filled = replace(
         options,

@@ -54,6 +54,19 @@ class Silent:
         """Says nothing."""
 
 
+class _ForReference:
+    """Watches the dense networks of a reference train, under a name that tells them from the run itself."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+
+    def training(self, name: str, number: int, count: int) -> AbstractContextManager[Callback | None]:
+        return self._watcher.training(f"{name}, dense", number, count)
+
+    def learned(self, result: Result) -> None:
+        """Not of the run: nothing is told."""
+
+
 def run(options: RunOptions, out: Path, watcher: Watcher | None = None) -> Result:
     """Learns the stream into `out`, or goes on with the run that is there.
 
@@ -212,7 +225,7 @@ class _Runner:
     def _reference(self) -> dict[str, Any]:
         """One dense network per task, trained with the same data, network, batches and epochs."""
         options = replace(self.options, method=Independent(), lr=Independent.learning_rate, reference=False)
-        result = _Runner(options, self.stream, self.out / "reference", self.watcher).run()
+        result = _Runner(options, self.stream, self.out / "reference", _ForReference(self.watcher)).run()
         return {
             "accuracy": [task.accuracy for task in result.tasks],
             "ACC": average_accuracy(result.rows),

@@ -17,11 +17,10 @@ from narrows.benchmarks.datasets.base import Source, Split
 from narrows.benchmarks.datasets.digits import load_digits
 from narrows.benchmarks.datasets.idx import load_fashion_mnist, load_mnist
 from narrows.benchmarks.datasets.tiny_imagenet import open_tiny_imagenet
-from narrows.benchmarks.names import nearest
 from narrows.benchmarks.seeds import CLASS_ORDER, generator
 from narrows.benchmarks.task_data import LazyTasks, TaskData
 from narrows.benchmarks.transformations import angles, permutation, permute, rotate
-from narrows.errors import ConfigError, DataError, DatasetMissingError
+from narrows.errors import ConfigError, DataError, DatasetMissingError, UnknownNameError, nearest
 
 __all__ = ["Stream", "StreamSpec", "TaskData", "make_stream", "stream_names"]
 
@@ -132,7 +131,7 @@ def make_stream(
     range. DatasetMissingError, DataError: no data, damaged data, or too few classes for tasks x classes.
     """
     if name not in _STREAMS:
-        raise nearest("stream", name, _STREAMS)
+        raise UnknownNameError(f"there is no stream named {name!r}: {nearest(name, _STREAMS)}")
     spec = _STREAMS[name]
     _check_taken(spec, data=data, classes=classes, image_size=image_size)
     for option, value in (("tasks", tasks), ("classes", classes), ("image_size", image_size)):

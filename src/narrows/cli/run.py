@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +72,7 @@ def run_command(
     where = out or Path("runs") / f"{stream}-{method}-s{seed}"
     console = Console()
     errors = Console(stderr=True)
+    _say_if_complete(where, errors)
     try:
         result = run(options, where, _Watcher(errors))
     except KeyboardInterrupt:
@@ -82,10 +84,29 @@ def run_command(
     print_result(console, result)
     console.print(
         f"\nwrote {where}/result.json (all figures), {where}/accuracy.svg (the matrix R), {where}/store/ (the tasks)\n"
-        f"next: narrows tasks {where}/store   narrows verify {where}/store   the same run with --method wsn --out ...",
+        f"next: {program()} tasks {where}/store   {program()} verify {where}/store   "
+        "the same run with --method wsn",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def program() -> str:
+    """How this program was called, to be called so again."""
+    called = sys.argv[0]
+    return called if Path(called).name == "narrows" else "python -m narrows"
+
+
+def _say_if_complete(where: Path, console: Console) -> None:
+    path = where / "result.json"
+    if path.exists() and (found := Result.load(path)).complete:
+        console.print(
+            f"{where} holds this run complete, begun {found.environment['started']}; nothing is trained again. "
+            "Delete it to run anew.",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def parse_settings(settings: list[str]) -> dict[str, str]:

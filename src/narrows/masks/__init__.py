@@ -1,4 +1,4 @@
-"""Pure tensor functions on binary masks: choosing, counting, splitting.
+"""Pure tensor functions on binary masks: choosing, joining, splitting.
 
 A mask is a bool tensor of its parameter's shape. This layer knows tensors only: no modules, no
 optimizers, no files.

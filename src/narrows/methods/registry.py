@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import types
 import typing
 from collections.abc import Mapping
 from typing import Any
 
-from narrows.errors import ConfigError, UnknownNameError
+from narrows.errors import ConfigError, UnknownNameError, nearest
 from narrows.methods.base import Method
 from narrows.methods.finetune import Finetune
 from narrows.methods.ibm import IBM
@@ -31,22 +30,16 @@ def make_method(name: str, options: Mapping[str, Any] | None = None) -> Method:
     0.03
     """
     if name not in METHODS:
-        raise UnknownNameError(f"No method {name!r}.{_nearest(name, METHODS)} Known: {', '.join(METHODS)}.")
+        raise UnknownNameError(f"there is no method named {name!r}: {nearest(name, METHODS)}")
     kind = METHODS[name]
     types_of = typing.get_type_hints(kind)
     known = [field.name for field in dataclasses.fields(kind)]
     values = {}
     for option, value in (options or {}).items():
         if option not in known:
-            takes = f"It takes: {', '.join(known)}." if known else "It takes none."
-            raise UnknownNameError(f"{name} has no option {option!r}.{_nearest(option, known)} {takes}")
+            raise UnknownNameError(f"{name} has no option {option!r}: {nearest(option, known)}")
         values[option] = _read(f"{name}: {option}", value, types_of[option])
     return kind(**values)
-
-
-def _nearest(name: str, known: typing.Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def _read(what: str, value: Any, hint: Any) -> Any:

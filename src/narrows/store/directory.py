@@ -5,7 +5,6 @@ Knows tensors by name only: no module, method or training. What it reads is chec
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from narrows.errors import StoreError, StoreMissingError, UnknownNameError
+from narrows.errors import StoreError, StoreMissingError, UnknownNameError, nearest
 from narrows.store import change, commit, content, durable, names, records, strict_json, tensors_file, verify
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
@@ -209,9 +208,7 @@ class StoreDirectory:
         for ref in self.header.tasks:
             if ref.name == name:
                 return ref
-        near = difflib.get_close_matches(name, self.task_names(), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it holds {list(self.task_names())}"
-        raise UnknownNameError(f"the store {self.path} holds no task {name!r}; {hint}")
+        raise UnknownNameError(f"the store {self.path} holds no task {name!r}: {nearest(name, self.task_names())}")
 
     def _tensors(self, ref: FileRef, remedy: str) -> dict[str, Tensor]:
         data = durable.read_checked(self.path / ref.file, ref.file, ref.sha256, ref.bytes, remedy)

@@ -113,6 +113,10 @@ class Task:
             batch_size: examples that one optimizer step averages over, accumulation included; needed with `beta`.
             **options: given to `kind`, as `lr=6e-3`.
 
+        A method's own parameters (WSN's scores, variational gates) become further groups, the gates with a learning
+        rate of their own (`IBM.gate_lr`): a scheduler made after this scales it like the others, but
+        `OneCycleLR(max_lr=...)` wants one number for each group.
+
         Example: `optimizer = task.optimizer(torch.optim.AdamW, lr=6e-3, total_steps=len(loader) * epochs)`;
         the class of `TaskStore` has one that runs, and `examples/own_training_loop.py` a whole loop.
 
