@@ -50,7 +50,7 @@ def test_wsn_refuses(density: float) -> None:
         ("imb", {}, "did you mean 'ibm'"),
         ("zzz", {}, "there are: ibm, wsn"),
         ("ibm", {"densty": 0.1}, "did you mean 'density'"),
-        ("finetune", {"density": 0.1}, "takes none"),
+        ("finetune", {"density": 0.1}, "no option 'density': there are: none"),
     ],
 )
 def test_an_unknown_name_is_answered_by_the_nearest(name: str, options: dict[str, Any], message: str) -> None:

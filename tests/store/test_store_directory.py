@@ -191,7 +191,7 @@ def test_an_unknown_name_suggests_the_nearest(tmp_path):
     store = make(tmp_path / "s", 2)
     with pytest.raises(UnknownNameError, match="did you mean 'task 1'"):
         store.content("tsk 1")
-    with pytest.raises(UnknownNameError, match="holds \\['task 0', 'task 1'\\]"):
+    with pytest.raises(UnknownNameError, match="there are: task 0, task 1"):
         store.record("zzz")
 
 

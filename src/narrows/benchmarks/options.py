@@ -7,7 +7,7 @@ from pathlib import Path
 
 from narrows.benchmarks.environment import require_device
 from narrows.benchmarks.streams import stream_names
-from narrows.errors import ConfigError, UnknownNameError, nearest
+from narrows.errors import ConfigError
 from narrows.methods import Method
 
 
@@ -42,10 +42,6 @@ class RunOptions:
 
 def with_defaults(options: RunOptions) -> RunOptions:
     """The same with the stream's and the method's own values filled in; ConfigError for one out of range."""
-    if options.stream not in stream_names():
-        raise UnknownNameError(
-            f"there is no stream named {options.stream!r}: {nearest(options.stream, stream_names())}"
-        )
     spec = stream_names()[options.stream]
     filled = replace(
         options,
