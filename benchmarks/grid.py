@@ -42,14 +42,14 @@ ENTRIES = {
         Entry("ibm .04", "ibm", ("density=0.04",), SPARSE),
         Entry("wsn c=.1", "wsn", ("density=0.1",), WSN),
         Entry("ibm .03", "ibm", ("density=0.03",), SPARSE),
-        Entry("ibm variational .04", "ibm", ("density=0.04", "estimator=variational"), SPARSE),
+        Entry("ibm .04, variational", "ibm", ("density=0.04", "estimator=variational"), (3e-3,)),
         Entry("ibm .1", "ibm", ("density=0.1",), (3e-3,)),
         Entry("wsn c=.03", "wsn", ("density=0.03",), WSN),
         Entry("ibm .01", "ibm", ("density=0.01",), (6e-3,)),
     ),
     "permuted-digits": (
         Entry("independent", "independent", (), (1e-3,)),
-        Entry("wsn c=.1", "wsn", ("density=0.1",), WSN),
+        Entry("wsn c=.1", "wsn", ("density=0.1",), (3e-3,)),
         Entry("ibm .04", "ibm", ("density=0.04",), (6e-3,)),
         Entry("ibm .01", "ibm", ("density=0.01",), (6e-3,)),
         Entry("ibm .01 ratio=features", "ibm", ("density=0.01", "ratio=features"), (6e-3,)),
@@ -61,9 +61,9 @@ ENTRIES = {
         ),
     ),
     "split-fashion-mnist": (
-        Entry("independent", "independent", (), DENSE),
-        Entry("finetune", "finetune", (), DENSE),
-        Entry("ibm .04", "ibm", ("density=0.04",), SPARSE),
+        Entry("independent", "independent", (), (1e-3,)),
+        Entry("finetune", "finetune", (), (1e-3,)),
+        Entry("ibm .04", "ibm", ("density=0.04",), (6e-3,)),
     ),
 }
 SEEDS = (0, 1, 2)
