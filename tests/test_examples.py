@@ -45,7 +45,7 @@ def test_attention(tmp_path: Path) -> None:
     accuracies = fractions(r"accuracy ([0-9.]+)", said)
     assert len(accuracies) == 2
     assert min(accuracies) > 0.9
-    assert fractions(r"([0-9.]+)% of the variance", said)[0] > 90
+    assert fractions(r"([0-9.]+)% of the variance", said)[0] > 75
     assert "reuses weights of which digit, odd or even" in said
 
 
