@@ -24,7 +24,8 @@ class IBM(IBMConfig, Method):
     gate N(theta, sigma^2) on each weight costs KL = 1/2 log(1 + theta^2/sigma^2) nats (the paper's penalty), and a
     weight whose gate is more noise than signal, alpha = sigma^2/theta^2 > 1, is dropped.
 
-    Say a budget or a price, not both; nothing said means `density=0.04`.
+    Say a budget or a price, not both; nothing said means `density=0.04`. With the variational estimator a price may
+    stand beside a budget: it shapes the gates (0.01 where not said), and the budget decides how many weights stay.
 
     Args:
         density: fraction of the shared weights that a task may use. The first task claims all of it; a
