@@ -80,3 +80,11 @@ def test_text_is_read_as_the_options_type() -> None:
     text = {"new": "0.01", "reuse": "3e-2", "prune_every": "5", "log_alpha_range": "[-8, 3]", "beta": "none"}
     method = nw.make_method("ibm", text)
     assert method == nw.IBM(new=0.01, reuse=0.03, prune_every=5, log_alpha_range=(-8.0, 3.0))
+
+
+def test_a_price_may_shape_variational_gates_beside_a_budget() -> None:
+    method = nw.IBM(estimator="variational", density=0.1, beta=0.5)
+    assert not method.uses_price
+    assert method.prices() == (0.5, 0.5)
+    assert nw.IBM(estimator="variational", density=0.1).prices() == (0.01, 0.01)
+    assert nw.IBM(estimator="variational", beta=0.5).uses_price
