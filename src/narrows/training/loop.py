@@ -83,12 +83,13 @@ def train(
     callbacks = list(callbacks)
     device = device_of(model)
     log = TrainingLog()
+    latest: float | None = None
     started = time.perf_counter()
     for epoch in range(epochs):
         if before_epoch is not None:
             before_epoch(epoch)
         model.train()
-        losses = _Losses(log.steps)
+        losses = _Losses(log.steps, latest)
         for inputs, targets in batches:
             with sample():
                 value = _loss(model, loss, inputs, targets, device)
@@ -105,6 +106,7 @@ def train(
         if not losses.count:
             raise DataError("The training data has no batch. Check the data set, and drop_last if it is small.")
         log.losses.append(losses.mean())
+        latest = losses.latest
     log.seconds = time.perf_counter() - started
     return log
 
@@ -137,9 +139,9 @@ def check_labels(labels: Tensor, outputs: int) -> None:
 class _Losses:
     """Gathers the losses of an epoch and looks at them every few steps."""
 
-    def __init__(self, first_step: int) -> None:
+    def __init__(self, first_step: int, latest: float | None) -> None:
         self.count = 0
-        self.latest: float | None = None
+        self.latest = latest
         self._first_step = first_step
         self._sum = 0.0
         self._pending: list[Tensor] = []
