@@ -18,8 +18,8 @@ from torch import Tensor
 from narrows.errors import OptimizerError
 from narrows.methods.base import Plan, SharedWeights
 from narrows.methods.ibm.config import IBMConfig
-from narrows.methods.ibm.gradual import GradualLearner
-from narrows.methods.ibm.schedule import Budget, Price
+from narrows.methods.ibm.learner import IBMLearner
+from narrows.methods.schedule import Budget, Price
 
 
 def gate_variance(theta: Tensor, information: Tensor, beta: float) -> Tensor:
@@ -49,7 +49,7 @@ def gate_nats(relative_score: Tensor) -> Tensor:
     return 0.5 * torch.log1p(signal)
 
 
-class LaplaceLearner(GradualLearner):
+class LaplaceLearner(IBMLearner):
     """Scores weights by theta^2 F, with F a moving average of the squared mini-batch gradient.
 
     The square of a mini-batch's mean gradient is, near a minimum, F / batch size on average; so

@@ -23,14 +23,14 @@ from torch import Tensor, nn
 from narrows.errors import OptimizerError
 from narrows.methods.base import Plan, SharedWeights
 from narrows.methods.ibm.config import IBMConfig
-from narrows.methods.ibm.gradual import GradualLearner
-from narrows.methods.ibm.schedule import Budget, Price
+from narrows.methods.ibm.learner import IBMLearner
+from narrows.methods.schedule import Budget, Price
 
 TINY = 1e-20
 """Added to squares, so that a weight of exactly 0 has a finite log alpha."""
 
 
-class VariationalLearner(GradualLearner):
+class VariationalLearner(IBMLearner):
     """What both kinds of gates share. `signal` is what sigma is measured against: theta, or mu."""
 
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:

@@ -1,6 +1,6 @@
 """When weights leave and which: a cubic curve from all of them to a budget or a price.
 
-The same for both estimators: they only hand in scores. A weight once dropped stays out for the task.
+The same for every method that prunes gradually: they only hand in scores. A weight once dropped stays out for the task.
 """
 
 from __future__ import annotations
