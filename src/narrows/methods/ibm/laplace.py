@@ -19,6 +19,7 @@ from narrows.errors import OptimizerError
 from narrows.methods.base import Plan, SharedWeights
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.learner import IBMLearner
+from narrows.methods.information import FisherAverage
 from narrows.methods.schedule import Budget, Price
 
 
@@ -57,11 +58,7 @@ class LaplaceLearner(IBMLearner):
     """
 
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
-        # In bfloat16 a moving average with decay 0.95 would stand still.
-        self._average = [
-            torch.zeros_like(param, dtype=torch.promote_types(param.dtype, torch.float32)) for param in shared.params
-        ]
-        self._decay = config.decay
+        self.fisher = FisherAverage(shared.params, config.decay)
         super().__init__(shared, config, plan)
 
     def target(self) -> Budget | Price:
@@ -79,22 +76,11 @@ class LaplaceLearner(IBMLearner):
     @torch.no_grad()
     def before_step(self) -> None:
         if self.choosing:
-            pairs = [
-                (average, param.grad.to(average.dtype))
-                for average, param in zip(self._average, self.shared.params, strict=True)
-                if param.grad is not None
-            ]
-            if pairs:
-                averages, grads = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-                torch._foreach_mul_(averages, self._decay)
-                torch._foreach_addcmul_(averages, grads, grads, 1 - self._decay)
+            self.fisher.add()
         self.isolator.mask_gradients()
 
     def scores(self) -> Tensor:
-        averages = self.layout.join(self._average)
-        weights = self.layout.join([param.detach() for param in self.shared.params]).to(averages.dtype)
-        correction = 1 - self._decay ** max(self.step, 1)
-        scores = weights.square_().mul_(averages).div_(correction)
+        scores = self.layout.join(self.fisher.scores(self.shared.params))
         if self.config.ratio != "none":
             scores /= self.layout.per_layer(scores, self.layer_prices())
         return scores
