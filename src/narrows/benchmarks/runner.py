@@ -26,6 +26,7 @@ from narrows.errors import ConfigError, StoreError
 from narrows.methods import Independent
 from narrows.store import TaskRecord
 from narrows.tasks import TaskStore
+from narrows.tasks.partition import shared_specs
 from narrows.training import Callback, accuracy
 from narrows.training.metrics import average_accuracy
 
@@ -72,6 +73,7 @@ def run(options: RunOptions, out: Path, watcher: Watcher | None = None) -> Resul
 
     Raises:
         ConfigError: `out` holds another run, or an option is wrong.
+        CapacityError: the method cannot learn so many tasks; nothing is trained.
         DatasetMissingError, DataError: the stream's data.
         StoreError: the store is locked or damaged.
     """
@@ -97,6 +99,7 @@ class _Runner:
         self.result = self._fresh_result()
 
     def run(self) -> Result:
+        self._require_capacity()
         self._resume_result()
         self.out.mkdir(parents=True, exist_ok=True)
         self._save()  # before the store: what is in this folder has a name from the start
@@ -113,6 +116,11 @@ class _Runner:
         self.result.complete = True
         self._save()
         return self.result
+
+    def _require_capacity(self) -> None:
+        """Says that a stream is too long for the method before anything is trained or written."""
+        sizes = [spec.numel for spec in shared_specs(self._base_network(), [HEAD])]
+        self.options.method.check_tasks(len(self.stream.tasks), sizes)
 
     def _learn(self, index: int) -> None:
         data = self.stream.tasks[index]

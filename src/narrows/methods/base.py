@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -182,6 +182,15 @@ class Method(abc.ABC):
 
     def check(self, shared: SharedWeights) -> None:  # noqa: B027
         """Raises CapacityError where this method cannot learn another task on these weights."""
+
+    def check_tasks(self, tasks: int, sizes: Sequence[int] | None = None) -> None:  # noqa: B027
+        """Raises CapacityError where this method cannot learn a stream of that many tasks; called before training.
+
+        Args:
+            tasks: how many, the first included.
+            sizes: number of weights of each shared parameter. Without it fractions are taken as they are; a
+                network rounds budgets down to whole weights, so that another task may just fit.
+        """
 
     def config(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""

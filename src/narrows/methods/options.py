@@ -7,6 +7,7 @@ fields of its bases first, the last base's before all others.
 from __future__ import annotations
 
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from narrows.errors import CapacityError, ConfigError
@@ -17,6 +18,9 @@ NEW_SHARE = 0.25
 """Part of a single `density` that goes to new weights once there are frozen ones to reuse."""
 
 DEFAULT_DENSITY = 0.04
+
+NOMINAL = 10**9
+"""Weights of a network that is not known yet: so many that rounding to whole ones makes no difference."""
 
 
 def check_choices(method: Method) -> None:
@@ -67,6 +71,49 @@ class BudgetOptions(Method):
         Raises:
             CapacityError: more new weights are needed than are free.
         """
+        budget = self._counts(total, frozen)
+        free = total - frozen
+        if budget.new > free:
+            raise CapacityError(
+                f"The budget asks for {budget.new:,} new weights ({budget.new / total:.2%} of {total:,}) and {free:,} "
+                f"({free / total:.2%}) are free. Use a smaller budget (new=0 reuses "
+                "only), or a larger network."
+            )
+        if total and not budget.new + budget.reuse:
+            raise CapacityError(
+                f"The budget leaves no weight of {total:,} ({frozen:,} of them frozen): nothing could be learned. "
+                "Raise density, or new and reuse."
+            )
+        return budget
+
+    def check(self, shared: SharedWeights) -> None:
+        try:
+            self.budget(shared.total(), shared.frozen_count())
+        except CapacityError as error:
+            layers = ", ".join(f"{name} {free:,}" for name, free in shared.free_by_layer().items())
+            raise CapacityError(f"{error} Free by layer: {layers}.") from None
+
+    def check_tasks(self, tasks: int, sizes: Sequence[int] | None = None) -> None:
+        total = NOMINAL if sizes is None else sum(sizes)
+        first = self.budget(total, 0).new
+        later = self._counts(total, first).new
+        fit = 1 + (total - first) // later if later else tasks
+        if tasks <= fit:
+            return
+        raise CapacityError(
+            f"{self.name}: {tasks} tasks do not fit, {fit} do: the first claims {first / total:.2%} of the shared "
+            f"weights, each later one {later / total:.2%}. {self._remedy(tasks, first / total)}"
+        )
+
+    def _remedy(self, tasks: int, first: float) -> str:
+        """The largest option with which so many tasks fit, rounded down to a hundredth of a percent."""
+        if self.new is None:
+            density = 1 / (1 + NEW_SHARE * (tasks - 1))
+            return f"Lower density to {int(density * 10_000) / 10_000} or less, or say new and reuse apart."
+        return f"Lower new to {int((1 - first) / (tasks - 1) * 10_000) / 10_000} or less (0 reuses only)."
+
+    def _counts(self, total: int, frozen: int) -> Budget:
+        """The budget, whether or not so much is free."""
         if self.new is None or self.reuse is None:
             density = DEFAULT_DENSITY if self.density is None else self.density
             whole = int(density * total)
@@ -75,26 +122,7 @@ class BudgetOptions(Method):
         else:
             reuse = min(int(self.reuse * total), frozen)
             new = int((self.new if frozen else max(self.new, self.reuse)) * total)
-        free = total - frozen
-        if new > free:
-            raise CapacityError(
-                f"The budget asks for {new:,} new weights ({new / total:.2%} of {total:,}) and {free:,} "
-                f"({free / total:.2%}) are free. Use a smaller budget (new=0 reuses "
-                "only), or a larger network."
-            )
-        if total and not new + reuse:
-            raise CapacityError(
-                f"The budget leaves no weight of {total:,} ({frozen:,} of them frozen): nothing could be learned. "
-                "Raise density, or new and reuse."
-            )
         return Budget(new=new, reuse=reuse)
-
-    def check(self, shared: SharedWeights) -> None:
-        try:
-            self.budget(shared.total(), shared.frozen_count())
-        except CapacityError as error:
-            layers = ", ".join(f"{name} {free:,}" for name, free in shared.free_by_layer().items())
-            raise CapacityError(f"{error} Free by layer: {layers}.") from None
 
     def check_budget(self) -> None:
         """Raises ConfigError where the budget is out of range, or said twice or by half."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,3 +84,7 @@ class IBMConfig(ScheduleOptions, PriceOptions, BudgetOptions):
     def check(self, shared: SharedWeights) -> None:
         if not self.uses_price:  # a price decides how many weights; none free leaves reused ones
             super().check(shared)
+
+    def check_tasks(self, tasks: int, sizes: Sequence[int] | None = None) -> None:
+        if not self.uses_price:
+            super().check_tasks(tasks, sizes)
