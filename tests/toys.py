@@ -202,16 +202,17 @@ def hooked(model: nn.Module) -> bool:
 
 
 def violations(task: nw.Task) -> list[str]:
-    """How the task's parameters break isolation at this moment: a frozen weight moved, a dropped one not +0."""
+    """How the task's parameters break isolation at this moment: a reused weight moved, a dropped one not +0."""
     found = []
     learner = task._learner
     assert learner is not None
     shared = learner.shared
-    for name, param, mask, frozen, value in zip(
-        shared.names, shared.params, learner.masks, shared.frozen, shared.values, strict=True
-    ):
-        now = param.detach()
-        if not torch.equal(now[mask & frozen], value[mask & frozen]):
+    rows = zip(shared.names, shared.params, learner.masks, learner.claims, shared.frozen, shared.values, strict=True)
+    for name, param, mask, claim, frozen, value in rows:
+        now, reused = param.detach(), mask & ~claim
+        if bool((claim & ~mask).any()) or bool((reused & ~frozen).any()):
+            found.append(f"{name}: claims and reuse do not make up the mask")
+        if not torch.equal(now[reused], value[reused]):
             found.append(f"{name}: a frozen weight moved")
         dropped = now[~mask]
         if dropped.any() or torch.signbit(dropped).any():

@@ -93,6 +93,14 @@ class Learner(abc.ABC):
     def masks(self) -> list[Tensor]:
         """The sub-network of the moment: bool, one for each shared parameter."""
 
+    @property
+    def claims(self) -> list[Tensor]:
+        """The weights of `masks` whose values are this task's own; the others it reuses as they are frozen.
+
+        A claim on a frozen weight *refines* it: this task has a value of its own there, earlier tasks keep theirs.
+        """
+        return [mask & ~frozen for mask, frozen in zip(self.masks, self.shared.frozen, strict=True)]
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters of the method's own (scores, gates) for the user's optimizer to train."""
         return []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import abc
 import warnings
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -12,28 +13,45 @@ from torch import Tensor
 from narrows.masks import Layout
 from narrows.methods.base import Learner, Plan, SharedWeights
 from narrows.methods.isolation import Isolator
-from narrows.methods.options import ScheduleOptions
-from narrows.methods.schedule import Budget, Chooser, Curve, Price
+from narrows.methods.schedule import Budget, Choice, Chooser, Curve, Price
+
+
+class GradualConfig(Protocol):
+    """What a gradual learner reads of its method's options; see `IBM` for what they mean."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def refines(self) -> bool: ...
+    @property
+    def prune_from(self) -> float: ...
+    @property
+    def prune_until(self) -> float: ...
+    @property
+    def prune_every(self) -> int | None: ...
 
 
 class GradualLearner(Learner):
     """Asks a subclass for scores every few steps and keeps what its target allows.
 
-    The higher a weight's score, the more it is worth keeping; all layers are ranked together.
+    The higher a weight's score, the more it is worth keeping; all layers are ranked together. Where frozen weights may
+    be refined, what counts for a value of the task's own is its distance from the frozen one, which is what the task
+    falls back to.
     """
 
     remedy: ClassVar[str] = "Raise the budget (density)."
 
-    def __init__(self, shared: SharedWeights, config: ScheduleOptions, plan: Plan) -> None:
+    def __init__(self, shared: SharedWeights, config: GradualConfig, plan: Plan) -> None:
         super().__init__(shared)
         self.plan = plan
         self.method = config.name
         self.total_steps = plan.require_steps(self.method)
         self.layout = Layout(mask.shape for mask in shared.frozen)
         self.isolator = Isolator(shared)
-        self._frozen = self.layout.join(shared.frozen)
-        self._alive = torch.ones_like(self._frozen)
-        self._chooser = Chooser(self._frozen, self.target())
+        self._refines = config.refines
+        self._nothing_frozen = not shared.frozen_count()
+        self._chooser = Chooser(self.layout.join(shared.frozen), self.target(), refine=self._refines)
+        self._use(self._chooser.all)
         self._curve = Curve.over(self.total_steps, config.prune_from, config.prune_until)
         self._every = config.prune_every or self._curve.interval()
         self.step = 0
@@ -44,8 +62,8 @@ class GradualLearner(Learner):
         """What to shrink to, in the units of the scores."""
 
     @abc.abstractmethod
-    def scores(self) -> Tensor:
-        """Score of every weight, shape (total,); called between steps."""
+    def scores(self, weights: Sequence[Tensor]) -> Tensor:
+        """What `weights` are worth against being 0, shape (total,); they come in the parameters' shapes."""
 
     def settled(self, scores: Tensor, threshold: Tensor) -> None:
         """Called at the last choice, with the scores it was made by and those that each weight had to beat."""
@@ -55,9 +73,13 @@ class GradualLearner(Learner):
         return self.isolator.masks
 
     @property
+    def claims(self) -> list[Tensor]:
+        return self.isolator.claims
+
+    @property
     def alive(self) -> Tensor:
         """The sub-network of the moment as one flat mask, shape (total,)."""
-        return self._alive
+        return self._choice.alive
 
     @property
     def choosing(self) -> bool:
@@ -87,12 +109,25 @@ class GradualLearner(Learner):
 
     @torch.no_grad()
     def _choose(self, progress: float) -> None:
-        scores = self.scores()
-        self._alive = self._chooser.choose(scores, self._alive, progress)
-        self.isolator.use(self.layout.split(self._alive))
+        own, reuse = self._scores()
+        self._use(self._chooser.choose(own, reuse, self._choice, progress))
         if progress >= 1:
-            self.settled(scores, self._chooser.threshold(scores, self._alive))
+            scores = torch.where(self._choice.own, own, reuse)
+            self.settled(scores, self._chooser.threshold(scores, self._choice))
             self._warn_of_empty_layers()
+
+    def _scores(self) -> tuple[Tensor, Tensor]:
+        """What each weight's own value is worth, and what each frozen value is."""
+        params = [param.detach() for param in self.shared.params]
+        if not self._refines or self._nothing_frozen:
+            scores = self.scores(params)
+            return scores, scores
+        values = self.shared.values  # 0 where free: there the distance is the weight itself
+        return self.scores(torch._foreach_sub(params, values)), self.scores(values)
+
+    def _use(self, choice: Choice) -> None:
+        self._choice = choice
+        self.isolator.use(self.layout.split(choice.alive), self.layout.split(choice.own))
 
     def _warn_of_empty_layers(self) -> None:
         empty = [name for name, mask in zip(self.shared.names, self.masks, strict=True) if not bool(mask.any())]

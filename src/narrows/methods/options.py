@@ -59,6 +59,12 @@ class BudgetOptions(Method):
     density: float | None = None
     new: float | None = None
     reuse: float | None = None
+    refine: bool = False
+
+    @property
+    def refines(self) -> bool:
+        """Whether frozen weights may get values of the task's own, so that it never runs out of room."""
+        return self.refine
 
     @property
     def has_budget(self) -> bool:
@@ -72,7 +78,7 @@ class BudgetOptions(Method):
             CapacityError: more new weights are needed than are free.
         """
         budget = self._counts(total, frozen)
-        free = total - frozen
+        free = total if self.refines else total - frozen
         if budget.new > free:
             raise CapacityError(
                 f"The budget asks for {budget.new:,} new weights ({budget.new / total:.2%} of {total:,}) and {free:,} "
@@ -98,7 +104,7 @@ class BudgetOptions(Method):
         first = self.budget(total, 0).new
         later = self._counts(total, first).new
         fit = 1 + (total - first) // later if later else tasks
-        if tasks <= fit:
+        if tasks <= fit or self.refines:
             return
         raise CapacityError(
             f"{self.name}: {tasks} tasks do not fit, {fit} do: the first claims {first / total:.2%} of the shared "

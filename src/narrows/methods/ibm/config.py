@@ -54,6 +54,7 @@ class PriceOptions(Method):
 class IBMConfig(ScheduleOptions, PriceOptions, BudgetOptions):
     """The options of `IBM`, which explains them; those of the last base come first."""
 
+    refine: bool = True
     gate_lr: float = 0.03
     log_alpha: float = -4.0
     log_alpha_range: tuple[float, float] = (-10.0, 4.0)
@@ -71,6 +72,11 @@ class IBMConfig(ScheduleOptions, PriceOptions, BudgetOptions):
         check_range(self, "gate_lr", 0, 10)
         if len(self.log_alpha_range) != 2 or self.log_alpha_range[0] >= self.log_alpha_range[1]:
             raise ConfigError("ibm: log_alpha_range is two numbers, the lower one first.")
+
+    @property
+    def refines(self) -> bool:
+        """Only the closed form measures a weight from its frozen value; sampled gates measure it from 0."""
+        return self.refine and self.estimator == "laplace"
 
     @property
     def uses_price(self) -> bool:

@@ -12,6 +12,8 @@ it; a test holds it against a numerical minimiser.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -79,8 +81,8 @@ class LaplaceLearner(IBMLearner):
             self.fisher.add()
         self.isolator.mask_gradients()
 
-    def scores(self) -> Tensor:
-        scores = self.layout.join(self.fisher.scores(self.shared.params))
+    def scores(self, weights: Sequence[Tensor]) -> Tensor:
+        scores = self.layout.join(self.fisher.scores(weights))
         if self.config.ratio != "none":
             scores /= self.layout.per_layer(scores, self.layer_prices())
         return scores

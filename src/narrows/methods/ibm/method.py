@@ -44,6 +44,9 @@ class IBM(IBMConfig):
             (effective rank / channels), as the published code does, so that layers of high rank are pruned
             harder; "inverse": price divided by it, so that layers of low rank are.
         ratio_every: epochs between two measurements of the ratio.
+        refine: whether a task may have values of its own where weights are frozen (laplace). What such a value is
+            worth is measured from the frozen one, which stays as it is for the tasks that use it, and to which the
+            task falls back. A refined weight counts as new.
         free_scale: a new task starts from the frozen weights and from free ones scaled by this (fraction
             of their initial value; the first task's are not scaled).
         prune_from, prune_until: fractions of training between which the sub-network shrinks, on a cubic curve.

@@ -13,7 +13,7 @@ of examples, not by the batch size; log alpha is clipped; the scale is folded in
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -64,7 +64,7 @@ class VariationalLearner(IBMLearner):
     def target(self) -> Budget | Price:
         return self.config.target(self.shared, Price(1.0, 1.0))
 
-    def scores(self) -> Tensor:
+    def scores(self, weights: Sequence[Tensor]) -> Tensor:  # noqa: ARG002
         squares = self.layout.join(self.signal_squares()) + TINY
         return squares * torch.exp(-self.layout.join([value.detach() for value in self.log_variance]))
 
