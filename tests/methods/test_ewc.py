@@ -16,6 +16,9 @@ from narrows.methods import Plan
 from toys import MLP, learn, weights
 
 
+SHAPES = {"a": (4, 3), "b": (2, 4)}
+
+
 def _gradients(shared: Any, seed: int) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(param.shape, generator=generator, dtype=param.dtype) for param in shared.params]
@@ -85,6 +88,19 @@ def test_it_forgets_less_than_finetune(tmp_path: Path) -> None:
     assert finetuned > 3 * at_first
     assert consolidated - at_first < 0.5 * (finetuned - at_first)
     assert new < 1.0, "it should still learn the new task"
+
+
+def test_information_about_what_a_head_takes_the_place_of_is_kept() -> None:
+    both, one = weights(SHAPES), weights({"a": (4, 3)})
+    old = {f"{what}.{name}": torch.rand(shape) for what in ("fisher", "anchor") for name, shape in SHAPES.items()}
+    learner: Any = nw.EWC().learner(one, Plan(total_steps=1, batch_size=8), old)
+    learner.before_step()
+    learner.after_step()
+    carried = learner.carry()
+    assert torch.equal(carried["fisher.b"], old["fisher.b"])
+    assert torch.equal(carried["anchor.b"], old["anchor.b"])
+    alone: Any = nw.EWC().learner(both, Plan(total_steps=1, batch_size=8), {"fisher.a": old["fisher.a"]})
+    assert not alone._fisher[1].any()
 
 
 def test_what_it_must_know_is_asked_for(tmp_path: Path) -> None:

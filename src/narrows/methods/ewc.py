@@ -73,8 +73,9 @@ class EWCLearner(DenseLearner):
         self._first = int((1 - MEASURED) * plan.require_steps("ewc"))
         self._step = 0
         self._squares = [torch.zeros_like(param, requires_grad=False) for param in shared.params]
-        self._fisher = self._carried("fisher", carry)
-        self._anchor = self._carried("anchor", carry)
+        self._left = dict(carry or {})  # also of parameters that this task's head takes the place of
+        self._fisher = self._left_of("fisher")
+        self._anchor = self._left_of("anchor")
 
     @torch.no_grad()
     def before_step(self) -> None:
@@ -100,17 +101,15 @@ class EWCLearner(DenseLearner):
     def carry(self) -> dict[str, Tensor]:
         """The Fisher information of all tasks so far, and this task's weights."""
         scale = self._batch_size / max(1, self._step - self._first)
-        carried: dict[str, Tensor] = {}
+        carried = dict(self._left)
         rows = zip(self.shared.names, self.shared.params, self._squares, self._fisher, strict=True)
         for name, param, squares, fisher in rows:
             carried[f"fisher.{name}"] = self._config.gamma * fisher + scale * squares
             carried[f"anchor.{name}"] = param.detach()
         return carried
 
-    def _carried(self, what: str, carry: Mapping[str, Tensor] | None) -> list[Tensor]:
-        """What the last task left, on the parameters' device; zeros at the first."""
+    def _left_of(self, what: str) -> list[Tensor]:
+        """What the tasks before left of each parameter, on its device; zeros where there is nothing."""
         rows = zip(self.shared.names, self.shared.params, strict=True)
-        return [
-            torch.zeros_like(param, requires_grad=False) if carry is None else carry[f"{what}.{name}"].to(param)
-            for name, param in rows
-        ]
+        zeros = {f"{what}.{name}": torch.zeros_like(param, requires_grad=False) for name, param in rows}
+        return [self._left.get(key, zero).to(zero) for key, zero in zeros.items()]

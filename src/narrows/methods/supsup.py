@@ -4,10 +4,10 @@ Weights are random and never trained. Every weight has a score for each task; a 
 fraction with the largest scores (edge-popup, Ramanujan et al., CVPR 2020), and only the scores are
 trained, straight through the choice. As no task changes a weight, none can forget.
 
-Where we differ: biases, norms and the head are the task's own and are trained (the published code has no
-biases, norms without scale, and masks the head too), and the task is given, not inferred (of the paper's
-scenarios, "GG"). A claimed weight's value is stored like that of any method, though it could be drawn again
-from the seed: with the base network at hand, a task is its mask and its private parameters.
+Where we differ: biases, norms and the head are the task's own and are trained (the published networks have no
+biases, and mask the last layer like the others unless told otherwise), and the task is given, not inferred (of
+the paper's scenarios, "GG"). A claimed weight's value is stored like that of any method, though it follows from
+the base network: beside that, a task is its mask and its private parameters.
 """
 
 from __future__ import annotations
