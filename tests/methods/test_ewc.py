@@ -15,7 +15,6 @@ from narrows.errors import OptimizerError
 from narrows.methods import Plan
 from toys import MLP, learn, weights
 
-
 SHAPES = {"a": (4, 3), "b": (2, 4)}
 
 
