@@ -22,8 +22,12 @@ METHODS: dict[str, nw.Method] = {
     "multiplicative": nw.IBM(density=0.4, estimator="variational", prune_every=2),
     "additive": nw.IBM(density=0.4, estimator="variational", gates="additive", prune_every=2),
     "wsn": nw.WSN(density=0.3),
+    "supsup": nw.SupSup(density=0.3),
+    "hat": nw.HAT(gate_lr=0.1),
+    "ewc": nw.EWC(strength=10.0),
     "finetune": nw.Finetune(),
     "independent": nw.Independent(),
+    "joint": nw.Joint(),
 }
 
 

@@ -165,9 +165,11 @@ def test_budgets_are_met_exactly(life: Life) -> None:
             assert min(spare, budget.reuse) <= reused <= budget.reuse
         elif isinstance(life.method, nw.IBM):
             assert 0 < new + reused <= total
-        elif isinstance(life.method, nw.WSN):
+        elif isinstance(life.method, nw.WSN | nw.SupSup):
             layers = life.store.explain(name)
             assert [layer.used for layer in layers] == [max(1, int(0.3 * layer.weights)) for layer in layers]
+        elif isinstance(life.method, nw.HAT):
+            assert all(layer.used > 0 for layer in life.store.explain(name))
         else:
             assert (new, reused) == (total, 0)
 

@@ -168,12 +168,14 @@ class Method(abc.ABC):
         isolation: "shared": tasks share weights and never change one another's; "own": each task has a
             private network; "none": a task overwrites those before it.
         learning_rate: of Adam, where the user says none.
+        together: whether a benchmark run trains all tasks at once with it, and not one after another.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     isolation: ClassVar[Isolation] = "shared"
     learning_rate: ClassVar[float] = 1e-3
+    together: ClassVar[bool] = False
 
     def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:  # noqa: ARG002
         """Sets the values a task starts from; the parameters hold the base network's.

@@ -114,7 +114,7 @@ class Task:
             **options: given to `kind`, as `lr=6e-3`.
 
         A method's own parameters (WSN's scores, variational gates) become further groups, the gates with a learning
-        rate of their own (`IBM.gate_lr`): a scheduler made after this scales it like the others, but
+        rate of their own (`IBM.gate_lr`, `HAT.gate_lr`): a scheduler made after this scales it like the others, but
         `OneCycleLR(max_lr=...)` wants one number for each group.
 
         Example: `optimizer = task.optimizer(torch.optim.AdamW, lr=6e-3, total_steps=len(loader) * epochs)`;
@@ -150,7 +150,7 @@ class Task:
         return optimizer
 
     def sample(self) -> AbstractContextManager[None]:
-        """Wraps one forward and backward. Needed by the variational estimator; for all others it does nothing.
+        """Wraps one forward and backward. Needed by the variational estimator and by hat; else it does nothing.
 
         with task.sample():
             loss = F.cross_entropy(task.model(x), y)
