@@ -22,6 +22,12 @@ METHODS: dict[str, nw.Method] = {
     "multiplicative": nw.IBM(density=0.4, estimator="variational", prune_every=2),
     "additive": nw.IBM(density=0.4, estimator="variational", gates="additive", prune_every=2),
     "wsn": nw.WSN(density=0.3),
+    "wsn-warm-gradual": nw.WSN(density=0.3, warm_start=True, schedule="gradual"),
+    "wsn-ib": nw.WSN(density=0.3, score="ib"),
+    "magnitude": nw.Magnitude(new=0.1, reuse=0.8, prune_every=2),
+    "magnitude-ib": nw.Magnitude(density=0.4, prune_every=2, score="ib"),
+    "packnet": nw.PackNet(keep=0.3),
+    "packnet-ib": nw.PackNet(keep=0.3, score="ib"),
     "finetune": nw.Finetune(),
     "independent": nw.Independent(),
 }

@@ -6,7 +6,7 @@
 """
 
 from narrows import errors
-from narrows.methods import IBM, METHODS, WSN, Finetune, Independent, Method, make_method
+from narrows.methods import IBM, METHODS, WSN, Finetune, Independent, Magnitude, Method, PackNet, make_method
 from narrows.tasks import Fit, LayerAccount, Task, TaskStore
 
 __version__ = "0.1.0"
@@ -19,7 +19,9 @@ __all__ = [
     "Fit",
     "Independent",
     "LayerAccount",
+    "Magnitude",
     "Method",
+    "PackNet",
     "Task",
     "TaskStore",
     "errors",

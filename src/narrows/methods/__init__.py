@@ -7,6 +7,8 @@ from narrows.methods.base import Learner, Method, Plan, SharedWeights
 from narrows.methods.finetune import Finetune
 from narrows.methods.ibm import IBM
 from narrows.methods.independent import Independent
+from narrows.methods.magnitude import Magnitude
+from narrows.methods.packnet import PackNet
 from narrows.methods.registry import METHODS, make_method
 from narrows.methods.wsn import WSN
 
@@ -17,7 +19,9 @@ __all__ = [
     "Finetune",
     "Independent",
     "Learner",
+    "Magnitude",
     "Method",
+    "PackNet",
     "Plan",
     "SharedWeights",
     "make_method",

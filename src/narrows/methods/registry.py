@@ -14,9 +14,11 @@ from narrows.methods.base import Method
 from narrows.methods.finetune import Finetune
 from narrows.methods.ibm import IBM
 from narrows.methods.independent import Independent
+from narrows.methods.magnitude import Magnitude
+from narrows.methods.packnet import PackNet
 from narrows.methods.wsn import WSN
 
-METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (IBM, WSN, Finetune, Independent)}
+METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (IBM, WSN, PackNet, Magnitude, Finetune, Independent)}
 
 
 def make_method(name: str, options: Mapping[str, Any] | None = None) -> Method:
