@@ -55,6 +55,7 @@ class PackNet(Method):
 
     name: ClassVar[str] = "packnet"
     summary: ClassVar[str] = "PackNet: each task claims a fraction of every layer's free weights, and uses all others'"
+    learning_rate: ClassVar[float] = 3e-3
 
     keep: float = 0.25
     prune_at: float = 0.5
