@@ -6,7 +6,21 @@
 """
 
 from narrows import errors
-from narrows.methods import EWC, HAT, IBM, METHODS, WSN, Finetune, Independent, Joint, Method, SupSup, make_method
+from narrows.methods import (
+    EWC,
+    HAT,
+    IBM,
+    METHODS,
+    WSN,
+    Finetune,
+    Independent,
+    Joint,
+    Magnitude,
+    Method,
+    PackNet,
+    SupSup,
+    make_method,
+)
 from narrows.tasks import Fit, LayerAccount, Task, TaskStore
 
 __version__ = "0.1.0"
@@ -22,7 +36,9 @@ __all__ = [
     "Independent",
     "Joint",
     "LayerAccount",
+    "Magnitude",
     "Method",
+    "PackNet",
     "SupSup",
     "Task",
     "TaskStore",

@@ -157,7 +157,7 @@ def test_budgets_are_met_exactly(life: Life) -> None:
     total = sum(spec.numel for spec in life.store.shared)
     for name in CLASSES:
         new, reused = life.count(name, "claimed"), life.count(name, "reused")
-        if isinstance(life.method, nw.IBM) and not life.method.uses_price:
+        if isinstance(life.method, nw.Magnitude) or (isinstance(life.method, nw.IBM) and not life.method.uses_price):
             budget = life.method.budget(total, life.frozen[name])
             assert new == budget.new
             # What is refined is not reused, and there may be too few frozen weights for both.
@@ -170,6 +170,8 @@ def test_budgets_are_met_exactly(life: Life) -> None:
             assert [layer.used for layer in layers] == [max(1, int(0.3 * layer.weights)) for layer in layers]
         elif isinstance(life.method, nw.HAT):
             assert all(layer.used > 0 for layer in life.store.explain(name))
+        elif isinstance(life.method, nw.PackNet):
+            assert reused == life.frozen[name], "all of the frozen weights are in use"
         else:
             assert (new, reused) == (total, 0)
 

@@ -10,6 +10,8 @@ from narrows.methods.hat import HAT
 from narrows.methods.ibm import IBM
 from narrows.methods.independent import Independent
 from narrows.methods.joint import Joint
+from narrows.methods.magnitude import Magnitude
+from narrows.methods.packnet import PackNet
 from narrows.methods.registry import METHODS, make_method
 from narrows.methods.supsup import SupSup
 from narrows.methods.wsn import WSN
@@ -24,7 +26,9 @@ __all__ = [
     "Independent",
     "Joint",
     "Learner",
+    "Magnitude",
     "Method",
+    "PackNet",
     "Plan",
     "SharedWeights",
     "SupSup",

@@ -17,11 +17,13 @@ from narrows.methods.hat import HAT
 from narrows.methods.ibm import IBM
 from narrows.methods.independent import Independent
 from narrows.methods.joint import Joint
+from narrows.methods.magnitude import Magnitude
+from narrows.methods.packnet import PackNet
 from narrows.methods.supsup import SupSup
 from narrows.methods.wsn import WSN
 
 METHODS: dict[str, type[Method]] = {
-    kind.name: kind for kind in (IBM, WSN, SupSup, HAT, EWC, Finetune, Independent, Joint)
+    kind.name: kind for kind in (IBM, WSN, PackNet, Magnitude, SupSup, HAT, EWC, Finetune, Independent, Joint)
 }
 
 
