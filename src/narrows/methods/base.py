@@ -160,12 +160,15 @@ class Method(abc.ABC):
         isolation: "shared": tasks share weights and never change one another's; "own": each task has a
             private network; "none": a task overwrites those before it.
         learning_rate: of Adam, where the user says none.
+        tunable: what `narrows compare` tunes: "lr", or an option whose default is a number, with the least and
+            the greatest value tried; values are drawn uniformly in their logarithm.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     isolation: ClassVar[Isolation] = "shared"
     learning_rate: ClassVar[float] = 1e-3
+    tunable: ClassVar[Mapping[str, tuple[float, float]]] = {"lr": (3e-4, 3e-2)}
 
     def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:  # noqa: ARG002
         """Sets the values a task starts from; the parameters hold the base network's.
@@ -182,6 +185,14 @@ class Method(abc.ABC):
 
     def check(self, shared: SharedWeights) -> None:  # noqa: B027
         """Raises CapacityError where this method cannot learn another task on these weights."""
+
+    def check_tasks(self, tasks: int, weights: int | None = None) -> None:  # noqa: B027
+        """Raises CapacityError where this method cannot learn so many tasks; said before any training.
+
+        Args:
+            tasks: of the whole stream.
+            weights: shared weights of the network, where known.
+        """
 
     def config(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""
