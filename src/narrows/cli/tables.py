@@ -14,7 +14,6 @@ from narrows.benchmarks.compare.tables import HEADINGS, cells
 from narrows.benchmarks.results import Result
 from narrows.store import TaskRecord
 
-
 _COST = HEADINGS.index("density (%)")
 
 

@@ -17,6 +17,7 @@ from narrows.errors import ConfigError
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 _LINES = ("-", "--", "-.", ":")
+_LETTERS = 84  # in a line of the legend
 _MANY_TASKS = 20
 """Above it tasks are numbered on the axis and not named."""
 
@@ -57,23 +58,25 @@ def draw_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     }
     longest = [max((row for row in rows if row.label == label), key=lambda row: row.epochs) for label in labels]
     stream = comparison.grid["stream"]
+    only = ", longest training" if len({row.epochs for row in rows}) > 1 else ""
     draw: dict[str, tuple[Callable[..., None], Sequence[Row], str]] = {
-        "accuracy-density.svg": (_density, longest, "accuracy against density"),
-        "capacity.svg": (_capacity, longest, "used capacity against tasks"),
-        "accuracy-per-task.svg": (_per_task, longest, "accuracy per task, after the last"),
+        "accuracy-density.svg": (_density, longest, f"accuracy against density{only}"),
+        "capacity.svg": (_capacity, longest, f"used capacity against tasks{only}"),
+        "accuracy-per-task.svg": (_per_task, longest, f"accuracy per task, after the last{only}"),
         "time-to-accuracy.svg": (_time, rows, "time to accuracy"),
     }
     written = []
     for name, (picture, shown, title) in draw.items():
         with matplotlib.rc_context({"svg.hashsalt": "narrows", "svg.fonttype": "none", "font.size": 9}):
-            canvas = Canvas(figsize=(7.2, 4.0), layout="constrained")
+            columns = max(1, min(4, _LETTERS // (max(map(len, labels)) + 6)))
+            canvas = Canvas(figsize=(6.4, 3.9 + 0.19 * (len(labels) // columns + 1)), layout="constrained")
             axes = canvas.add_subplot()
             axes.grid(color="0.9", linewidth=0.6)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
             picture(axes, shown, looks)
             axes.set_title(f"{stream}: {title}", loc="left")
-            canvas.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False)
+            canvas.legend(*_handles(axes), loc="outside lower left", ncols=columns, frameon=False)
             canvas.savefig(folder / name, metadata={"Date": None, "Title": title})
         written.append(folder / name)
     return written
@@ -106,9 +109,9 @@ def _density(axes: Any, rows: Sequence[Row], looks: Looks) -> None:
 
 def _capacity(axes: Any, rows: Sequence[Row], looks: Looks) -> None:
     for row in rows:
-        most = max(100 * (figure.mean or 0.0) for figure in row.used)
-        if most > 100:  # a network of its own for each task would squeeze the others
-            axes.plot([], [], alpha=0, label=f"{row.label}: {most:.0f}%, not drawn")
+        least = min(figure.mean or 0.0 for figure in row.used)
+        if least >= 1:  # dense methods have nothing to show, and would squeeze the others
+            axes.plot([], [], linestyle="none", label=f"{row.label}: 100% from the first task")
         else:
             _line(axes, looks[row.label], row.used, row.label)
     axes.set_ylim(bottom=0)
@@ -121,7 +124,7 @@ def _per_task(axes: Any, rows: Sequence[Row], looks: Looks) -> None:
     names = max((row.tasks for row in rows), key=len)
     for place, row in enumerate(rows):
         aside = 0.5 * ((place + 0.5) / len(rows) - 0.5)  # so that error bars do not lie on one another
-        _line(axes, looks[row.label], row.accuracy, row.label, aside)
+        _line(axes, looks[row.label], row.accuracy, row.label, aside, faint=True)
     if len(names) <= _MANY_TASKS:
         axes.set_xticks(range(1, len(names) + 1), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_xlabel("task")
@@ -146,26 +149,39 @@ def _time(axes: Any, rows: Sequence[Row], looks: Looks) -> None:
 def _point(axes: Any, look: _Look, x: float, figure: Figure, label: str | None) -> None:
     """A mean with its standard error."""
     error = None if figure.se is None else 100 * figure.se
-    style = {"color": look.colour, "marker": look.marker, "markersize": 7, "markeredgecolor": "white"}
+    style = {"color": look.colour, "marker": look.marker, "markersize": 7.5}
     axes.errorbar([x], [100 * (figure.mean or 0.0)], yerr=error, linestyle="none", capsize=3, label=label, **style)
 
 
-def _line(axes: Any, look: _Look, figures: Sequence[Figure], label: str, aside: float = 0.0) -> None:
-    """Means over tasks 1, 2, ... with their standard errors; a task without a figure is left out."""
+def _line(
+    axes: Any, look: _Look, figures: Sequence[Figure], label: str, aside: float = 0.0, faint: bool = False
+) -> None:
+    """Means over tasks 1, 2, ... with their standard errors, joined; a task without a figure is left out."""
     known = [(place + 1 + aside, figure) for place, figure in enumerate(figures) if figure.mean is not None]
+    x, y = [x for x, _ in known], [100 * (figure.mean or 0.0) for _, figure in known]
+    axes.plot(x, y, color=look.colour, linestyle=look.line, linewidth=1, alpha=0.35 if faint else 1)
     axes.errorbar(
-        [x for x, _ in known],
-        [100 * (figure.mean or 0.0) for _, figure in known],
+        x,
+        y,
         yerr=[100 * (figure.se or 0.0) for _, figure in known],
         color=look.colour,
         marker=look.marker,
-        linestyle=look.line,
-        linewidth=1,
-        markersize=5,
+        linestyle="none",
+        markersize=5.5,
         capsize=2,
         elinewidth=0.8,
         label=label,
     )
+
+
+def _handles(axes: Any) -> tuple[list[Any], list[str]]:
+    """What the legend shows: markers without their error bars, and last what was not drawn or is no method."""
+    handles, names = axes.get_legend_handles_labels()
+    entries = [
+        (handle[0] if isinstance(handle, tuple) else handle, name) for handle, name in zip(handles, names, strict=True)
+    ]
+    entries.sort(key=lambda entry: not entry[0].get_marker() or entry[0].get_marker() == "None")
+    return [handle for handle, _ in entries], [name for _, name in entries]
 
 
 def _logarithmic(axes: Any) -> None:

@@ -110,9 +110,14 @@ class Runner:
         wanted = outlook.open[: self._slots - len(self._held)]
         for job in wanted:
             trial = self._board.take(job, self._entries.get(job.key))
-            if trial is not None:
-                self._held.append(_Held(job, trial, self._launch(job)))
-                self._watcher.started(job)
+            if trial is None:
+                continue
+            self._look()
+            if not self._plan.agreed(job, self._entries):
+                self._board.give_up(trial)
+                continue
+            self._held.append(_Held(job, trial, self._launch(job)))
+            self._watcher.started(job)
         return bool(wanted)
 
     def _record(self, held: _Held) -> None:

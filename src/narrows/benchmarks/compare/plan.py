@@ -74,6 +74,14 @@ class Plan:
             if entry.state == "failed" and (entry.job.kind == "runs" or _cell(entry.job) not in begun)
         }
 
+    def agreed(self, job: Job, entries: Entries) -> bool:
+        """Whether a run that was taken has the values of its cell's first run, which bind all workers.
+
+        Two of them could pick differently if one tries a failed trial again while the other goes on without it.
+        """
+        first = _first_begun(job.variant, job.epochs, entries) if job.kind == "runs" else None
+        return first is None or first.values == job.values
+
     def look(self, entries: Entries, again: Mapping[str, int]) -> Outlook:
         """The state of the grid; the failed attempts in `again` do not count."""
 
@@ -124,7 +132,7 @@ class _Standing:
     epochs: int
     trials: list[Job]
     settled: bool
-    tried: tuple[dict[str, Any], ...]
+    tried: tuple[Mapping[str, Any], ...]
     values: Mapping[str, float] | None
     runs: list[Job]
 
@@ -132,12 +140,14 @@ class _Standing:
     def of(
         cls, variant: Variant, epochs: int, trials: list[Job], settled: bool, entries: Entries, seeds: Sequence[int]
     ) -> _Standing:
-        tried = tuple(_tried(trial, entries) for trial in trials)
+        tried: Sequence[Mapping[str, Any]] = [_tried(trial, entries) for trial in trials]
         values: Mapping[str, float] | None = {}
-        if trials:
+        if begun := _first_begun(variant, epochs, entries):
+            values, tried, settled = begun.values, begun.tried, True
+        elif trials:
             values = pick(tried) if settled else None
         runs = run_jobs(Job("runs", variant, epochs, 0, values or {}, tried), seeds)
-        return cls(variant, epochs, trials, settled, tried, values, runs)
+        return cls(variant, epochs, trials, settled, tuple(tried), values, runs)
 
     @property
     def ready(self) -> bool:
@@ -164,11 +174,18 @@ class _Standing:
         return f"every trial of its tuning failed, the first with: {reason}"
 
 
+def _first_begun(variant: Variant, epochs: int, entries: Entries) -> Job | None:
+    """The first run of a cell that any worker took and did not give up."""
+    of_cell = [e for e in entries.values() if e.job.kind == "runs" and _cell(e.job) == (variant.label, epochs)]
+    begun = [entry for entry in of_cell if entry.state != "open"]
+    return min(begun, key=lambda entry: entry.trial).job if begun else None
+
+
 def _cell(job: Job) -> tuple[str, int]:
     return job.variant.label, job.epochs
 
 
-def _tried(trial: Job, entries: Entries) -> dict[str, Any]:
+def _tried(trial: Job, entries: Entries) -> Mapping[str, Any]:
     """What a trial found: the mean accuracy on held-out data, or the reason why there is none."""
     entry = entries.get(trial.key)
     values = dict(entry.job.values if entry else trial.values)

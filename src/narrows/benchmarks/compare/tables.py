@@ -92,7 +92,7 @@ def markdown(comparison: Comparison) -> str:
     if any(row.tried for row in comparison.rows):
         parts += ["## Tuning", _TUNING.format(**comparison.grid), _table(_TUNING_HEADINGS, _trials(comparison.rows))]
     parts += _machines(comparison)
-    if any(row.seeds for row in comparison.rows):
+    if not comparison.left and any(row.seeds for row in comparison.rows):
         parts.append("\n".join(f"![{what}]({name})" for name, what in PICTURES.items()))
     return "\n\n".join(parts) + "\n"
 
