@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,8 @@ import pytest
 from grids import Shop
 from narrows.benchmarks.compare import CompareOptions, compare, parse_variants
 from narrows.cli import main
+from narrows.errors import StoreLockedError
+from narrows.store.lock import StoreLock
 
 QUICK = ["split-digits", "--tasks", "2", "--seeds", "1", "--jobs", "2"]
 
@@ -56,10 +57,13 @@ def test_a_small_grid_from_trial_to_table(tmp_path, monkeypatch, capsys):
     assert len(list(tmp_path.glob("*.svg"))) == 4
 
 
-def running(folder: Path) -> list[str]:
-    """Command lines of processes that write below `folder`."""
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if str(folder / "runs") in line]
+def at_work(store: Path) -> bool:
+    """Whether a process holds the lock of a run's store."""
+    try:
+        StoreLock(store).release()
+    except StoreLockedError:
+        return True
+    return False
 
 
 def wait_for(condition, seconds: float = 120) -> None:
@@ -76,12 +80,11 @@ def test_killed_its_runs_stop_and_the_same_grid_goes_on(tmp_path):
     )
     process = multiprocessing.get_context("fork").Process(target=compare, args=(options, tmp_path))
     process.start()
-    store = tmp_path / "runs/independent-e5000-s0/store/store.json"
-    wait_for(lambda: process.exitcode is not None or store.exists())
-    assert len(running(tmp_path)) == 1
+    store = tmp_path / "runs/independent-e5000-s0/store"
+    wait_for(lambda: (store / "store.json").exists() and at_work(store))
     process.kill()
     process.join()
-    wait_for(lambda: not running(tmp_path))
+    wait_for(lambda: not at_work(store))
     shop = Shop()
     assert shop.run(tmp_path, options).complete
     assert shop.started == ["runs/independent-e5000-s0"]

@@ -34,7 +34,7 @@ class _Look:
 Looks = dict[str, _Look]
 
 
-def draw_comparison(comparison: Comparison, folder: Path) -> list[Path]:
+def draw_comparison(comparison: Comparison, folder: Path | str) -> list[Path]:
     """Writes the pictures that the figures are enough for into `folder`, and says which.
 
     The first three show the longest training only; time to accuracy has a point for each length.
@@ -48,6 +48,7 @@ def draw_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     except ImportError as error:
         raise ConfigError('Pictures need matplotlib: pip install "narrows[bench]".') from error
 
+    folder = Path(folder)
     rows = [row for row in comparison.rows if row.seeds]
     if not rows:
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import threading
@@ -197,6 +198,34 @@ def test_workers_on_one_storage_share_the_runs_and_each_prints_the_whole_table(t
     assert ours["rows"] == theirs["rows"]
     assert len({run["worker"] for run in ours["runs"]}) == 2
     assert any("comparable" not in note for note in ours["notes"])
+
+
+def work_beside(storage, out, gate, told):
+    def meets_the_other(job):
+        if len(shop.started) == 1:
+            gate.wait(60)  # each has a job before either has done one
+        return works(job)
+
+    shop = Shop(meets_the_other)
+    shop.run(out, storage=storage)
+    told.put(shop.started)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_processes_on_one_storage_run_nothing_twice_and_write_the_same_rows(tmp_path):
+    context, storage = multiprocessing.get_context("fork"), str(tmp_path / "shared.log")
+    gate, told = context.Barrier(2), context.Queue()
+    workers = [context.Process(target=work_beside, args=(storage, tmp_path / name, gate, told)) for name in "ab"]
+    for worker in workers:
+        worker.start()
+    started = [told.get(timeout=120) for _ in workers]
+    for worker in workers:
+        worker.join()
+    assert sorted(started[0] + started[1]) == sorted(RUNS | TRIALS)
+    assert all(started)
+    ours, theirs = (json.loads((tmp_path / name / "compare.json").read_text()) for name in "ab")
+    assert ours["complete"]
+    assert ours["rows"] == theirs["rows"]
 
 
 def test_all_workers_run_with_the_values_of_the_first_run(tmp_path):
