@@ -60,6 +60,10 @@ class DatasetMissingError(DataError, FileNotFoundError):
     """The data set is not where it was looked for; the message says how to get it."""
 
 
+class StorageError(NarrowsError):
+    """The storage that the workers of a comparison share cannot be used."""
+
+
 class StoreError(NarrowsError):
     """Something about a store on disk. Base of the errors below."""
 

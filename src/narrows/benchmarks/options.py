@@ -22,6 +22,9 @@ class RunOptions:
         network: a name for `make_network`.
         seed: of initial weights, order of examples, class order and split.
         reference: also train a dense network for each task, for FWT and the step ratio.
+        first: learn only so many of the stream's tasks, its first; the stream is drawn as if all were learned.
+        holdout: fraction of each task's training examples held out and measured on in place of the test data,
+            which are then not touched: for choosing options.
         device: "cpu", "cuda", ...
     """
 
@@ -38,6 +41,8 @@ class RunOptions:
     data: Path | None = None
     reference: bool = False
     device: str = "cpu"
+    first: int | None = None
+    holdout: float | None = None
 
 
 def with_defaults(options: RunOptions) -> RunOptions:

@@ -19,6 +19,7 @@ from torch import nn
 
 from narrows.benchmarks.batches import Batches
 from narrows.benchmarks.environment import StepClock, environment
+from narrows.benchmarks.holdout import first_tasks, held_out
 from narrows.benchmarks.networks import make_network
 from narrows.benchmarks.options import RunOptions, with_defaults
 from narrows.benchmarks.results import Result, Row, TaskRow
@@ -90,6 +91,10 @@ def run(options: RunOptions, out: Path, watcher: Watcher | None = None) -> Resul
         classes=options.classes,
         image_size=options.image_size,
     )
+    if options.first is not None:
+        stream = first_tasks(stream, options.first)
+    if options.holdout is not None:
+        stream = held_out(stream, options.holdout, options.seed)
     runner = _Runner(with_defaults(options), stream, out, watcher)
     return runner.run()
 
@@ -363,6 +368,7 @@ class _Runner:
                 "optimizer": "Adam",
                 "schedule": "cosine to 0 over each task",
                 "network": self.network,
+                **({} if self.options.holdout is None else {"holdout": self.options.holdout}),
             },
             seed=self.options.seed,
             environment=environment(self.options.device),

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from narrows.cli.compare import compare_command
 from narrows.cli.run import run_command
 from narrows.cli.show import methods_command, streams_command, tasks_command, verify_command
 from narrows.errors import NarrowsError
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run_command)
+app.command("compare")(compare_command)
 app.command("streams")(streams_command)
 app.command("methods")(methods_command)
 app.command("tasks")(tasks_command)

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from narrows.benchmarks.options import RunOptions
+from narrows.benchmarks.parent import stop_without_parent
 from narrows.benchmarks.results import Result
 from narrows.benchmarks.runner import run
 from narrows.cli.tables import percent, print_result
@@ -44,6 +45,11 @@ def run_command(
     reference: Annotated[
         bool, typer.Option("--reference", help="Also train one dense network per task, for FWT and step time.")
     ] = False,
+    first: Annotated[int | None, typer.Option(help="Learn only so many tasks of the stream, its first.")] = None,
+    holdout: Annotated[
+        float | None,
+        typer.Option(help="Measure on this fraction of the training data, held out, and leave the test data alone."),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     threads: Annotated[int | None, typer.Option(help="CPU threads for torch.")] = None,
 ) -> None:
@@ -52,6 +58,7 @@ def run_command(
     Writes result.json, store/ and accuracy.svg to --out. Interrupted, the same command goes on at the task it
     was in.
     """
+    stop_without_parent()
     if threads is not None:
         torch.set_num_threads(threads)
     options = RunOptions(
@@ -68,6 +75,8 @@ def run_command(
         data=data,
         reference=reference,
         device=device,
+        first=first,
+        holdout=holdout,
     )
     where = out or Path("runs") / f"{stream}-{method}-s{seed}"
     console = Console()

@@ -9,8 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from narrows.benchmarks.compare import Comparison
+from narrows.benchmarks.compare.tables import HEADINGS, cells
 from narrows.benchmarks.results import Result
 from narrows.store import TaskRecord
+
+_COST = HEADINGS.index("density (%)")
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -71,6 +75,33 @@ def print_summary(console: Console, result: Result) -> None:
     if result.reference:
         lines.append(f"one dense network per task: ACC {percent(result.reference['ACC'])}%")
     console.print("\n".join(lines), highlight=False)
+
+
+def print_comparison(console: Console, comparison: Comparison) -> None:
+    """A grid in two tables, accuracy and cost, a row per variant and length of training; then what failed."""
+    several = len({row.epochs for row in comparison.rows}) > 1
+    names = [heading for heading in HEADINGS[:2] if several or heading != "epochs"]
+    title = f"{comparison.grid['stream']}, {comparison.grid['tasks']} tasks"
+    for what, headings in (("accuracy", HEADINGS[2:_COST]), ("cost", HEADINGS[_COST:])):
+        table = plain_table()
+        table.title = f"{title}: {what}"
+        for heading in (*names, *headings):
+            first = heading == HEADINGS[0]
+            table.add_column(heading.replace(" ", "\n"), justify="left" if first else "right", no_wrap=not first)
+        for row in comparison.rows:
+            texts = dict(zip(HEADINGS, cells(row), strict=True))
+            table.add_row(*(escape(texts[heading]) for heading in (*names, *headings)))
+        console.print(table)
+    for note in comparison.notes:
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
+    for failure in comparison.failures:
+        console.print(
+            f"[bold red]failed:[/] {escape(failure['job'])}: {escape(failure['reason'])}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if comparison.failures:
+        console.print("The same command tries again what failed.", highlight=False)
 
 
 def plain_table() -> Table:

@@ -169,6 +169,8 @@ class Method(abc.ABC):
             private network; "none": a task overwrites those before it.
         learning_rate: of Adam, where the user says none.
         together: whether a benchmark run trains all tasks at once with it, and not one after another.
+        tunable: what `narrows compare` tunes: "lr", or an option whose default is a number, with the least and
+            the greatest value tried; values are drawn uniformly in their logarithm.
     """
 
     name: ClassVar[str]
@@ -176,6 +178,7 @@ class Method(abc.ABC):
     isolation: ClassVar[Isolation] = "shared"
     learning_rate: ClassVar[float] = 1e-3
     together: ClassVar[bool] = False
+    tunable: ClassVar[Mapping[str, tuple[float, float]]] = {"lr": (3e-4, 3e-2)}
 
     def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:  # noqa: ARG002
         """Sets the values a task starts from; the parameters hold the base network's.

@@ -1,0 +1,88 @@
+"""How a grid goes, for people: a line for each run under way, or plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from narrows.benchmarks.compare.check import Grid
+from narrows.benchmarks.compare.jobs import Job
+from narrows.benchmarks.compare.watch import Progress
+
+
+class GridProgress:
+    """Watches a grid and shows it on a console; a context manager.
+
+    It is a `narrows.benchmarks.compare.watch.Watcher`.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> GridProgress:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def begun(self, grid: Grid, slots: int) -> None:
+        names = ", ".join(variant.label for variant in grid.options.variants)
+        added = "; independent was added as the dense reference" if grid.added_dense else ""
+        self._say(f"{grid.options.stream}, {grid.tasks} tasks: {names}{added}. {slots} at once.")
+
+    def started(self, job: Job) -> None:
+        """Nothing: the live lines show it, and plain ones would double."""
+
+    def ended(self, job: Job, seconds: float, reason: str | None) -> None:
+        if reason is None:
+            self._say(f"{job.title}: done in {duration(seconds)}")
+        else:
+            self._say(f"{job.title}: failed: {reason.splitlines()[0] if reason else 'without a word'}")
+
+    def progress(self, progress: Progress) -> None:
+        if self._live.is_started:
+            self._live.update(_picture(progress))
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """
+    >>> duration(7), duration(75), duration(7500)
+    ('7 s', '1 min 15 s', '2 h 5 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _picture(progress: Progress) -> Group:
+    lines = Table.grid(padding=(0, 2))
+    for running in progress.running:
+        of = running.of or 1
+        bar = ProgressBar(total=of, completed=running.tasks, width=16)
+        number = min(running.tasks + 1, of)
+        where = f"task {number} of {running.of}" if running.of else "starting"
+        lines.add_row(escape(running.title), bar, where, duration(running.seconds))
+    counts = [f"{progress.done} done", f"{progress.left} left", f"{progress.failed} failed"]
+    if progress.elsewhere:
+        counts.append(f"{progress.elsewhere} on other machines")
+    counts.append(f"{duration(progress.elapsed)} so far")
+    if progress.remaining is not None:
+        counts.append(f"about {duration(progress.remaining)} to go")
+    return Group(lines, Text(", ".join(counts), style="bold"))
