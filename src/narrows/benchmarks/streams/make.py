@@ -1,14 +1,14 @@
-"""Streams: one table of data set x transformation x split, and one function that makes any of them.
+"""Any stream of the table, made: its tasks, and a description to record.
 
 Knows nothing of networks' insides, methods or stores; `network` is only a name for `make_network`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,11 +18,10 @@ from narrows.benchmarks.datasets.digits import load_digits
 from narrows.benchmarks.datasets.idx import load_fashion_mnist, load_mnist
 from narrows.benchmarks.datasets.tiny_imagenet import open_tiny_imagenet
 from narrows.benchmarks.seeds import CLASS_ORDER, generator
+from narrows.benchmarks.streams.table import HOW_TO_GET, NORMALISATION, STREAMS, TASK_WORD, StreamSpec
 from narrows.benchmarks.task_data import LazyTasks, TaskData
 from narrows.benchmarks.transformations import angles, permutation, permute, rotate
 from narrows.errors import ConfigError, DataError, DatasetMissingError, UnknownNameError, nearest
-
-__all__ = ["Stream", "StreamSpec", "TaskData", "make_stream", "stream_names"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,77 +43,6 @@ class Stream:
     description: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class StreamSpec:
-    """A row of the table. `classes`: classes a task, or None where every task has them all. `network`,
-    `epochs` and `batch_size` are what a run takes where it is not told others.
-
-    data: "none" (the data come with a package), "optional" (there is a default folder) or "required".
-    """
-
-    name: str
-    summary: str
-    dataset: str
-    transformation: Literal["none", "permutation", "rotation"]
-    tasks: int
-    classes: int | None
-    network: str
-    epochs: int
-    batch_size: int = 64
-    augment: bool = False
-    image_size: int | None = None
-    data: Literal["none", "optional", "required"] = "none"
-
-    @property
-    def needs_data(self) -> bool:
-        """Whether a folder must be given."""
-        return self.data == "required"
-
-
-# Round numbers by hand, not measured: nothing about later tasks, or about test images, gets in.
-_NORMALISATION = {
-    "digits": (0.3, 0.35),
-    "mnist": (0.15, 0.3),
-    "fashion-mnist": (0.3, 0.35),
-    "tiny-imagenet": (0.45, 0.27),
-}
-
-_ROWS = (
-    StreamSpec("permuted-digits", "8x8 digits, each task its own fixed permutation of the pixels",
-               "digits", "permutation", 10, None, "mlp", 20),
-    StreamSpec("rotated-digits", "8x8 digits, turned by 0 to 180 degrees in even steps",
-               "digits", "rotation", 10, None, "mlp", 20),
-    StreamSpec("split-digits", "8x8 digits, two classes a task",
-               "digits", "none", 5, 2, "mlp", 20),
-    StreamSpec("split-fashion-mnist", "28x28 clothes, two classes a task",
-               "fashion-mnist", "none", 5, 2, "lenet", 3, data="optional"),
-    StreamSpec("permuted-fashion-mnist", "28x28 clothes, each task its own fixed permutation of the pixels",
-               "fashion-mnist", "permutation", 10, None, "mlp", 3, data="optional"),
-    StreamSpec("split-mnist", "28x28 digits, two classes a task",
-               "mnist", "none", 5, 2, "lenet", 3, data="required"),
-    StreamSpec("permuted-mnist", "28x28 digits, each task its own fixed permutation of the pixels",
-               "mnist", "permutation", 10, None, "mlp", 3, data="required"),
-    StreamSpec("rotated-mnist", "28x28 digits, turned by 0 to 180 degrees in even steps",
-               "mnist", "rotation", 10, None, "mlp", 3, data="required"),
-    StreamSpec("tiny-imagenet", "photographs at 32x32, ten classes a task",
-               "tiny-imagenet", "none", 5, 10, "conv", 10, augment=True, image_size=32, data="required"),
-)  # fmt: skip
-_HOW_TO_GET = {
-    "mnist": "The folder holds the four IDX files of MNIST (train-images-idx3-ubyte.gz and so on).",
-    "tiny-imagenet": (
-        "The folder holds Tiny ImageNet as distributed (tiny-imagenet-200.zip, unpacked: train/, val/, wnids.txt), or "
-        "the parquet files of a copy on the Hugging Face hub (train-*.parquet, valid-*.parquet)."
-    ),
-}
-_TASK_WORD = {"none": "split", "permutation": "permutation", "rotation": "rotation"}
-_STREAMS: Mapping[str, StreamSpec] = {row.name: row for row in _ROWS}
-
-
-def stream_names() -> Mapping[str, StreamSpec]:
-    """The table of streams: name -> its defaults, a one-line summary, whether it needs data."""
-    return _STREAMS
-
-
 def make_stream(
     name: str,
     *,
@@ -130,9 +58,9 @@ def make_stream(
     UnknownNameError: no such stream. ConfigError: an option which that stream does not take, or out of
     range. DatasetMissingError, DataError: no data, damaged data, or too few classes for tasks x classes.
     """
-    if name not in _STREAMS:
-        raise UnknownNameError(f"there is no stream named {name!r}: {nearest(name, _STREAMS)}")
-    spec = _STREAMS[name]
+    if name not in STREAMS:
+        raise UnknownNameError(f"there is no stream named {name!r}: {nearest(name, STREAMS)}")
+    spec = STREAMS[name]
     _check_taken(spec, data=data, classes=classes, image_size=image_size)
     for option, value in (("tasks", tasks), ("classes", classes), ("image_size", image_size)):
         if value is not None and value < 1:
@@ -160,9 +88,9 @@ def make_stream(
             if not of_class[label]:  # said now, not at the seventh task
                 raise DataError(f"{name}: class {source.classes[label]!r} has no {split} examples")
 
-    names = [f"{_TASK_WORD[spec.transformation]}-{i + 1:02d}" for i in range(tasks)]
+    names = [f"{TASK_WORD[spec.transformation]}-{i + 1:02d}" for i in range(tasks)]
     lazy = LazyTasks(source, names, groups, _transformer(spec, seed, tasks, source.shape))
-    mean, std = _NORMALISATION[spec.dataset]
+    mean, std = NORMALISATION[spec.dataset]
     description: dict[str, Any] = {
         "stream": name,
         "dataset": spec.dataset,
@@ -211,7 +139,7 @@ def _check_taken(spec: StreamSpec, **options: object) -> None:
             raise ConfigError(f"{spec.name} does not take the option {option}")
     if spec.needs_data and options["data"] is None:
         raise DatasetMissingError(
-            f"{spec.name} needs data: say --data FOLDER (in Python: data=). {_HOW_TO_GET[spec.dataset]}"
+            f"{spec.name} needs data: say --data FOLDER (in Python: data=). {HOW_TO_GET[spec.dataset]}"
         )
 
 
