@@ -1,4 +1,4 @@
-"""Streams, the transformations they apply, and the networks they name."""
+"""Streams, and the transformations they apply."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from narrows.benchmarks import task_data
-from narrows.benchmarks.networks import NETWORKS, make_network, mlp
+from narrows.benchmarks.networks import make_network
 from narrows.benchmarks.streams import make_stream, stream_names
 from narrows.benchmarks.transformations import angles, permutation, permute, rotate
 from narrows.errors import ConfigError, DataError, DatasetMissingError, UnknownNameError
@@ -169,38 +169,3 @@ def test_a_class_without_test_examples_is_named(photographs: Path, tmp_path: Pat
     (tmp_path / "val" / "val_annotations.txt").write_text("0.JPEG\tn0\n")
     with pytest.raises(DataError, match="has no test examples"):
         make_stream("tiny-imagenet", data=tmp_path, tasks=1, classes=6)
-
-
-@pytest.mark.parametrize("name", list(NETWORKS))
-def test_networks_end_in_a_head_and_train(name: str) -> None:
-    network = make_network(name, (3, 32, 32), 4)
-    assert isinstance(network.head, torch.nn.Linear)
-    assert network.head.out_features == 4
-    network(torch.randn(2, 3, 32, 32)).sum().backward()
-    for parameter in network.parameters():  # not left in the layout of the images
-        assert parameter.grad is not None
-        assert parameter.is_contiguous()
-        assert parameter.grad.is_contiguous()
-
-
-def test_sizes_of_networks() -> None:
-    def weights(network: torch.nn.Module) -> int:
-        return sum(p.numel() for n, p in network.named_parameters() if p.dim() > 1 and "head" not in n)
-
-    assert weights(make_network("conv", (3, 32, 32), 10)) == 577_024
-    assert weights(make_network("lenet", (1, 28, 28), 2)) == 144_272
-    assert weights(mlp((1, 8, 8), 10, hidden=(5,))) == 320
-    make_network("conv", (3, 19, 19), 10)
-    make_network("lenet", (1, 16, 16), 2)
-
-
-def test_networks_refuse_what_they_cannot_take() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean 'conv'"):
-        make_network("convv", (3, 32, 32), 2)
-    for name, side in (("conv", 18), ("lenet", 15)):
-        with pytest.raises(ConfigError, match="as small as"):
-            make_network(name, (1, side, side), 2)
-    with pytest.raises(ConfigError, match="use mlp"):
-        make_network("conv", (64,), 2)
-    with pytest.raises(ConfigError, match="at least one class"):
-        make_network("mlp", (64,), 0)

@@ -12,6 +12,7 @@ import torch
 import typer
 from rich.console import Console
 
+from narrows.benchmarks.networks import NETWORKS
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.results import Result
 from narrows.benchmarks.runner import run
@@ -39,7 +40,7 @@ def run_command(
     epochs: Annotated[int | None, typer.Option(help="Passes over each task's data.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples per step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate; default: the method's own.")] = None,
-    network: Annotated[str | None, typer.Option(help="mlp, conv or lenet; default: the stream's own.")] = None,
+    network: Annotated[str | None, typer.Option(help=f"{', '.join(NETWORKS)}; default: the stream's own.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order, classes and split.")] = 0,
     reference: Annotated[
         bool, typer.Option("--reference", help="Also train one dense network per task, for FWT and step time.")
