@@ -33,7 +33,12 @@ def run_command(
         list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="An option of the method; repeatable.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write; default runs/STREAM-METHOD-sSEED.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of the stream's data.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER|hub", help="Folder of the stream's data, or hub to download them; see docs/streams.md."
+        ),
+    ] = None,
     tasks: Annotated[int | None, typer.Option(help="Number of tasks.")] = None,
     classes: Annotated[int | None, typer.Option(help="Classes per task.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the images, in pixels.")] = None,

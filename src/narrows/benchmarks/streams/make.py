@@ -5,23 +5,27 @@ Knows nothing of networks' insides, methods or stores; `network` is only a name 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from narrows.benchmarks.datasets.base import Source, Split
-from narrows.benchmarks.datasets.digits import load_digits
-from narrows.benchmarks.datasets.idx import load_fashion_mnist, load_mnist
-from narrows.benchmarks.datasets.tiny_imagenet import open_tiny_imagenet
-from narrows.benchmarks.seeds import CLASS_ORDER, generator
-from narrows.benchmarks.streams.table import HOW_TO_GET, NORMALISATION, STREAMS, TASK_WORD, StreamSpec
-from narrows.benchmarks.task_data import LazyTasks, TaskData
-from narrows.benchmarks.transformations import angles, permutation, permute, rotate
+from narrows.benchmarks.datasets.catalogue import DATASETS
+from narrows.benchmarks.datasets.opening import HUB, open_dataset
+from narrows.benchmarks.streams.splits import class_groups, task_name, transform
+from narrows.benchmarks.streams.table import STREAMS, StreamSpec
+from narrows.benchmarks.task_data import LazyTasks, Recipe, TaskData
+from narrows.benchmarks.transformations import angles
 from narrows.errors import ConfigError, DataError, DatasetMissingError, UnknownNameError, nearest
+
+_SPLITS = {
+    "all": "all classes in every task",
+    "classes": "disjoint classes",
+    "superclasses": "a superclass in every task",
+    "datasets": "a data set in every task",
+}
+_PARTS: tuple[Split, ...] = ("train", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,102 +58,111 @@ def make_stream(
 ) -> Stream:
     """The stream of that name; what is left out takes the table's default.
 
-    `seed` fixes the class order of split streams, the permutations, and the digits' held-out fifth.
+    `data`: a folder, in any layout that docs/streams.md names; for a stream of several data sets, a folder
+    that holds one for each; `Path("hub")` for the Hugging Face hub; None for the default folder where there
+    is one. `seed` fixes the class order of split streams, the permutations, and the digits' held-out fifth.
+
     UnknownNameError: no such stream. ConfigError: an option which that stream does not take, or out of
     range. DatasetMissingError, DataError: no data, damaged data, or too few classes for tasks x classes.
+
+    >>> stream = make_stream("split-digits", tasks=2)
+    >>> [task.classes for task in stream.tasks], stream.input_shape
+    ([('1', '9'), ('4', '3')], (1, 8, 8))
     """
     if name not in STREAMS:
         raise UnknownNameError(f"there is no stream named {name!r}: {nearest(name, STREAMS)}")
     spec = STREAMS[name]
-    _check_taken(spec, data=data, classes=classes, image_size=image_size)
-    for option, value in (("tasks", tasks), ("classes", classes), ("image_size", image_size)):
-        if value is not None and value < 1:
-            raise ConfigError(f"{option} must be at least 1, not {value}")
-    if seed < 0:
-        raise ConfigError(f"seed must be zero or more, not {seed}")
+    _check_options(spec, seed, data=data, tasks=tasks, classes=classes, image_size=image_size)
     tasks = spec.tasks if tasks is None else tasks
-    classes = spec.classes if classes is None else classes
-    source = _load(spec, data, seed, image_size or spec.image_size)
-
-    total = len(source.classes)
-    if classes is None:
-        order = list(range(total))
-        groups = [order] * tasks
-    else:
-        if tasks * classes > total:
-            raise DataError(
-                f"{name}: {tasks} tasks of {classes} classes need {tasks * classes} classes, and the data have {total}"
-            )
-        order = torch.randperm(total, generator=generator(seed, CLASS_ORDER)).tolist()
-        groups = [order[i * classes : (i + 1) * classes] for i in range(tasks)]
-    counts: dict[Split, list[int]] = {"train": source.counts("train"), "test": source.counts("test")}
-    for label in sorted({label for group in groups for label in group}):
-        for split, of_class in counts.items():
-            if not of_class[label]:  # said now, not at the seventh task
-                raise DataError(f"{name}: class {source.classes[label]!r} has no {split} examples")
-
-    names = [f"{TASK_WORD[spec.transformation]}-{i + 1:02d}" for i in range(tasks)]
-    lazy = LazyTasks(source, names, groups, _transformer(spec, seed, tasks, source.shape))
-    mean, std = NORMALISATION[spec.dataset]
+    sources = _sources(spec, data, seed, tasks, image_size or spec.image_size)
+    order, groups = class_groups(spec, sources, seed, tasks, spec.classes if classes is None else classes)
+    recipes = [
+        Recipe(task_name(spec, i), sources[i % len(sources)], group, transform(spec, seed, i, tasks, sources[0].shape))
+        for i, group in enumerate(groups)
+    ]
+    mean, std = _normalisation(spec)
     description: dict[str, Any] = {
         "stream": name,
         "dataset": spec.dataset,
         "transformation": spec.transformation,
-        "split": "all classes in every task" if spec.classes is None else "disjoint classes",
+        "split": _SPLITS[spec.split],
         "seed": seed,
-        "input_shape": list(source.shape),
+        "input_shape": list(sources[0].shape),
         "normalisation": {"mean": mean, "std": std},
         "augment": spec.augment,
         "class_order": order,
-        "tasks": [
-            {
-                "name": names[i],
-                "classes": [source.classes[label] for label in group],
-                "train": sum(counts["train"][label] for label in group),
-                "test": sum(counts["test"][label] for label in group),
-            }
-            for i, group in enumerate(groups)
-        ],
+        "tasks": _described(spec, recipes),
     }
     if spec.transformation == "rotation":
         description["degrees"] = angles(tasks)
-    return Stream(name, lazy, source.shape, spec.network, spec.augment, mean, std, description)
+    return Stream(name, LazyTasks(recipes), sources[0].shape, spec.network, spec.augment, mean, std, description)
 
 
-def _transformer(spec: StreamSpec, seed: int, tasks: int, shape: tuple[int, ...]) -> Callable[[Tensor, int], Tensor]:
-    """(images, task index) -> that task's images."""
-    if spec.transformation == "permutation":
-        pixels = shape[1] * shape[2]
-        return lambda x, task: permute(x, permutation(seed, task, pixels))
-    if spec.transformation == "rotation":
-        degrees = angles(tasks)
-        return lambda x, task: rotate(x, degrees[task])
-    return lambda x, _: x
-
-
-def _check_taken(spec: StreamSpec, **options: object) -> None:
-    """ConfigError for an option that this stream does not take; DatasetMissingError for missing data."""
+def _check_options(spec: StreamSpec, seed: int, **options: object) -> None:
+    """ConfigError for an option that this stream does not take, or one out of range."""
     takes = {
         "data": spec.data != "none",
-        "classes": spec.classes is not None,
+        "tasks": True,
+        "classes": spec.split == "classes",
         "image_size": spec.image_size is not None,
     }
     for option, value in options.items():
         if value is not None and not takes[option]:
             raise ConfigError(f"{spec.name} does not take the option {option}")
-    if spec.needs_data and options["data"] is None:
+        if isinstance(value, int) and value < 1:
+            raise ConfigError(f"{option} must be at least 1, not {value}")
+    if seed < 0:
+        raise ConfigError(f"seed must be zero or more, not {seed}")
+
+
+def _sources(spec: StreamSpec, data: Path | None, seed: int, tasks: int, size: int | None) -> list[Source]:
+    """The data set; or, where each task is one, as many as there are tasks."""
+    shapes = [DATASETS[name].shape for name in spec.datasets]
+    channels, height, width = (max(sides) for sides in zip(*shapes, strict=True))
+    shape = (channels, size or height, size or width)
+    if spec.split != "datasets":
+        return [open_dataset(spec.datasets[0], data, shape=shape, seed=seed)]
+    if tasks > len(spec.datasets):
+        raise ConfigError(f"{spec.name} has {len(spec.datasets)} tasks, one for each data set, and not {tasks}")
+    holds = f"it holds a folder for each data set: {spec.dataset}"
+    if data is None:
         raise DatasetMissingError(
-            f"{spec.name} needs data: say --data FOLDER (in Python: data=). {HOW_TO_GET[spec.dataset]}"
+            f"{spec.name} needs data: say --data FOLDER, where {holds}; or --data hub to download them"
         )
+    sources = []
+    for name in spec.datasets[:tasks]:
+        place = data if data == HUB else data / name
+        if data != HUB and not place.is_dir():
+            raise DatasetMissingError(
+                f"{spec.name}: there is no folder {place}; of the folder that --data says, {holds}"
+            )
+        sources.append(open_dataset(name, place, shape=shape, seed=seed))
+    return sources
 
 
-def _load(spec: StreamSpec, data: Path | None, seed: int, image_size: int | None) -> Source:
-    if spec.dataset == "digits":
-        return load_digits(seed)
-    if spec.dataset == "fashion-mnist":
-        return load_fashion_mnist(data)
-    assert data is not None  # _check_taken has refused it
-    if spec.dataset == "mnist":
-        return load_mnist(data)
-    assert image_size is not None
-    return open_tiny_imagenet(data, image_size)
+def _normalisation(spec: StreamSpec) -> tuple[float, float]:
+    """Mean and std of the data set; of several, the means of theirs."""
+    rows = [DATASETS[name] for name in spec.datasets]
+    if len(rows) == 1:
+        return rows[0].mean, rows[0].std
+    return round(sum(row.mean for row in rows) / len(rows), 2), round(sum(row.std for row in rows) / len(rows), 2)
+
+
+def _described(spec: StreamSpec, recipes: Sequence[Recipe]) -> list[dict[str, Any]]:
+    """Name, classes and sizes of every task; DataError, now and not at the seventh task, for a class without
+    examples."""
+    views = 4 if spec.transformation == "quarter-turns" else 1
+    counts: dict[Source, dict[Split, list[int]]] = {
+        source: {part: source.counts(part) for part in _PARTS} for source in {recipe.source for recipe in recipes}
+    }
+    described = []
+    for recipe in recipes:
+        for part in _PARTS:
+            for label in recipe.classes:
+                if not counts[recipe.source][part][label]:
+                    raise DataError(f"{spec.name}: class {recipe.source.classes[label]!r} has no {part} examples")
+        sizes: dict[str, int] = {
+            part: views * sum(counts[recipe.source][part][label] for label in recipe.classes) for part in _PARTS
+        }
+        described.append({"name": recipe.name, "classes": [recipe.source.classes[c] for c in recipe.classes], **sizes})
+    return described
