@@ -160,6 +160,9 @@ def test_class_folders_without_parts_hold_out_every_so_many_th(tmp_path: Path) -
     assert data.select([0]).test_x[:, 0, 0, 0].tolist() == [17, 9]  # in order of names, as strings
     with pytest.raises(DatasetMissingError, match="none of the layouts"):
         open_dataset("cifar10", tmp_path)
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(DatasetMissingError, match="none of the layouts"):
+        open_dataset("notmnist", tmp_path)
 
 
 def test_a_class_in_the_test_part_only_is_refused(tmp_path: Path) -> None:

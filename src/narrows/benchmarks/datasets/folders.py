@@ -37,8 +37,8 @@ def open_class_folders(
         }
         return encoded_files(name, tuple(number), parts, size, channels)
     classes = _sub_folders(folder)
-    if every is None or not _holds_images(classes):
-        return None
+    if every is None or not classes or not all(_images(place) for place in classes):
+        return None  # with other folders beside those of images it is something else, not an empty class
     return _held_out(name, [(place.name, place) for place in classes], every, size, channels)
 
 

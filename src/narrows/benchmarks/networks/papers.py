@@ -77,8 +77,8 @@ def alexnet(input_shape: tuple[int, ...], classes: int) -> Network:
 def conv4(input_shape: tuple[int, ...], classes: int) -> Network:
     """Four convolutions of 160 channels, two layers of 640: 2,743,520 weights at 3x64x64.
 
-    The network of FS-DGPM (Deng et al. 2021) and WSN for Tiny ImageNet: kernels 3 with stride 2 padded by
-    1, no pooling, no norm. Needs 16x16 pixels.
+    WSN's network for Tiny ImageNet: kernels 3 with stride 2 padded by 1, no pooling, no norm. Needs 16x16
+    pixels.
     """
     channels, sides = channels_and_sides("conv4", input_shape, smallest=16)
     layers: list[nn.Module] = []
