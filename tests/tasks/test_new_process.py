@@ -38,7 +38,8 @@ def test_a_store_goes_on_in_another_process(tmp_path: Path) -> None:
     x, _ = toy.batch(6, 3, seed=5)
     here = {name: (state(store.load(name)), logits(store.load(name), x)) for name in names}
     before = files(store.path / "tasks")
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONHASHSEED": "7"}
+    where = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(where), "PYTHONHASHSEED": "7"}
     command = [sys.executable, "-W", "error", "-c", PROGRAM, str(store.path), str(tmp_path / "seen")]
     subprocess.run(command, check=True, env=environment, timeout=60)
     there = torch.load(tmp_path / "seen", weights_only=True)
