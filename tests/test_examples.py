@@ -77,7 +77,7 @@ store = nw.TaskStore.create("store", model)
 x, y = torch.randn(64, 8), torch.arange(64) % 3
 outputs = []
 for name in ("a", "b"):
-    with store.begin(name, Magnitude(density=0.25), head=("2", torch.nn.Linear(40, 3))) as task:
+    with store.begin(name, OneShot(density=0.25), head=("2", torch.nn.Linear(40, 3))) as task:
         task.fit([(x, y)], epochs=10)
         task.commit()
     outputs.append(store.load("a")(x))

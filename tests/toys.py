@@ -22,8 +22,18 @@ METHODS: dict[str, nw.Method] = {
     "multiplicative": nw.IBM(density=0.4, estimator="variational", prune_every=2),
     "additive": nw.IBM(density=0.4, estimator="variational", gates="additive", prune_every=2),
     "wsn": nw.WSN(density=0.3),
+    "supsup": nw.SupSup(density=0.3),
+    "hat": nw.HAT(gate_lr=0.1),
+    "ewc": nw.EWC(strength=10.0),
+    "wsn-warm-gradual": nw.WSN(density=0.3, warm_start=True, schedule="gradual"),
+    "wsn-ib": nw.WSN(density=0.3, score="ib"),
+    "magnitude": nw.Magnitude(new=0.1, reuse=0.8, prune_every=2),
+    "magnitude-ib": nw.Magnitude(density=0.4, prune_every=2, score="ib", refine=True),
+    "packnet": nw.PackNet(keep=0.3),
+    "packnet-ib": nw.PackNet(keep=0.3, score="ib"),
     "finetune": nw.Finetune(),
     "independent": nw.Independent(),
+    "joint": nw.Joint(),
 }
 
 
@@ -202,16 +212,17 @@ def hooked(model: nn.Module) -> bool:
 
 
 def violations(task: nw.Task) -> list[str]:
-    """How the task's parameters break isolation at this moment: a frozen weight moved, a dropped one not +0."""
+    """How the task's parameters break isolation at this moment: a reused weight moved, a dropped one not +0."""
     found = []
     learner = task._learner
     assert learner is not None
     shared = learner.shared
-    for name, param, mask, frozen, value in zip(
-        shared.names, shared.params, learner.masks, shared.frozen, shared.values, strict=True
-    ):
-        now = param.detach()
-        if not torch.equal(now[mask & frozen], value[mask & frozen]):
+    rows = zip(shared.names, shared.params, learner.masks, learner.claims, shared.frozen, shared.values, strict=True)
+    for name, param, mask, claim, frozen, value in rows:
+        now, reused = param.detach(), mask & ~claim
+        if bool((claim & ~mask).any()) or bool((reused & ~frozen).any()):
+            found.append(f"{name}: claims and reuse do not make up the mask")
+        if not torch.equal(now[reused], value[reused]):
             found.append(f"{name}: a frozen weight moved")
         dropped = now[~mask]
         if dropped.any() or torch.signbit(dropped).any():

@@ -6,20 +6,40 @@
 """
 
 from narrows import errors
-from narrows.methods import IBM, METHODS, WSN, Finetune, Independent, Method, make_method
+from narrows.methods import (
+    EWC,
+    HAT,
+    IBM,
+    METHODS,
+    WSN,
+    Finetune,
+    Independent,
+    Joint,
+    Magnitude,
+    Method,
+    PackNet,
+    SupSup,
+    make_method,
+)
 from narrows.tasks import Fit, LayerAccount, Task, TaskStore
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "EWC",
+    "HAT",
     "IBM",
     "METHODS",
     "WSN",
     "Finetune",
     "Fit",
     "Independent",
+    "Joint",
     "LayerAccount",
+    "Magnitude",
     "Method",
+    "PackNet",
+    "SupSup",
     "Task",
     "TaskStore",
     "errors",

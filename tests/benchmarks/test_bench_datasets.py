@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from dataset_samples import jpeg, write_parquet
 from PIL import Image
 
 from narrows.benchmarks.datasets import images
@@ -20,30 +20,6 @@ from narrows.benchmarks.datasets.tiny_imagenet import open_tiny_imagenet
 from narrows.errors import DataError, DatasetMissingError
 
 WNIDS = ["n01", "n02", "n03"]
-
-
-def jpeg(value: int, mode: str = "RGB", size: int = 64) -> bytes:
-    out = io.BytesIO()
-    Image.new(mode, (size, size), value if mode == "L" else (value, 0, 255 - value)).save(out, "JPEG", quality=95)
-    return out.getvalue()
-
-
-def write_parquet(
-    path: Path, rows: list[tuple[bytes | None, int | None]], names: list[str] | None = WNIDS, group: int = 4
-) -> None:
-    table = pa.table(
-        {
-            "image": pa.array(
-                [{"bytes": data, "path": None} for data, _ in rows],
-                pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
-            ),
-            "label": pa.array([label for _, label in rows], pa.int64()),
-        }
-    )
-    if names is not None:
-        features = {"label": {"_type": "ClassLabel", "names": names}, "image": {"_type": "Image"}}
-        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-    pq.write_table(table, path, row_group_size=group)
 
 
 @pytest.fixture
@@ -111,7 +87,9 @@ def test_smaller_images_are_means() -> None:
 def test_only_wanted_classes_are_decoded(parquet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[str] = []
     true = images.decode
-    monkeypatch.setattr(images, "decode", lambda data, size, where: decoded.append(where) or true(data, size, where))
+    monkeypatch.setattr(
+        images, "decode", lambda data, size, where, *rest: decoded.append(where) or true(data, size, where, *rest)
+    )
     open_tiny_imagenet(parquet).select([2])
     assert len(decoded) == 5
     assert decoded[0].endswith("train-00001-of-00002.parquet, row 1")

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import gzip
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from dataset_samples import write_idx, write_mnist
 
 from narrows.benchmarks.datasets.base import Dataset
 from narrows.benchmarks.datasets.digits import load_digits
 from narrows.benchmarks.datasets.idx import load_fashion_mnist, load_mnist, read_idx
 from narrows.errors import DataError, DatasetMissingError
-
-
-def write_idx(path: Path, values: np.ndarray, zipped: bool = False) -> None:
-    data = bytes((0, 0, 8, values.ndim)) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes()
-    path.write_bytes(gzip.compress(data) if zipped else data)
-
-
-def write_mnist(folder: Path, zipped: bool = False, n: int = 30) -> Path:
-    draw = np.random.default_rng(0)
-    for prefix, count in (("train", n), ("t10k", n // 3)):
-        end = ".gz" if zipped else ""
-        x = draw.integers(0, 256, (count, 28, 28), dtype=np.uint8)
-        write_idx(folder / f"{prefix}-images-idx3-ubyte{end}", x, zipped)
-        write_idx(folder / f"{prefix}-labels-idx1-ubyte{end}", np.arange(count, dtype=np.uint8) % 10, zipped)
-    return folder
 
 
 @pytest.mark.parametrize("zipped", [False, True])

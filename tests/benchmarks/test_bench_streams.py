@@ -1,20 +1,27 @@
-"""Streams, the transformations they apply, and the networks they name."""
+"""Streams, and the transformations they apply."""
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
-import struct
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from dataset_samples import (
+    png,
+    write_cifar100,
+    write_class_folders,
+    write_five,
+    write_mnist,
+    write_omniglot,
+    write_parquet,
+)
 from PIL import Image
 
 from narrows.benchmarks import task_data
-from narrows.benchmarks.networks import NETWORKS, make_network, mlp
+from narrows.benchmarks.datasets.cifar import CIFAR100_CLASSES, CIFAR100_SUPERCLASSES
+from narrows.benchmarks.networks import make_network
 from narrows.benchmarks.streams import make_stream, stream_names
 from narrows.benchmarks.transformations import angles, permutation, permute, rotate
 from narrows.errors import ConfigError, DataError, DatasetMissingError, UnknownNameError
@@ -22,14 +29,7 @@ from narrows.errors import ConfigError, DataError, DatasetMissingError, UnknownN
 
 @pytest.fixture(scope="module")
 def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mnist")
-    for prefix, n in (("train", 40), ("t10k", 20)):
-        x = np.random.default_rng(n).integers(0, 256, (n, 28, 28), dtype=np.uint8)
-        for kind, values in (("images", x), ("labels", np.arange(n, dtype=np.uint8) % 10)):
-            head = bytes((0, 0, 8, values.ndim)) + struct.pack(f">{values.ndim}I", *values.shape)
-            path = folder / f"{prefix}-{kind}-idx{values.ndim}-ubyte.gz"
-            path.write_bytes(gzip.compress(head + values.tobytes()))
-    return folder
+    return write_mnist(tmp_path_factory.mktemp("mnist"), zipped=True, n=40)
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +50,31 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def folder_for(name: str, mnist: Path, photographs: Path) -> Path | None:
-    if stream_names()[name].data == "none":
-        return None
-    return photographs if name == "tiny-imagenet" else mnist
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory, mnist: Path, photographs: Path) -> dict[str, Path]:
+    """Small data of every data set."""
+    root = tmp_path_factory.mktemp("data")
+    for part in ("train", "test"):
+        write_class_folders(root / "mini" / part, "abcdef", 2)
+    return {
+        "mnist": mnist,
+        "fashion-mnist": mnist,
+        "tiny-imagenet": photographs,
+        "mini-imagenet": root / "mini",
+        "cifar100": write_cifar100(root / "cifar100"),
+        "omniglot": write_omniglot(root / "omniglot", 8),
+        "cifar10, mnist, svhn, fashion-mnist, notmnist": write_five(root / "five"),
+    }
+
+
+FEW = {"tasks": 2, "classes": 2}
 
 
 @pytest.mark.parametrize("name", list(stream_names()))
-def test_every_stream_is_whole_deterministic_and_recorded(name: str, mnist: Path, photographs: Path) -> None:
-    data = folder_for(name, mnist, photographs)
-    options = {"tasks": 2, "classes": 2} if name == "tiny-imagenet" else {}
+def test_every_stream_is_whole_deterministic_and_recorded(name: str, folders: dict[str, Path]) -> None:
+    spec = stream_names()[name]
+    data = None if spec.data == "none" else folders[spec.dataset]
+    options = FEW if spec.datasets[0] in ("tiny-imagenet", "mini-imagenet", "omniglot") else {}
     stream, again = (make_stream(name, data=data, seed=3, **options) for _ in range(2))
     assert stream.name == name
     assert len(stream.tasks) == options.get("tasks", stream_names()[name].tasks)
@@ -78,8 +93,94 @@ def test_every_stream_is_whole_deterministic_and_recorded(name: str, mnist: Path
         assert task.train_x.shape[1:] == stream.input_shape
         for y in (task.train_y, task.test_y):
             assert sorted(set(y.tolist())) == list(range(len(task.classes)))
-    network = make_network(stream.network, stream.input_shape, 3)
-    assert network(torch.zeros(2, *stream.input_shape)).shape == (2, 3)
+    with torch.device("meta"):
+        network = make_network(stream.network, stream.input_shape, 3)
+        assert network(torch.zeros(2, *stream.input_shape)).shape == (2, 3)
+
+
+SHAPES = {
+    "permuted-mnist": (10, None, "mlp-100", None),
+    "rotated-mnist": (10, None, "mlp-256", None),
+    "5-datasets": (5, 10, "resnet18-reduced", None),
+    "omniglot-rotation": (100, 12, "lenet-large", 32),
+    "cifar100-10x10": (10, 10, "alexnet", None),
+    "cifar100-20x5": (20, 5, "alexnet", None),
+    "cifar100-superclass": (20, 5, "lenet-wide", None),
+    "tiny-imagenet": (5, 10, "conv", 32),
+    "tiny-imagenet-10x20": (10, 20, "resnet18", 64),
+    "tiny-imagenet-20x10": (20, 10, "resnet18", 64),
+    "tiny-imagenet-40x5": (40, 5, "conv4", 64),
+    "mini-imagenet": (10, 10, "resnet18", 84),
+}
+
+
+@pytest.mark.parametrize("name", list(SHAPES))
+def test_the_papers_streams_have_their_shapes(name: str) -> None:
+    spec = stream_names()[name]
+    assert (spec.tasks, spec.classes, spec.network, spec.image_size) == SHAPES[name]
+
+
+def test_superclasses_are_tasks_in_a_seeded_order(folders: dict[str, Path]) -> None:
+    stream = make_stream("cifar100-superclass", data=folders["cifar100"])
+    tasks = [tuple(task["classes"]) for task in stream.description["tasks"]]
+    assert sorted(tasks) == sorted(CIFAR100_SUPERCLASSES.values())
+    assert [CIFAR100_CLASSES[label] for label in stream.description["class_order"]] == [
+        c for task in tasks for c in task
+    ]
+    other = make_stream("cifar100-superclass", data=folders["cifar100"], seed=1, tasks=3)
+    assert [tuple(task.classes) for task in other.tasks] != tasks[:3]
+    # The red of an image is 2 times its label.
+    labels = stream.tasks[4].test_x[:, 0, 0, 0] // 2
+    assert tuple(CIFAR100_CLASSES[label] for label in labels[stream.tasks[4].test_y.argsort()]) == tasks[4]
+    with pytest.raises(DataError, match="there are 20 superclasses"):
+        make_stream("cifar100-superclass", data=folders["cifar100"], tasks=21)
+    with pytest.raises(ConfigError, match="does not take the option classes"):
+        make_stream("cifar100-superclass", data=folders["cifar100"], classes=5)
+
+
+def test_superclasses_are_found_by_the_hubs_names_and_only_in_cifar100(tmp_path: Path) -> None:
+    names = ["cra" if name == "crab" else name for name in CIFAR100_CLASSES]
+    for part in ("train", "test"):
+        path = tmp_path / f"{part}.parquet"
+        write_parquet(path, [(png(i), i) for i in range(100)], names, columns=("img", "fine_label"))
+    made = make_stream("cifar100-superclass", data=tmp_path)
+    assert len(made.tasks) == 20
+    for part in ("train", "test"):
+        path = tmp_path / f"{part}.parquet"
+        write_parquet(path, [(png(i), i) for i in range(99)], names[:99], columns=("img", "fine_label"))
+    with pytest.raises(DataError, match=r"the data have no class 'worm' \(1 are missing\)"):
+        make_stream("cifar100-superclass", data=tmp_path)
+
+
+def test_five_datasets_are_one_a_task_in_the_papers_order(folders: dict[str, Path], tmp_path: Path) -> None:
+    data = folders[stream_names()["5-datasets"].dataset]
+    stream = make_stream("5-datasets", data=data, seed=7)
+    assert [task.name for task in stream.tasks] == ["cifar10", "mnist", "svhn", "fashion-mnist", "notmnist"]
+    assert {task.train_x.shape[1:] for task in stream.tasks} == {(3, 32, 32)}
+    assert all(len(task.classes) == 10 for task in stream.tasks)
+    assert len(make_stream("5-datasets", data=data, tasks=2).tasks) == 2
+    with pytest.raises(ConfigError, match="has 5 tasks, one for each data set, and not 6"):
+        make_stream("5-datasets", data=data, tasks=6)
+    with pytest.raises(DatasetMissingError, match=r"5-datasets needs data: say --data FOLDER, where it holds a folder"):
+        make_stream("5-datasets")
+    (tmp_path / "cifar10").symlink_to(data / "cifar10")
+    with pytest.raises(DatasetMissingError, match=r"no folder .*mnist; .* mnist, svhn, fashion-mnist, notmnist"):
+        make_stream("5-datasets", data=tmp_path)
+
+
+def test_omniglot_rotation_has_each_drawing_in_its_four_orientations(folders: dict[str, Path]) -> None:
+    stream = make_stream("omniglot-rotation", data=folders["omniglot"], tasks=2, classes=3)
+    task = stream.tasks[0]
+    assert len(task.train_x) == 4 * 3 * 3  # three of the four drawings
+    assert len(task.test_x) == 4 * 3
+    assert torch.equal(task.train_x[9:18], torch.rot90(task.train_x[:9], 1, (2, 3)))
+    assert torch.equal(task.train_x[27:], torch.rot90(task.train_x[:9], 3, (2, 3)))
+    assert torch.equal(task.train_y, task.train_y[:9].repeat(4))
+    corners = [(0, 0), (31, 0), (31, 31), (0, 31)]  # counter-clockwise
+    black = [int(image[0, y, x]) == 0 for image, (y, x) in zip(task.test_x[::3], corners, strict=True)]
+    assert black == [True] * 4
+    with pytest.raises(DataError, match="100 tasks of 12 classes need 1200 classes, and the data have 8"):
+        make_stream("omniglot-rotation", data=folders["omniglot"])
 
 
 def test_split_streams_have_disjoint_classes_in_a_seeded_order() -> None:
@@ -169,38 +270,3 @@ def test_a_class_without_test_examples_is_named(photographs: Path, tmp_path: Pat
     (tmp_path / "val" / "val_annotations.txt").write_text("0.JPEG\tn0\n")
     with pytest.raises(DataError, match="has no test examples"):
         make_stream("tiny-imagenet", data=tmp_path, tasks=1, classes=6)
-
-
-@pytest.mark.parametrize("name", list(NETWORKS))
-def test_networks_end_in_a_head_and_train(name: str) -> None:
-    network = make_network(name, (3, 32, 32), 4)
-    assert isinstance(network.head, torch.nn.Linear)
-    assert network.head.out_features == 4
-    network(torch.randn(2, 3, 32, 32)).sum().backward()
-    for parameter in network.parameters():  # not left in the layout of the images
-        assert parameter.grad is not None
-        assert parameter.is_contiguous()
-        assert parameter.grad.is_contiguous()
-
-
-def test_sizes_of_networks() -> None:
-    def weights(network: torch.nn.Module) -> int:
-        return sum(p.numel() for n, p in network.named_parameters() if p.dim() > 1 and "head" not in n)
-
-    assert weights(make_network("conv", (3, 32, 32), 10)) == 577_024
-    assert weights(make_network("lenet", (1, 28, 28), 2)) == 144_272
-    assert weights(mlp((1, 8, 8), 10, hidden=(5,))) == 320
-    make_network("conv", (3, 19, 19), 10)
-    make_network("lenet", (1, 16, 16), 2)
-
-
-def test_networks_refuse_what_they_cannot_take() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean 'conv'"):
-        make_network("convv", (3, 32, 32), 2)
-    for name, side in (("conv", 18), ("lenet", 15)):
-        with pytest.raises(ConfigError, match="as small as"):
-            make_network(name, (1, side, side), 2)
-    with pytest.raises(ConfigError, match="use mlp"):
-        make_network("conv", (64,), 2)
-    with pytest.raises(ConfigError, match="at least one class"):
-        make_network("mlp", (64,), 0)

@@ -13,7 +13,7 @@ from narrows import IBM, WSN, Finetune, Independent
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.results import Result
 from narrows.benchmarks.runner import Silent, run
-from narrows.errors import ConfigError, StoreError
+from narrows.errors import CapacityError, ConfigError, StoreError
 from narrows.tasks import TaskStore
 
 OPTIONS = RunOptions("split-digits", IBM(density=0.05), epochs=2, tasks=3)
@@ -140,6 +140,12 @@ def test_a_store_of_another_run_is_not_taken_for_ones_own(tmp_path):
         with pytest.raises(ConfigError, match="tasks of another run"):
             run(other, tmp_path / "run")
         (tmp_path / "run/result.json").unlink()
+
+
+def test_a_stream_too_long_for_the_method_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(CapacityError, match="3 tasks do not fit, 2 do"):
+        run(replace(OPTIONS, method=IBM(new=0.4, reuse=0.5)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_device_that_is_not_there_is_refused(tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from narrows.benchmarks.streams import stream_names
 from narrows.cli import main
 
 QUICK = ["split-digits", "--tasks", "3", "--epochs", "2", "--threads", "1"]
@@ -133,8 +134,10 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
 
 def test_streams_and_methods_list_every_one(tmp_path):
     streams = narrows("streams", cwd=tmp_path).stdout
-    for name in ("permuted-digits", "rotated-digits", "split-fashion-mnist", "tiny-imagenet"):
+    for name, spec in stream_names().items():
         assert name in streams
+        assert spec.network in streams
+    assert all(len(line) <= 80 for line in streams.splitlines())
     methods = narrows("methods", cwd=tmp_path).stdout
     for name in ("ibm", "wsn", "finetune", "independent", "estimator=laplace"):
         assert name in methods
@@ -154,6 +157,9 @@ def test_streams_and_methods_list_every_one(tmp_path):
         (["run", "split-digits", "--tasks", "9"], "the data have 10"),
         (["run", "tiny-imagenet"], "say --data FOLDER"),
         (["run", "tiny-imagenet", "--data", "nowhere"], "nowhere"),
+        (["run", "5-datasets"], "it holds a folder for each data set: cifar10, mnist"),
+        (["run", "omniglot-rotation", "--data", "hub"], "no place on the hub"),
+        (["run", "cifar100-10x10", "--data", "."], "train.bin and test.bin"),
         (["run", "split-fashion-mnist", "--data", "nowhere"], "nowhere"),
         (["run", "--network", "transformer"], "no network named 'transformer'"),
         (["tasks", "nowhere"], "nowhere"),

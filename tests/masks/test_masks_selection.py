@@ -49,6 +49,24 @@ def test_best_of_a_matrix_and_of_nan() -> None:
         best(scores, torch.ones_like(candidates), 2)
 
 
+@pytest.mark.parametrize("kind", ["spread", "zeros", "sorted", "columns"])
+@pytest.mark.parametrize("fraction", [1e-4, 0.03, 0.5, 0.97, 0.9999])
+def test_best_of_a_long_vector_is_exact_whatever_its_order(kind: str, fraction: float) -> None:
+    """A sample only says where to look: sorted values, or one column apart from the rest, must not mislead it."""
+    scores = torch.randn(20_000)
+    if kind == "zeros":
+        scores *= torch.rand(20_000) < 0.1
+    elif kind == "sorted":
+        scores = scores.sort().values
+    elif kind == "columns":
+        scores[::17] += 100
+    count = int(fraction * 20_000)
+    order = scores.sort(descending=True, stable=True).indices
+    expected = torch.zeros(20_000, dtype=torch.bool).index_fill(0, order[:count], True)
+    assert torch.equal(best_each([scores], fraction)[0], expected)
+    assert torch.equal(best(scores, torch.ones_like(expected), count), expected)
+
+
 @given(rows=rows, threshold=value)
 def test_above_is_strict(rows: list[tuple[float, bool]], threshold: float) -> None:
     scores = torch.tensor([score for score, _ in rows])

@@ -13,9 +13,10 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 import narrows as nw
+from narrows.errors import CapacityError
 from narrows.methods import Plan
 from narrows.methods.ibm import gate_nats, gate_variance
-from toys import MLP, learn, weights
+from toys import MLP, learn, same, state, weights
 
 SHAPES = {"a": (10, 12), "b": (4, 20)}
 positive = st.floats(-5, 5).map(lambda power: 10.0**power)
@@ -98,19 +99,21 @@ class Run:
 
 
 def test_fisher_information_is_the_average_of_the_dense_squared_gradient() -> None:
-    run = Run(frozen=0.5, density=0.2, prune_from=0.5, prune_every=5)
+    run = Run(frozen=0.5, density=0.2, prune_from=0.5, prune_every=5, refine=False)
     theta = run.flat(run.shared.params)
     for step in range(1, 20):
         run.step()
         expected = theta**2 * run.flat(run.average) / (1 - 0.95**step)
-        torch.testing.assert_close(run.learner.scores(), expected)
+        torch.testing.assert_close(run.learner.scores(run.shared.params), expected)
         assert not run.flat([param.grad for param in run.shared.params])[run.frozen].any()
 
 
 @pytest.mark.parametrize("every", [1, 3, 10])
 def test_the_subnetwork_shrinks_on_the_cubic_curve(every: int) -> None:
     total, steps = sum(math.prod(shape) for shape in SHAPES.values()), 50
-    run = Run(frozen=0.5, steps=steps, new=0.05, reuse=0.1, prune_every=every, prune_from=0.1, prune_until=0.62)
+    run = Run(
+        frozen=0.5, steps=steps, new=0.05, reuse=0.1, prune_every=every, prune_from=0.1, prune_until=0.62, refine=False
+    )
     start, goal = {True: total // 2, False: total // 2}, {True: total // 10, False: total // 20}
     expected, before = dict(start), run.kept
     assert before.all()
@@ -124,6 +127,57 @@ def test_the_subnetwork_shrinks_on_the_cubic_curve(every: int) -> None:
         assert not (run.kept & ~before).any(), "a weight came back"
         before = run.kept
     assert expected == goal
+
+
+def test_a_refined_weight_counts_by_its_distance_from_the_frozen_value_and_falls_back_to_it() -> None:
+    run = Run(frozen=0.5, new=0.1, reuse=0.2, prune_every=100)  # one choice only, at step 24
+    values = run.flat(run.shared.values)
+    with torch.no_grad():
+        for param in run.shared.params:
+            param.add_(torch.randn_like(param))
+    theta = run.flat(run.shared.params).clone()
+    for _ in range(23):
+        run.step()
+        assert torch.equal(run.flat(run.shared.params), theta), "all weights are trained until the choice"
+    run.step()
+    claims, average = run.flat(run.learner.claims).bool(), run.flat(run.average)
+    reused = run.kept & ~claims
+    worth, value_worth = (theta - values) ** 2 * average, values**2 * average
+    assert int(claims.sum()) == 20
+    assert int(reused.sum()) == 40
+    assert worth[claims].min() > worth[~claims].max()
+    assert value_worth[reused].min() > value_worth[~claims & ~reused].max()
+    assert (claims & run.frozen).any()
+    assert (claims & ~run.frozen).any()
+    now = run.flat(run.shared.params)
+    assert torch.equal(now[claims], theta[claims])
+    assert torch.equal(now[reused], values[reused])
+    assert not now[~run.kept].any()
+
+
+def test_a_refined_weight_leaves_the_task_it_came_from_alone(tmp_path: Any) -> None:
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    learn(store, "a", nw.IBM(density=0.3))
+    before = state(store.load("a"))
+    model = learn(store, "b", nw.IBM(new=0.2, reuse=0.3)).model
+    first, second = (store.directory.content(name).claimed for name in "ab")
+    assert any((first[name] & second[name]).any() for name in first)
+    assert same(before, state(store.load("a")))
+    assert same(state(model), state(store.load("b")))
+    total = sum(spec.numel for spec in store.shared)
+    assert store.used() == (int(0.3 * total) + int(0.2 * total)) / total
+    learn(store, "c", nw.IBM(new=0.0, reuse=1.0))  # reuses the refined value where there are two
+    third = state(store.load("c"))
+    for name, claimed in first.items():
+        both = claimed & second[name]
+        assert torch.equal(third[name][both], state(model)[name][both])
+
+
+def test_a_refining_network_never_fills_up() -> None:
+    nw.IBM(density=1.0).check_tasks(1000)
+    assert nw.IBM(new=0.5, reuse=0.5).budget(total=100, frozen=100) == nw.IBM(new=0.5, reuse=0.5).budget(100, 90)
+    with pytest.raises(CapacityError, match="3 tasks do not fit"):
+        nw.IBM(new=0.5, reuse=0.5, refine=False).check_tasks(3)
 
 
 def test_a_dropped_weight_stays_out_even_where_all_are_worth_the_same() -> None:

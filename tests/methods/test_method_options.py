@@ -45,6 +45,24 @@ def test_wsn_refuses(density: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "options", "message"),
+    [
+        (nw.SupSup, {"density": 0.0}, "supsup: density"),
+        (nw.SupSup, {"weights": "random"}, "signed, base"),
+        (nw.HAT, {"c": -1.0}, "hat: c"),
+        (nw.HAT, {"smax": 1.0}, "hat: smax"),
+        (nw.HAT, {"gate_lr": 0.0}, "hat: gate_lr"),
+        (nw.HAT, {"anneal": "step"}, "task, epoch"),
+        (nw.EWC, {"strength": float("nan")}, "ewc: strength"),
+        (nw.EWC, {"gamma": 1.1}, "ewc: gamma"),
+    ],
+)
+def test_rivals_refuse(method: type[nw.Method], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        method(**options)
+
+
+@pytest.mark.parametrize(
     ("name", "options", "message"),
     [
         ("imb", {}, "did you mean 'ibm'"),

@@ -1,13 +1,15 @@
-"""WSN: scores are trained straight through the choice, and carried from task to task."""
+"""WSN: scores are trained straight through the choice, and carried from task to task; and the options that are ours."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 import narrows as nw
+from narrows.errors import ConfigError, OptimizerError
 from narrows.methods import Plan
 from toys import MLP, learn, weights
 
@@ -60,3 +62,114 @@ def test_scores_and_free_weights_are_carried(tmp_path: Path) -> None:
     with store.begin("c", nw.WSN(density=0.3), head=MLP.head(2)) as task:
         task.optimizer(torch.optim.Adam, lr=0.1)
         assert torch.equal(task._learner._scores[0], first._scores[0])
+
+
+def step(learner: Any, lr: float = 0.1) -> None:
+    """A step of gradient descent with random gradients."""
+    for param in learner.shared.params:
+        param.grad = torch.randn_like(param)
+    learner.before_step()
+    trained = [*learner.shared.params, *(p for group in learner.parameter_groups() for p in group["params"])]
+    with torch.no_grad():
+        for param in trained:
+            param -= lr * param.grad
+    learner.after_step()
+
+
+def begun(store: nw.TaskStore, name: str, method: nw.WSN) -> Any:
+    """The learner of a task before its first step."""
+    with store.begin(name, method, head=MLP.head(2)) as task:
+        task.optimizer(torch.optim.Adam, lr=0.1, total_steps=10)
+        return task._learner
+
+
+def test_warm_start_carries_nothing_and_starts_from_the_frozen_weights(tmp_path: Path) -> None:
+    method = nw.WSN(density=0.3, warm_start=True, free_scale=0.5)
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    first = learn(store, "a", method)
+    assert first._learner.carry() is None
+    assert store.directory.carry("wsn") is None
+    second = begun(store, "b", method)
+    used = store.directory.content("a").used["one.weight"]
+    assert torch.equal(second._dense[0], torch.where(used, first.model.one.weight, 0.5 * MLP.make().one.weight))
+    assert not torch.equal(second._scores[0], first._learner._scores[0])
+
+
+def test_a_warm_start_is_not_swayed_by_what_others_carried(tmp_path: Path) -> None:
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    learn(store, "a", nw.WSN(density=0.3))
+    warm = begun(store, "b", nw.WSN(density=0.3, warm_start=True, free_scale=1.0))
+    used = store.directory.content("a").used["one.weight"]
+    assert torch.equal(warm._dense[0][~used], MLP.make().one.weight[~used])
+
+
+def test_the_fraction_falls_on_the_cubic_curve() -> None:
+    method = nw.WSN(density=0.2, schedule="gradual", prune_from=0.1, prune_until=0.6)
+    learner: Any = method.learner(weights({"a": (10, 12), "b": (4, 20)}, frozen=0.3), Plan(20), None)
+    for taken in range(21):
+        passed = min(max((taken - 2) / (12 - 2), 0), 1)
+        fraction = 0.2 + 0.8 * (1 - passed) ** 3
+        for mask in learner.masks:
+            assert abs(int(mask.sum()) - fraction * mask.numel()) <= 1
+        step(learner)
+    assert [int(mask.sum()) for mask in learner.masks] == [24, 16]
+
+
+def test_gradual_training_that_ends_early_meets_its_density_with_a_warning() -> None:
+    learner: Any = nw.WSN(density=0.2, schedule="gradual").learner(weights({"a": (10, 12)}), Plan(20), None)
+    for _ in range(3):
+        step(learner)
+    with pytest.warns(UserWarning, match="wsn: training ended at step 3, before 12"):
+        learner.finish()
+    assert [int(mask.sum()) for mask in learner.masks] == [24]
+
+
+def test_gradual_must_know_the_length_of_training() -> None:
+    with pytest.raises(OptimizerError, match="wsn chooses its sub-network over the course of training"):
+        nw.WSN(schedule="gradual").learner(weights({"a": (10, 12)}), Plan(), None)
+
+
+def test_by_ib_each_layer_keeps_its_highest_theta_squared_fisher() -> None:
+    method = nw.WSN(density=0.25, score="ib", decay=0.5)
+    learner: Any = method.learner(weights({"a": (10, 12), "b": (4, 20)}, frozen=0.3), Plan(), None)
+    assert learner.parameter_groups() == []
+    average = [torch.zeros_like(dense) for dense in learner._dense]
+    for dense, mask in zip(learner._dense, learner.masks, strict=True):
+        assert dense[mask].abs().min() >= dense[~mask].abs().max()
+    seen = set()
+    for _ in range(6):
+        for mean, param in zip(average, learner.shared.params, strict=True):
+            param.grad = torch.randn_like(param)
+            mean.copy_(0.5 * mean + 0.5 * param.grad**2)
+        learner.before_step()
+        learner.after_step()
+        for dense, mean, mask in zip(learner._dense, average, learner.masks, strict=True):
+            score = dense**2 * mean
+            assert score[mask].min() > score[~mask].max()
+            assert int(mask.sum()) == int(0.25 * mask.numel())
+        seen.add(tuple(learner.masks[0].flatten().tolist()))
+    assert len(seen) > 1, "weights should come and go"
+
+
+def test_by_ib_free_weights_are_carried_and_a_store_may_mix_scores(tmp_path: Path) -> None:
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    first = learn(store, "a", nw.WSN(density=0.3, score="ib"))._learner
+    assert set(store.directory.carry("wsn") or ()) == {"weight.one.weight", "weight.two.weight"}
+    for method in (nw.WSN(density=0.3, score="ib"), nw.WSN(density=0.3)):
+        second = begun(store, "b", method)
+        assert all(torch.equal(one, two) for one, two in zip(first._dense, second._dense, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"schedule": "linear"}, "schedule is one of constant, gradual"),
+        ({"score": "magnitude"}, "score is one of learned, ib"),
+        ({"free_scale": -1.0}, "free_scale is from 0 to 10"),
+        ({"prune_until": 1.5}, "prune_from and prune_until"),
+        ({"decay": 1.0}, "decay"),
+    ],
+)
+def test_it_refuses(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"wsn: {message}"):
+        nw.WSN(**options)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -387,16 +388,18 @@ def test_a_base_of_another_network(root):
         StoreDirectory.open(root).base()
 
 
-def test_claims_must_be_disjoint_among_shared_tasks(tmp_path):
+def test_what_is_reused_must_have_been_claimed_before(tmp_path):
     store = make(tmp_path / "s", 2)
+    thief = content(1)
     with store.lock():
-        store.append(record("own", isolation="own"), content(1))
+        store.append(record("own", isolation="own"), thief)
+        store.append(record("refining"), thief)  # claims what another claimed: each keeps a value of its own
         assert store.verify() == []
-        store.append(record("thief"), content(1))
+        used = {name: torch.ones_like(mask) for name, mask in thief.used.items()}
+        store.append(record("thief"), replace(thief, used=used))
     problems = store.verify()
-    assert {(problem.file, problem.task) for problem in problems} == {("tasks/0003-thief/mask.bin", "thief")}
-    assert len(problems) == 3
-    assert "claims 5 weights of a.weight that 'task 1' had claimed" in problems[0].what
+    assert {(problem.file, problem.task) for problem in problems} == {("tasks/0004-thief/mask.bin", "thief")}
+    assert "that no task before it claimed" in problems[0].what
 
 
 def test_reading_writes_nothing(root):

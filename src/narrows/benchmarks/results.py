@@ -65,15 +65,20 @@ class Result:
     complete: bool = False
 
     def metrics(self) -> dict[str, float | None]:
-        """ACC, BWT and the rest, as fractions; bytes; seconds. None where not measured."""
-        independent = self.reference["accuracy"] if self.reference else None
+        """ACC, BWT and the rest, as fractions; bytes; seconds. None where not measured.
+
+        Tasks learned all at once have no accuracy before the end, and so neither transfer nor forgetting.
+        """
+        in_turn = all(row[task] is not None for task, row in enumerate(self.rows))
+        independent = self.reference["accuracy"] if self.reference and in_turn else None
         reference_step = self.reference["step_seconds"] if self.reference else None
+        untrained = [task.untrained for task in self.tasks]
         count = len(self.tasks)
         return {
             "ACC": metrics.average_accuracy(self.rows),
-            "BWT": metrics.backward_transfer(self.rows),
-            "forgetting": metrics.forgetting(self.rows),
-            "fwt_gem": metrics.forward_transfer_gem(self.rows, [task.untrained for task in self.tasks]),
+            "BWT": metrics.backward_transfer(self.rows) if in_turn else None,
+            "forgetting": metrics.forgetting(self.rows) if in_turn else None,
+            "fwt_gem": metrics.forward_transfer_gem(self.rows, untrained) if in_turn else None,
             "fwt_independent": metrics.forward_transfer_independent(self.rows, independent) if independent else None,
             "density": sum(task.density for task in self.tasks) / count,
             "used": self.tasks[-1].used,

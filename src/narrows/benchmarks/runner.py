@@ -1,12 +1,14 @@
 """Learning a stream of tasks one after another, every old task re-measured from the store after each.
 
+A method with `together` learns all at once instead (`together.py`) and is measured at the end.
+
 A run leaves DIR/result.json and DIR/store/, and goes on at the task it was in where it was cut off.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,14 +25,17 @@ from narrows.benchmarks.options import RunOptions, with_defaults
 from narrows.benchmarks.results import Result, Row, TaskRow
 from narrows.benchmarks.streams import Stream, make_stream
 from narrows.benchmarks.task_data import TaskData
+from narrows.benchmarks.together import Member, learn_together
 from narrows.errors import ConfigError, StoreError
 from narrows.methods import Independent
 from narrows.store import TaskRecord
 from narrows.tasks import TaskStore
+from narrows.tasks.partition import shared_specs
 from narrows.training import Callback, accuracy
 from narrows.training.metrics import average_accuracy
 
 HEAD = "head"
+TRAINED = "trained.safetensors"
 TEST_BATCH = 500
 
 
@@ -73,6 +78,7 @@ def run(options: RunOptions, out: Path, watcher: Watcher | None = None) -> Resul
 
     Raises:
         ConfigError: `out` holds another run, or an option is wrong.
+        CapacityError: the method cannot learn so many tasks; nothing is trained.
         DatasetMissingError, DataError: the stream's data.
         StoreError: the store is locked or damaged.
     """
@@ -102,41 +108,71 @@ class _Runner:
         self.result = self._fresh_result()
 
     def run(self) -> Result:
+        self._require_capacity()
         self._resume_result()
         self.out.mkdir(parents=True, exist_ok=True)
         self._save()  # before the store: what is in this folder has a name from the start
         self.store = self._store()
-        self._catch_up()
-        count = len(self.stream.tasks)
-        for index in range(len(self.store.tasks()), count):
-            self._learn(index)
-            self._measure(index)
-            self._save()
-            self.watcher.learned(self.result)
+        if self.options.method.together:
+            self._run_together()
+        else:
+            self._run_in_turn()
         if self.options.reference and self.result.reference is None:
             self.result.reference = self._reference()
         self.result.complete = True
         self._save()
         return self.result
 
+    def _require_capacity(self) -> None:
+        """Says that a stream is too long for the method before anything is trained or written."""
+        sizes = [spec.numel for spec in shared_specs(self._base_network(), [HEAD])]
+        self.options.method.check_tasks(len(self.stream.tasks), sizes)
+
+    def _run_in_turn(self) -> None:
+        self._catch_up()
+        for index in range(len(self.store.tasks()), len(self.stream.tasks)):
+            self._learn(index)
+            self._measure(index)
+            self._save()
+            self.watcher.learned(self.result)
+
+    def _run_together(self) -> None:
+        """Learns all tasks at once and measures them when they are in the store, if they are not yet."""
+        self._require_own_tasks()
+        trained, count = self.out / TRAINED, len(self.stream.tasks)
+        if not self.result.tasks:
+            if len(self.store.tasks()) < count:
+                learn_together(
+                    self.store,
+                    self.options.method,
+                    [self._member(index) for index in range(count)],
+                    trained,
+                    identity=self.result.identity(),
+                    epochs=self.epochs,
+                    lr=self.lr,
+                    seed=self.options.seed,
+                    device=self.options.device,
+                    training=self.watcher.training("all tasks", 1, 1),
+                )
+            self._measure_together()
+            self._save()
+            self.watcher.learned(self.result)
+        trained.unlink(missing_ok=True)
+
+    def _member(self, index: int) -> Member:
+        data = self.stream.tasks[index]
+        head = self._head(index)
+        network = self._base_network()
+        setattr(network, HEAD, head)
+        untrained = self._untrained(head, self._test_batches(data))
+        return Member(data.name, network, HEAD, self._train_batches(index), untrained, self._data(index))
+
     def _learn(self, index: int) -> None:
         data = self.stream.tasks[index]
-        torch.manual_seed(self._seed(index))
-        net = make_network(self.network, self.stream.input_shape, len(data.classes))
-        head = getattr(net, HEAD)
+        head = self._head(index)
         test = self._test_batches(data)
         untrained = self._untrained(head, test)
-        train = Batches(
-            data.train_x,
-            data.train_y,
-            self.batch_size,
-            shuffle=True,
-            generator_seed=self._seed(index),
-            augment=self.stream.augment,
-            mean=self.stream.mean,
-            std=self.stream.std,
-            device=self.options.device,
-        )
+        train = self._train_batches(index)
         with (
             self.store.begin(data.name, self.options.method, head=(HEAD, head)) as task,
             self.watcher.training(data.name, index + 1, len(self.stream.tasks)) as callback,
@@ -160,10 +196,7 @@ class _Runner:
     def _measure(self, index: int) -> None:
         """Adds row `index` of R, every task loaded from the store, and the account of the task."""
         records = self.store.tasks()[: index + 1]
-        row: Row = [None] * len(self.stream.tasks)
-        for j, record in enumerate(records):
-            model = self.store.load(record.name).to(self.options.device)
-            row[j] = accuracy(model, self._test_batches(self.stream.tasks[j]))
+        row = self._accuracies(records)
         record = records[index]
         if index:
             self.result.rows[index - 1][index] = record.metrics["start_accuracy"]
@@ -171,6 +204,24 @@ class _Runner:
         self.result.tasks.append(self._task_row(record, row[index] or 0.0, self._used_after(index)))
         for j, task in enumerate(self.result.tasks):
             task.accuracy_now = row[j] or 0.0
+
+    def _measure_together(self) -> None:
+        """The last row of R and every task's account; before all were trained there was nothing to measure."""
+        records = self.store.tasks()
+        row = self._accuracies(records)
+        nothing: list[Row] = [[None] * len(records) for _ in records[1:]]
+        self.result.rows = [*nothing, row]
+        self.result.tasks = [
+            self._task_row(record, row[j] or 0.0, self._used_after(j)) for j, record in enumerate(records)
+        ]
+
+    def _accuracies(self, records: Sequence[TaskRecord]) -> Row:
+        """A row of R: the tasks loaded from the store and measured."""
+        row: Row = [None] * len(self.stream.tasks)
+        for j, record in enumerate(records):
+            model = self.store.load(record.name).to(self.options.device)
+            row[j] = accuracy(model, self._test_batches(self.stream.tasks[j]))
+        return row
 
     def _used_after(self, index: int) -> float:
         """Used capacity once task `index` was learned: what the tasks up to it claimed."""
@@ -193,7 +244,7 @@ class _Runner:
             reused=reused,
             used=used,
             bytes=self.store.directory.bytes_of(record.name),
-            seconds=record.seconds or 0.0,
+            seconds=record.metrics.get("seconds", record.seconds or 0.0),
             step_seconds=record.metrics["step_seconds"],
             start_accuracy=record.metrics["start_accuracy"],
             untrained=record.metrics["untrained"],
@@ -243,6 +294,27 @@ class _Runner:
         model = self._base_network()
         setattr(model, HEAD, head)
         return accuracy(model.to(self.options.device), test)
+
+    def _head(self, index: int) -> nn.Module:
+        """Task `index`'s head, untrained; seeds the global generator for the task."""
+        torch.manual_seed(self._seed(index))
+        net = make_network(self.network, self.stream.input_shape, len(self.stream.tasks[index].classes))
+        head: nn.Module = getattr(net, HEAD)
+        return head
+
+    def _train_batches(self, index: int) -> Batches:
+        data = self.stream.tasks[index]
+        return Batches(
+            data.train_x,
+            data.train_y,
+            self.batch_size,
+            shuffle=True,
+            generator_seed=self._seed(index),
+            augment=self.stream.augment,
+            mean=self.stream.mean,
+            std=self.stream.std,
+            device=self.options.device,
+        )
 
     def _test_batches(self, data: TaskData) -> Batches:
         mean, std = self.stream.mean, self.stream.std

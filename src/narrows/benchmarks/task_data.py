@@ -28,26 +28,41 @@ class TaskData:
     classes: tuple[str, ...]
 
 
+Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""(images, labels) of a part -> those of the task."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What a task is made of: these classes of a source, re-numbered in that order and transformed."""
+
+    name: str
+    source: Source
+    classes: Sequence[int]
+    transform: Transform
+
+    def make(self) -> TaskData:
+        """Reads the task's examples."""
+        part = self.source.select(self.classes)
+        train_x, train_y = self.transform(part.train_x, part.train_y)
+        test_x, test_y = self.transform(part.test_x, part.test_y)
+        return TaskData(self.name, train_x, train_y, test_x, test_y, part.classes)
+
+
 class LazyTasks(Sequence[TaskData]):
     """Makes a task when it is asked for, and keeps those that fit into 512 MiB, and the latest.
 
     What is kept stays: throwing out the oldest would decode every task again on each round over them.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        names: Sequence[str],
-        groups: Sequence[Sequence[int]],
-        transform: Callable[[Tensor, int], Tensor],
-    ) -> None:
-        self._source, self._names, self._groups, self._transform = source, names, groups, transform
+    def __init__(self, recipes: Sequence[Recipe]) -> None:
+        self._recipes = recipes
         self._kept: dict[int, TaskData] = {}
         self._bytes = 0
         self._latest: tuple[int, TaskData] | None = None
 
     def __len__(self) -> int:
-        return len(self._groups)
+        return len(self._recipes)
 
     @overload
     def __getitem__(self, index: int) -> TaskData: ...
@@ -60,21 +75,10 @@ class LazyTasks(Sequence[TaskData]):
         if i in self._kept:
             return self._kept[i]
         if self._latest is None or self._latest[0] != i:
-            task = self._make(i)
+            task = self._recipes[i].make()
             self._latest = (i, task)
             size = task.train_x.nbytes + task.test_x.nbytes
             if self._bytes + size <= _CACHE_BYTES:
                 self._kept[i] = task
                 self._bytes += size
         return self._latest[1]
-
-    def _make(self, i: int) -> TaskData:
-        part = self._source.select(self._groups[i])
-        return TaskData(
-            self._names[i],
-            self._transform(part.train_x, i),
-            part.train_y,
-            self._transform(part.test_x, i),
-            part.test_y,
-            part.classes,
-        )

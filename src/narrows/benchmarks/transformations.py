@@ -54,3 +54,9 @@ def rotate(x: Tensor, degrees: float) -> Tensor:
         turned = F.grid_sample(part.float(), grid, mode="bilinear", align_corners=False)
         rotated.append(turned.round_().clamp_(0, 255).to(torch.uint8))
     return torch.cat(rotated)
+
+
+def quarter_turns(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Square images in their four orientations, with the labels they had: first all as they are, then all
+    turned by 90, by 180 and by 270 degrees."""
+    return torch.cat([torch.rot90(x, turns, (2, 3)) for turns in range(4)]), y.repeat(4)

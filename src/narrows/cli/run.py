@@ -12,6 +12,7 @@ import torch
 import typer
 from rich.console import Console
 
+from narrows.benchmarks.networks import NETWORKS
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.parent import stop_without_parent
 from narrows.benchmarks.results import Result
@@ -33,14 +34,19 @@ def run_command(
         list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="An option of the method; repeatable.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write; default runs/STREAM-METHOD-sSEED.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of the stream's data.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER|hub", help="Folder of the stream's data, or hub to download them; see docs/streams.md."
+        ),
+    ] = None,
     tasks: Annotated[int | None, typer.Option(help="Number of tasks.")] = None,
     classes: Annotated[int | None, typer.Option(help="Classes per task.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the images, in pixels.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over each task's data.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples per step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate; default: the method's own.")] = None,
-    network: Annotated[str | None, typer.Option(help="mlp, conv or lenet; default: the stream's own.")] = None,
+    network: Annotated[str | None, typer.Option(help=f"{', '.join(NETWORKS)}; default: the stream's own.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order, classes and split.")] = 0,
     reference: Annotated[
         bool, typer.Option("--reference", help="Also train one dense network per task, for FWT and step time.")

@@ -23,13 +23,17 @@ def streams_command() -> None:
     """List the streams of tasks that `narrows run` knows."""
     table = plain_table()
     table.add_column("stream", no_wrap=True)
-    table.add_column("what it is, and what a run takes where it is not told otherwise")
-    where = {"none": "built in", "optional": "--data, or Debian's folder", "required": "say --data"}
+    table.add_column("what it is, and what a run takes by default")
+    where = {"none": "built in", "optional": "--data optional", "required": "--data"}
     for spec in stream_names().values():
         classes = "all classes" if spec.classes is None else f"{spec.classes} classes"
-        defaults = (f"{spec.tasks} tasks", f"{classes} each", spec.network, f"{spec.epochs} epochs", where[spec.data])
+        defaults = (f"{spec.tasks} tasks x {classes}", spec.network, f"{spec.epochs} epochs", where[spec.data])
         table.add_row(spec.name, f"{spec.summary}\n[dim]{', '.join(defaults)}[/]")
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    console.print(
+        "--data FOLDER, or --data hub to download: docs/streams.md says what a folder holds.", highlight=False
+    )
 
 
 def methods_command() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -93,6 +93,14 @@ class Learner(abc.ABC):
     def masks(self) -> list[Tensor]:
         """The sub-network of the moment: bool, one for each shared parameter."""
 
+    @property
+    def claims(self) -> list[Tensor]:
+        """The weights of `masks` whose values are this task's own; the others it reuses as they are frozen.
+
+        A claim on a frozen weight *refines* it: this task has a value of its own there, earlier tasks keep theirs.
+        """
+        return [mask & ~frozen for mask, frozen in zip(self.masks, self.shared.frozen, strict=True)]
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters of the method's own (scores, gates) for the user's optimizer to train."""
         return []
@@ -160,6 +168,7 @@ class Method(abc.ABC):
         isolation: "shared": tasks share weights and never change one another's; "own": each task has a
             private network; "none": a task overwrites those before it.
         learning_rate: of Adam, where the user says none.
+        together: whether a benchmark run trains all tasks at once with it, and not one after another.
         tunable: what `narrows compare` tunes: "lr", or an option whose default is a number, with the least and
             the greatest value tried; values are drawn uniformly in their logarithm.
     """
@@ -168,6 +177,7 @@ class Method(abc.ABC):
     summary: ClassVar[str]
     isolation: ClassVar[Isolation] = "shared"
     learning_rate: ClassVar[float] = 1e-3
+    together: ClassVar[bool] = False
     tunable: ClassVar[Mapping[str, tuple[float, float]]] = {"lr": (3e-4, 3e-2)}
 
     def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:  # noqa: ARG002
@@ -186,12 +196,13 @@ class Method(abc.ABC):
     def check(self, shared: SharedWeights) -> None:  # noqa: B027
         """Raises CapacityError where this method cannot learn another task on these weights."""
 
-    def check_tasks(self, tasks: int, weights: int | None = None) -> None:  # noqa: B027
-        """Raises CapacityError where this method cannot learn so many tasks; said before any training.
+    def check_tasks(self, tasks: int, sizes: Sequence[int] | None = None) -> None:  # noqa: B027
+        """Raises CapacityError where this method cannot learn a stream of that many tasks; called before training.
 
         Args:
-            tasks: of the whole stream.
-            weights: shared weights of the network, where known.
+            tasks: how many, the first included.
+            sizes: number of weights of each shared parameter. Without it fractions are taken as they are; a
+                network rounds budgets down to whole weights, so that another task may just fit.
         """
 
     def config(self) -> dict[str, Any]:

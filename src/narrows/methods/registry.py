@@ -11,12 +11,20 @@ from typing import Any
 
 from narrows.errors import ConfigError, UnknownNameError, nearest
 from narrows.methods.base import Method
+from narrows.methods.ewc import EWC
 from narrows.methods.finetune import Finetune
+from narrows.methods.hat import HAT
 from narrows.methods.ibm import IBM
 from narrows.methods.independent import Independent
+from narrows.methods.joint import Joint
+from narrows.methods.magnitude import Magnitude
+from narrows.methods.packnet import PackNet
+from narrows.methods.supsup import SupSup
 from narrows.methods.wsn import WSN
 
-METHODS: dict[str, type[Method]] = {kind.name: kind for kind in (IBM, WSN, Finetune, Independent)}
+METHODS: dict[str, type[Method]] = {
+    kind.name: kind for kind in (IBM, WSN, PackNet, Magnitude, SupSup, HAT, EWC, Finetune, Independent, Joint)
+}
 
 
 def make_method(name: str, options: Mapping[str, Any] | None = None) -> Method:

@@ -8,14 +8,17 @@ Where we differ: task accuracies are re-measured from the store, masks are store
 mask saved is the one the accuracy was measured with. Scores are carried from task to task, as in the
 published code (starting them afresh costs several points there). Weights that the mask leaves out hold
 still here; in the published code Adam's momentum still moves them.
+
+Three options are ours: `warm_start`, `schedule="gradual"` and `score="ib"`. Without them it is WSN as published.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +26,10 @@ from torch import Tensor, nn
 from narrows.errors import ConfigError
 from narrows.masks import best_each
 from narrows.methods.base import Learner, Method, Plan, SharedWeights
+from narrows.methods.information import FisherAverage
+from narrows.methods.options import check_choices, check_curve, check_decay, check_range
+from narrows.methods.schedule import Curve
+from narrows.methods.warm_start import scale_free
 
 
 @dataclass(frozen=True)
@@ -31,37 +38,74 @@ class WSN(Method):
 
     Args:
         density: c, the fraction of each layer's weights that a task uses.
+        warm_start: False: scores and free weights go on from where the last task left them, as published.
+            True: nothing is carried; a task starts from the frozen weights, and from free ones at the base
+            network's values times `free_scale`, as in `IBM`.
+        schedule: "constant": the fraction is c from the first step, as published; "gradual": it falls from 1 to c
+            on IBM's cubic curve, and training must say `total_steps`.
+        score: "learned", as published; "ib": theta^2 F, as in `IBM`, with nothing to train besides the weights. The
+            choice is made anew at every step all the same, so a weight can come back. Before the first gradient
+            all F count as equal.
+        free_scale: fraction of their initial value that free weights start from (`warm_start=True`).
+        prune_from, prune_until: fractions of training between which the fraction falls (`schedule="gradual"`).
+        decay: of the moving average that is the Fisher information (`score="ib"`).
 
-    >>> WSN(density=0.1).config()
-    {'density': 0.1}
+    Raises:
+        ConfigError: an option out of range.
+
+    >>> WSN(density=0.1) == WSN(density=0.1, warm_start=False, schedule="constant", score="learned")
+    True
     """
 
     name: ClassVar[str] = "wsn"
     summary: ClassVar[str] = "Winning SubNetworks: learned scores, the best fraction c of every layer"
 
     density: float = 0.1
+    warm_start: bool = False
+    schedule: Literal["constant", "gradual"] = "constant"
+    score: Literal["learned", "ib"] = "learned"
+    free_scale: float = 0.3
+    prune_from: float = 0.05
+    prune_until: float = 0.6
+    decay: float = 0.95
 
     def __post_init__(self) -> None:
         if not 0 < self.density <= 1:
             raise ConfigError(f"wsn: density is a fraction of each layer, in (0, 1]; got {self.density}.")
+        check_choices(self)
+        check_range(self, "free_scale", 0, 10)
+        check_curve(self, self.prune_from, self.prune_until)
+        check_decay(self, self.decay)
 
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
-        return WSNLearner(shared, self.density, carry)
+    def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:
+        super().initialise(shared, carry)
+        if self.warm_start:
+            scale_free(shared, self.free_scale)
+
+    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:
+        return WSNLearner(shared, self, plan, None if self.warm_start else carry)
+
+    def curve(self, plan: Plan) -> Curve | None:
+        """On which the fraction falls, or None where it is constant."""
+        if self.schedule == "constant":
+            return None
+        return Curve.over(plan.require_steps("wsn"), self.prune_from, self.prune_until)
 
 
 class WSNLearner(Learner):
     """Holds the dense weights beside the parameters, which carry `weight * mask`."""
 
-    def __init__(self, shared: SharedWeights, density: float, carry: Mapping[str, Tensor] | None) -> None:
+    def __init__(self, shared: SharedWeights, config: WSN, plan: Plan, carry: Mapping[str, Tensor] | None) -> None:
         super().__init__(shared)
-        self._density = density
+        self._config = config
+        self._curve = config.curve(plan)
+        self._step = 0
         self._dense = [param.detach().clone() for param in shared.params]
-        self._scores = [nn.Parameter(_initial_score(param)) for param in shared.params]
-        for name, dense, score, frozen in zip(shared.names, self._dense, self._scores, shared.frozen, strict=True):
-            if carry is not None and f"score.{name}" in carry:
-                score.data.copy_(carry[f"score.{name}"])
-                kept = carry[f"weight.{name}"].to(dense.device)
-                dense.copy_(torch.where(frozen, dense, kept))
+        self._free = [~frozen for frozen in shared.frozen]
+        self._fisher = FisherAverage(shared.params, config.decay) if config.score == "ib" else None
+        learned = config.score == "learned"
+        self._scores = [nn.Parameter(_initial_score(param)) for param in shared.params] if learned else []
+        self._take_up(carry or {})
         self._choose()
         self._show()
 
@@ -70,44 +114,77 @@ class WSNLearner(Learner):
         return self._masks
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": self._scores, "weight_decay": 0.0}]
+        return [{"params": self._scores, "weight_decay": 0.0}] if self._scores else []
 
     @torch.no_grad()
     def before_step(self) -> None:
-        for param, score, dense, trainable in zip(
-            self.shared.params, self._scores, self._dense, self._trainable, strict=True
-        ):
+        if self._fisher is not None:
+            self._fisher.add()
+        for param, score, dense in zip(self.shared.params, self._scores, self._dense, strict=False):
             if param.grad is not None:
                 score.grad = param.grad * dense  # straight through: d loss/d score = d loss/d(w m) * w
+        for param, trainable in zip(self.shared.params, self._trainable, strict=True):
+            if param.grad is not None:
                 param.grad.mul_(trainable)
 
     @torch.no_grad()
     def after_step(self) -> None:
+        self._step += 1
         for param, dense, trainable in zip(self.shared.params, self._dense, self._trainable, strict=True):
-            dense.copy_(torch.where(trainable, param, dense))
+            torch.where(trainable, param, dense, out=dense)
         self._choose()
         self._show()
 
     def finish(self) -> None:
+        if self._curve is not None and self._step < self._curve.stop:
+            if self._step:
+                warnings.warn(
+                    f"wsn: training ended at step {self._step}, before {self._curve.stop}, where the sub-network has "
+                    "its density; the rest leaves at once, which costs accuracy. Say the true total_steps.",
+                    stacklevel=2,
+                )
+            self._curve = None
+            self._choose()
         self._show()
 
-    def carry(self) -> dict[str, Tensor]:
-        rows = zip(self.shared.names, self._scores, self._dense, strict=True)
-        carried: dict[str, Tensor] = {}
-        for name, score, dense in rows:
-            carried[f"score.{name}"] = score.detach()
-            carried[f"weight.{name}"] = dense
+    def carry(self) -> dict[str, Tensor] | None:
+        if self._config.warm_start:
+            return None
+        names = self.shared.names
+        carried = {f"weight.{name}": dense for name, dense in zip(names, self._dense, strict=True)}
+        if self._scores:
+            carried |= {f"score.{name}": score.detach() for name, score in zip(names, self._scores, strict=True)}
         return carried
 
     @torch.no_grad()
+    def _take_up(self, carry: Mapping[str, Tensor]) -> None:
+        """Goes on from the last task's free weights and, if both have learned ones, from its scores."""
+        for name, dense, free in zip(self.shared.names, self._dense, self._free, strict=True):
+            if f"weight.{name}" in carry:
+                dense.copy_(torch.where(free, carry[f"weight.{name}"].to(dense.device), dense))
+        for name, score in zip(self.shared.names, self._scores, strict=False):
+            if f"score.{name}" in carry:
+                score.copy_(carry[f"score.{name}"])
+
+    def _fraction(self) -> float:
+        """Of each layer's weights, in use at this step."""
+        left = 0.0 if self._curve is None else 1 - self._curve.at(self._step)
+        return self._config.density + (1 - self._config.density) * left
+
+    def _ranking(self) -> list[Tensor]:
+        if self._fisher is None:
+            return [score.detach() for score in self._scores]
+        return self._fisher.scores(self._dense) if self._step else [dense.abs() for dense in self._dense]
+
+    @torch.no_grad()
     def _choose(self) -> None:
-        self._masks = best_each([score.detach() for score in self._scores], self._density)
-        self._trainable = [m & ~f for m, f in zip(self._masks, self.shared.frozen, strict=True)]
+        self._masks = best_each(self._ranking(), self._fraction())
+        self._trainable = [mask & free for mask, free in zip(self._masks, self._free, strict=True)]
 
     @torch.no_grad()
     def _show(self) -> None:
         for param, dense, mask in zip(self.shared.params, self._dense, self._masks, strict=True):
-            param.copy_(torch.where(mask, dense, torch.zeros_like(dense)))
+            param.copy_(torch.where(mask, dense, 0.0))
 
 
 def _initial_score(param: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Putting a task's weights together from the tasks that claimed them. Tensors by name; no modules.
 
-A used weight has the value of the task that claimed it. Claims of "shared" tasks are disjoint, so the order
-does not matter and an older task cannot change. A task of isolation "own" consists of its own claims; tasks
-of isolation "none" all have the weights of the last of them.
+A used weight has the value that the task itself claimed or else the latest task before it that did: later claims,
+refinements, do not reach it, so an older task cannot change. A task of isolation "own" consists of its own
+claims; tasks of isolation "none" all have the weights of the last of them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Frozen:
 
     Attributes:
         masks: name -> bool, weights that some "shared" task uses.
-        values: name -> their values, 0 elsewhere.
-        owners: name -> int16, position in `tasks` of the task that claimed the weight, -1 where free.
+        values: name -> their values, the latest where a weight was refined; 0 elsewhere.
+        owners: name -> int16, position in `tasks` of the latest task that claimed the weight, -1 where free.
         tasks: names of the "shared" tasks, in order.
     """
 
@@ -35,12 +35,12 @@ class Frozen:
     owners: dict[str, Tensor]
     tasks: tuple[str, ...]
 
-    def parents(self, used: Mapping[str, Tensor]) -> tuple[str, ...]:
-        """The tasks whose weights a mask reuses, in order."""
-        reused: set[int] = set()
+    def parents(self, used: Mapping[str, Tensor], claimed: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """The tasks whose weights a task reuses, in order: those that own what it uses and did not claim."""
+        owners: set[int] = set()
         for name, mask in used.items():
-            reused.update(torch.unique(self.owners[name][mask]).tolist())
-        return tuple(self.tasks[position] for position in sorted(reused - {-1}))
+            owners.update(torch.unique(self.owners[name][mask & ~claimed[name]]).tolist())
+        return tuple(self.tasks[position] for position in sorted(owners))
 
 
 def frozen_weights(directory: StoreDirectory) -> Frozen:
@@ -76,12 +76,14 @@ def masked(value: Tensor, used: Tensor) -> Tensor:
 
 
 def used_fraction(directory: StoreDirectory) -> float:
-    """Weights that some task uses / shared weights. A private network counts as 1 more each."""
+    """Values the tasks keep / shared weights: a refined weight counts for each, a private network as 1 more each."""
     total = sum(spec.numel for spec in directory.shared)
-    isolations = [record.isolation for record in directory.records()]
-    frozen = frozen_weights(directory)
-    shared = sum(int(mask.sum()) for mask in frozen.masks.values()) / total if total else 0.0
-    return shared + isolations.count("own") + ("none" in isolations)
+    records = directory.records()
+    claims = [
+        layer["claimed"] for record in records if record.isolation == "shared" for layer in record.layers.values()
+    ]
+    isolations = [record.isolation for record in records]
+    return (sum(claims) / total if total else 0.0) + isolations.count("own") + ("none" in isolations)
 
 
 def digest(shared: Mapping[str, Tensor], private: Mapping[str, Tensor]) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from narrows.store.directory import StoreDirectory
 
 Progress = Callable[[str, int, int], None]
-_CONFLICT = "restore the store from a backup made before the later of the two tasks"
+_CONFLICT = "restore the whole store from a backup: files of different stores were mixed"
 _LEFTOVER = "nothing need be done: the next commit removes it"
 _FOREIGN = "narrows did not write it and never reads it; remove it if you do not need it"
 
@@ -46,7 +46,7 @@ class _Verification:
     def __init__(self, store: StoreDirectory, progress: Progress | None) -> None:
         self.store, self.progress = store, progress
         self.problems: list[Problem] = []
-        self.owners: dict[str, tuple[Tensor, list[str]]] = {}
+        self.held: dict[str, Tensor] = {}
         self.done, self.total = 0, 0
 
     def run(self) -> list[Problem]:
@@ -94,22 +94,18 @@ class _Verification:
         with self.noting(where + names.MASK_FILE, name):
             tensors = content.decode(blobs.__getitem__, self.store.shared, where)
             if record.isolation == "shared":
-                self.claims(name, where, tensors)
+                self.sources(name, where, tensors)
 
-    def claims(self, name: str, where: str, tensors: TaskContent) -> None:
-        """Each weight may be claimed by one task only."""
-        for parameter, claimed in tensors.claimed.items():
-            if not bool(claimed.any()):
-                continue
-            # Owner of each element: 0 for nobody, else 1 + the position in the list of names.
-            owner, tasks = self.owners.setdefault(parameter, (torch.zeros(claimed.shape, dtype=torch.int32), []))
-            counts = torch.bincount(owner[claimed], minlength=1).tolist()
-            for position, count in enumerate(counts):
-                if position and count:
-                    what = f"claims {count} weights of {parameter} that {tasks[position - 1]!r} had claimed"
-                    self.problems.append(Problem(where + names.MASK_FILE, name, what, _CONFLICT))
-            tasks.append(name)
-            owner[claimed & (owner == 0)] = len(tasks)
+    def sources(self, name: str, where: str, tensors: TaskContent) -> None:
+        """Each weight that a task reuses must be one that a task before it claimed."""
+        for parameter, used in tensors.used.items():
+            claimed = tensors.claimed[parameter]
+            held = self.held.setdefault(parameter, torch.zeros_like(claimed))
+            orphans = int((used & ~claimed & ~held).sum())
+            if orphans and not self.problems:  # a damaged task before it would be the cause, and is named already
+                what = f"reuses {orphans} weights of {parameter} that no task before it claimed"
+                self.problems.append(Problem(where + names.MASK_FILE, name, what, _CONFLICT))
+            held |= claimed
 
     def step(self, file: str) -> None:
         if self.progress:

@@ -17,7 +17,7 @@ class LayerAccount:
         name: the parameter.
         weights: how many it has.
         used: how many the task uses.
-        claimed: how many of those it was first to use; the rest it reuses from earlier tasks.
+        claimed: how many of those have a value of its own; the rest it reuses from earlier tasks.
         nats: information its kept weights carry about the task, summed, in nats; None where the method
             does not measure it.
         ratio: effective rank of the layer's outputs / channels, a fraction; None where not measured.
@@ -48,15 +48,15 @@ class LayerAccount:
 
 
 def account(
-    used: Mapping[str, Tensor], frozen: Mapping[str, Tensor], why: Mapping[str, Mapping[str, float | None]]
+    used: Mapping[str, Tensor], claimed: Mapping[str, Tensor], why: Mapping[str, Mapping[str, float | None]]
 ) -> tuple[LayerAccount, ...]:
-    """The account of each layer from the task's mask, what was frozen before it, and the method's own figures."""
+    """The account of each layer from the weights a task uses, those it claims, and the method's own figures."""
     return tuple(
         LayerAccount(
             name=name,
             weights=mask.numel(),
             used=int(mask.sum()),
-            claimed=int((mask & ~frozen[name]).sum()),
+            claimed=int(claimed[name].sum()),
             nats=why.get(name, {}).get("nats"),
             ratio=why.get(name, {}).get("ratio"),
         )

@@ -114,7 +114,7 @@ class Task:
             **options: given to `kind`, as `lr=6e-3`.
 
         A method's own parameters (WSN's scores, variational gates) become further groups, the gates with a learning
-        rate of their own (`IBM.gate_lr`): a scheduler made after this scales it like the others, but
+        rate of their own (`IBM.gate_lr`, `HAT.gate_lr`): a scheduler made after this scales it like the others, but
         `OneCycleLR(max_lr=...)` wants one number for each group.
 
         Example: `optimizer = task.optimizer(torch.optim.AdamW, lr=6e-3, total_steps=len(loader) * epochs)`;
@@ -150,7 +150,7 @@ class Task:
         return optimizer
 
     def sample(self) -> AbstractContextManager[None]:
-        """Wraps one forward and backward. Needed by the variational estimator; for all others it does nothing.
+        """Wraps one forward and backward. Needed by the variational estimator and by hat; else it does nothing.
 
         with task.sample():
             loss = F.cross_entropy(task.model(x), y)
@@ -196,7 +196,7 @@ class Task:
         Raises:
             OptimizerError: there is no optimizer yet, and so nothing chosen.
         """
-        return account(self._used(), self._weights.frozen, self._require_learner().explain())
+        return account(*self._masks(), self._require_learner().explain())
 
     def commit(self, *, metrics: Mapping[str, Any] | None = None, data: Mapping[str, Any] | None = None) -> TaskRecord:
         """Makes the task part of the store, durably and all at once, and releases the store.
@@ -216,8 +216,9 @@ class Task:
             raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
         learner.finish()
         self._weights.require_finite()
-        content = self._weights.content(self._used(), self._directory.base())
-        layers = account(content.used, self._weights.frozen, learner.explain())
+        used, claimed = self._masks()
+        content = self._weights.content(used, claimed, self._directory.base())
+        layers = account(used, claimed, learner.explain())
         seconds = time.perf_counter() - self._started if self._seconds is None else self._seconds
         record = TaskRecord(
             name=self.name,
@@ -230,7 +231,7 @@ class Task:
             data=dict(data or {}),
             metrics=dict(metrics or {}),
             seconds=round(seconds, 3),
-            parents=self._frozen.parents(content.used) if self.method.isolation == "shared" else (),
+            parents=self._frozen.parents(used, claimed) if self.method.isolation == "shared" else (),
             layers={layer.name: layer.to_json() for layer in layers},
             weights_sha256=digest(self._weights.baked(content), content.private),
         )
@@ -265,6 +266,8 @@ class Task:
             )
         return self._learner
 
-    def _used(self) -> dict[str, Tensor]:
+    def _masks(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The weights the task uses, and those of them that it claims."""
         learner = self._require_learner()
-        return self._weights.used(learner.shared.names, learner.masks)
+        names = learner.shared.names
+        return self._weights.whole(names, learner.masks), self._weights.whole(names, learner.claims)

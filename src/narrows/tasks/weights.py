@@ -71,19 +71,18 @@ class TaskWeights:
             values=[self._held.values[name].to(param) for name, param in live.items()],
         )
 
-    def used(self, names: Sequence[str], masks: Sequence[Tensor]) -> dict[str, Tensor]:
-        """The task's mask on every shared parameter, on the CPU; none of one that its head took the place of."""
-        used = {spec.name: torch.zeros(spec.shape, dtype=torch.bool) for spec in self._specs}
-        used.update(zip(names, (mask.cpu() for mask in masks), strict=True))
-        return used
+    def whole(self, names: Sequence[str], masks: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Masks for every shared parameter, on the CPU; nothing of one that the task's head took the place of."""
+        whole = {spec.name: torch.zeros(spec.shape, dtype=torch.bool) for spec in self._specs}
+        whole.update(zip(names, (mask.cpu() for mask in masks), strict=True))
+        return whole
 
-    def content(self, used: dict[str, Tensor], base: Mapping[str, Tensor]) -> TaskContent:
+    def content(self, used: dict[str, Tensor], claimed: dict[str, Tensor], base: Mapping[str, Tensor]) -> TaskContent:
         """What the store keeps of the task: its mask, the weights it claims, and everything private.
 
         Fixed parameters that are still those of the base network are left to it.
         """
         live = self.live()
-        claimed = {name: mask & ~self.frozen[name] for name, mask in used.items()}
         values = {name: live[name].detach().cpu()[claimed[name]] for name in live if bool(claimed[name].any())}
         fixed = {name for name in fixed_names(self._model) if not self._in_head(name)}
         private = {

@@ -94,9 +94,9 @@ def renumbering(classes: Sequence[int], total: int) -> Tensor:
     return number
 
 
-def require(module: str) -> Any:
-    """Import a module of the extra `narrows[bench]`; DataError saying how to install it when missing."""
+def require(module: str, extra: str = "bench") -> Any:
+    """Import a module of that extra of narrows; DataError saying how to install it when missing."""
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        raise DataError(f'this data set needs {module.partition(".")[0]}: pip install "narrows[bench]"') from error
+        raise DataError(f'this data set needs {module.partition(".")[0]}: pip install "narrows[{extra}]"') from error

@@ -42,6 +42,11 @@ def load_mnist(folder: Path) -> Dataset:
     return load_idx("mnist", folder, MNIST_CLASSES, "give the folder that holds its four IDX files")
 
 
+def holds_idx(folder: Path) -> bool:
+    """Whether any of the four files is there."""
+    return any(folder.glob("*-ubyte*"))
+
+
 def load_idx(name: str, folder: Path, classes: tuple[str, ...], how: str) -> Dataset:
     """The four files `train-images-idx3-ubyte[.gz]` ... of a folder; `how` says where to get them."""
     parts: list[Tensor] = []

@@ -1,6 +1,6 @@
 """Encoded images (JPEG, PNG) on disk, decoded only for the classes that are selected.
 
-How the files are found is the business of `tiny_imagenet` (folders) and `parquet`.
+How the files are found is the business of `folders`, `tiny_imagenet`, `parquet` and `hub`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from narrows.benchmarks.datasets.base import Dataset, Split, renumbering, requir
 from narrows.errors import DataError
 
 Labels = npt.NDArray[np.int64]
+IMAGE_SUFFIXES = {".jpeg", ".jpg", ".png"}
 
 Fetch = Callable[[Split, Sequence[int]], Iterator[tuple[str, bytes]]]
 """(split, rows, ascending) -> for each row, in order, where it lies (for messages) and its bytes."""
@@ -25,18 +27,22 @@ Fetch = Callable[[Split, Sequence[int]], Iterator[tuple[str, bytes]]]
 
 @dataclass(frozen=True, eq=False)
 class EncodedImages:
-    """Labels int64 (n,) of both parts, and the means to fetch the images of any rows of them."""
+    """Labels int64 (n,) of both parts, and the means to fetch the images of any rows of them.
+
+    channels: 3 for RGB, 1 for grey.
+    """
 
     name: str
     classes: tuple[str, ...]
     size: int
     labels: Mapping[Split, Labels]
     fetch: Fetch
+    channels: int = 3
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(3, size, size): decoded images are RGB squares."""
-        return (3, self.size, self.size)
+        """(channels, size, size): decoded images are squares."""
+        return (self.channels, self.size, self.size)
 
     def counts(self, split: Split) -> list[int]:
         """Examples of each class in that part, without decoding any."""
@@ -55,22 +61,41 @@ class EncodedImages:
             rows = np.flatnonzero(renumbered >= 0)
             x = np.empty((len(rows), *self.shape), dtype=np.uint8)
             for i, (where, data) in enumerate(self.fetch(split, rows.tolist())):
-                x[i] = decode(data, self.size, where)
+                x[i] = decode(data, self.size, where, self.channels)
             parts += [torch.from_numpy(x), torch.from_numpy(renumbered[rows])]
         return Dataset(self.name, parts[0], parts[1], parts[2], parts[3], tuple(self.classes[c] for c in classes))
 
 
-def decode(data: bytes, size: int, where: str) -> npt.NDArray[np.uint8]:
-    """RGB uint8 (3, size, size); grey becomes RGB, other sizes go through a box filter (the mean of the
+def encoded_files(
+    name: str, classes: tuple[str, ...], parts: Mapping[Split, Sequence[tuple[Path, int]]], size: int, channels: int = 3
+) -> EncodedImages:
+    """Images that are a file each, given as (file, label) for both parts."""
+    labels: dict[Split, Labels] = {
+        split: np.array([label for _, label in part], dtype=np.int64) for split, part in parts.items()
+    }
+
+    def fetch(split: Split, rows: Sequence[int]) -> Iterator[tuple[str, bytes]]:
+        for row in rows:
+            path = parts[split][row][0]
+            try:
+                yield f"{path} (row {row} of the {split} part)", path.read_bytes()
+            except OSError as error:
+                raise DataError(f"{path} (row {row} of the {split} part) cannot be read: {error}") from error
+
+    return EncodedImages(name, classes, size, labels, fetch, channels)
+
+
+def decode(data: bytes, size: int, where: str, channels: int = 3) -> npt.NDArray[np.uint8]:
+    """uint8 (channels, size, size), RGB or grey; other sizes go through a box filter (the mean of the
     pixels covered). DataError naming `where` if the bytes are not a whole JPEG or PNG.
     """
     pillow = require("PIL.Image")
     try:
         # Only two formats: some of Pillow's others run outside programs on what they read.
         with pillow.open(io.BytesIO(data), formats=("JPEG", "PNG")) as opened:
-            image = opened.convert("RGB")
+            image = opened.convert("RGB" if channels == 3 else "L")
     except Exception as error:  # Pillow's readers raise OSError, SyntaxError, struct.error, ...
         raise DataError(f"{where}: the image cannot be decoded ({error})") from error
     if image.size != (size, size):
         image = image.resize((size, size), pillow.Resampling.BOX)
-    return np.asarray(image, dtype=np.uint8).transpose(2, 0, 1)
+    return np.asarray(image, dtype=np.uint8).reshape(size, size, channels).transpose(2, 0, 1)

@@ -1,4 +1,4 @@
-"""Image data sets as Hugging Face stores them: parquet with image {bytes, path} and label int64.
+"""Image data sets as Hugging Face stores them: parquet with a column {bytes, path} and one of integer labels.
 
 Labels are read first; of the images, only the row groups that hold a wanted class are ever read.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,24 @@ from narrows.errors import DataError
 _SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("valid", "validation", "test")}
 
 
-def parquet_files(folder: Path) -> dict[Split, list[Path]] | None:
-    """The sorted files of each part, in `folder` or its `data/`; None where a part has none.
+@dataclass(frozen=True)
+class Columns:
+    """Names that the columns may have, the first one there is taken."""
+
+    image: tuple[str, ...] = ("image",)
+    label: tuple[str, ...] = ("label",)
+
+
+_USUAL = Columns()
+
+
+def parquet_files(folder: Path, *inside: str) -> dict[Split, list[Path]] | None:
+    """The sorted files of each part, in `folder`, its `data/` or a folder of it named in `inside`; None
+    where a part has none.
 
     The validation part is the test set where there is one: that of Tiny ImageNet has no labels.
     """
-    for place in (folder, folder / "data"):
+    for place in (folder, folder / "data", *(folder / name for name in inside)):
         found: dict[Split, list[Path]] = {}
         for split, prefixes in _SPLITS.items():
             for prefix in prefixes:
@@ -38,11 +51,18 @@ def parquet_files(folder: Path) -> dict[Split, list[Path]] | None:
     return None
 
 
-def open_parquet(name: str, files: dict[Split, list[Path]], size: int) -> EncodedImages:
+def open_parquet(
+    name: str,
+    files: dict[Split, list[Path]],
+    size: int,
+    channels: int = 3,
+    columns: Columns = _USUAL,
+    classes: tuple[str, ...] | None = None,
+) -> EncodedImages:
     """Read the labels and class names; images wait until they are selected.
 
-    DataError: a damaged file, other columns than `image` and `label`, labels that are null or without a
-    name, parts that disagree about the names.
+    `classes` are the names where the files have none. DataError: a damaged file, other columns than
+    `columns`, labels that are null or without a name, parts that disagree about the names.
     """
     parquet = require("pyarrow.parquet")
     labels: dict[Split, Labels] = {}
@@ -53,12 +73,12 @@ def open_parquet(name: str, files: dict[Split, list[Path]], size: int) -> Encode
         read: list[Labels] = []
         groups[split], starts[split] = [], []
         for path in paths:
-            file = _open(parquet, path)
-            own = _class_names(file.schema_arrow, path)
+            file, _, label = _open(parquet, path, columns)
+            own = _class_names(file.schema_arrow, label, path)
             if names is not None and own is not None and own != names:
                 raise DataError(f"{path}: its class names are not those of the files before it")
             names = names or own
-            read.append(_labels(file, path))
+            read.append(_labels(file, label, path))
             first = 0
             for i in range(file.num_row_groups):
                 groups[split].append((path, i, first))
@@ -66,7 +86,7 @@ def open_parquet(name: str, files: dict[Split, list[Path]], size: int) -> Encode
                 first += file.metadata.row_group(i).num_rows
         labels[split] = np.concatenate(read)
     highest = max((int(part.max()) for part in labels.values() if len(part)), default=-1)
-    names = names or tuple(f"class {i}" for i in range(highest + 1))
+    names = names or classes or tuple(f"class {i}" for i in range(highest + 1))
     if highest >= len(names) or any(len(part) and int(part.min()) < 0 for part in labels.values()):
         raise DataError(f"{name}: labels must lie in 0..{len(names) - 1}, one for each class name")
 
@@ -76,7 +96,7 @@ def open_parquet(name: str, files: dict[Split, list[Path]], size: int) -> Encode
             index = bisect_right(starts[split], row) - 1
             path, group, first = groups[split][index]
             if held[0] != index:
-                held = (index, _image_column(_open(parquet, path), path, group))
+                held = (index, _image_column(*_open(parquet, path, columns)[:2], path, group))
             offset = row - starts[split][index]
             where = f"{path}, row {first + offset}"
             data = held[1][offset].as_py()
@@ -84,31 +104,34 @@ def open_parquet(name: str, files: dict[Split, list[Path]], size: int) -> Encode
                 raise DataError(f"{where}: the image's bytes are missing")
             yield where, data
 
-    return EncodedImages(name, names, size, labels, fetch)
+    return EncodedImages(name, names, size, labels, fetch, channels)
 
 
-def _open(parquet: Any, path: Path) -> Any:
+def _open(parquet: Any, path: Path, columns: Columns) -> tuple[Any, str, str]:
+    """The file, and what its columns of images and of labels are called."""
     arrow = require("pyarrow")
     try:
         file = parquet.ParquetFile(path)
     except (OSError, arrow.ArrowException) as error:
         raise DataError(f"{path} is not a whole parquet file: {error}") from error
     schema = file.schema_arrow
-    image = schema.field("image").type if "image" in schema.names else None
-    binary = (arrow.binary(), arrow.large_binary())
-    if image is None or not arrow.types.is_struct(image) or image.get_field_index("bytes") < 0:
-        raise DataError(f"{path}: needs a column image {{bytes, path}}; it has {schema.names}")
-    if image.field("bytes").type not in binary:
-        raise DataError(f"{path}: image.bytes must be binary, not {image.field('bytes').type}")
-    if "label" not in schema.names or not arrow.types.is_integer(schema.field("label").type):
-        raise DataError(f"{path}: needs an integer column label; it has {schema.names}")
-    return file
+    image, label = (
+        next((name for name in names if name in schema.names), names[0]) for names in (columns.image, columns.label)
+    )
+    kind = schema.field(image).type if image in schema.names else None
+    if kind is None or not arrow.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+        raise DataError(f"{path}: needs a column {image} {{bytes, path}}; it has {schema.names}")
+    if kind.field("bytes").type not in (arrow.binary(), arrow.large_binary()):
+        raise DataError(f"{path}: {image}.bytes must be binary, not {kind.field('bytes').type}")
+    if label not in schema.names or not arrow.types.is_integer(schema.field(label).type):
+        raise DataError(f"{path}: needs an integer column {label}; it has {schema.names}")
+    return file, image, label
 
 
-def _labels(file: Any, path: Path) -> Labels:
+def _labels(file: Any, label: str, path: Path) -> Labels:
     arrow = require("pyarrow")
     try:
-        column = file.read(columns=["label"])["label"]
+        column = file.read(columns=[label])[label]
     except (OSError, arrow.ArrowException) as error:
         raise DataError(f"{path}: its labels cannot be read: {error}") from error
     if column.null_count:
@@ -117,22 +140,22 @@ def _labels(file: Any, path: Path) -> Labels:
     return values
 
 
-def _image_column(file: Any, path: Path, group: int) -> Any:
+def _image_column(file: Any, image: str, path: Path, group: int) -> Any:
     arrow = require("pyarrow")
     try:
-        structs = file.read_row_group(group, columns=["image.bytes"])["image"].combine_chunks()
+        structs = file.read_row_group(group, columns=[f"{image}.bytes"])[image].combine_chunks()
     except (OSError, arrow.ArrowException) as error:
         raise DataError(f"{path}, row group {group}: cannot be read: {error}") from error
     return structs.field("bytes")
 
 
-def _class_names(schema: Any, path: Path) -> tuple[str, ...] | None:
+def _class_names(schema: Any, label: str, path: Path) -> tuple[str, ...] | None:
     """Names from the metadata that Hugging Face's `datasets` writes; None where it has none."""
     packed = (schema.metadata or {}).get(b"huggingface")
     if packed is None:
         return None
     try:
-        names = json.loads(packed)["info"]["features"]["label"]["names"]
+        names = json.loads(packed)["info"]["features"][label]["names"]
     except (ValueError, KeyError, TypeError):
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

@@ -7,19 +7,20 @@ for testing, as the field does, since the labels of the test part were never pub
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from narrows.benchmarks.datasets.base import Split
-from narrows.benchmarks.datasets.images import EncodedImages, Labels
+from narrows.benchmarks.datasets.images import IMAGE_SUFFIXES, EncodedImages, encoded_files
 from narrows.benchmarks.datasets.parquet import open_parquet, parquet_files
 from narrows.errors import DataError, DatasetMissingError
 
 NAME = "tiny-imagenet"
-_SUFFIXES = {".jpeg", ".jpg", ".png"}
+
+
+def holds_tiny_imagenet(folder: Path) -> bool:
+    """Whether the folder has the layout of the distribution."""
+    return (folder / "train").is_dir() and (folder / "val" / "val_annotations.txt").is_file()
 
 
 def open_tiny_imagenet(folder: Path, size: int = 32) -> EncodedImages:
@@ -31,7 +32,7 @@ def open_tiny_imagenet(folder: Path, size: int = 32) -> EncodedImages:
     files = parquet_files(folder)
     if files is not None:
         source = open_parquet(NAME, files, size)
-    elif (folder / "train").is_dir() and (folder / "val" / "val_annotations.txt").is_file():
+    elif holds_tiny_imagenet(folder):
         source = _open_folder(folder, size)
     else:
         raise DatasetMissingError(
@@ -57,22 +58,10 @@ def _open_folder(folder: Path, size: int) -> EncodedImages:
         (path, number[wnid])
         for wnid in wnids
         for path in sorted((folder / "train" / wnid / "images").iterdir())
-        if path.suffix.lower() in _SUFFIXES
+        if path.suffix.lower() in IMAGE_SUFFIXES
     ]
     parts: dict[Split, list[tuple[Path, int]]] = {"train": train, "test": _annotated(folder / "val", number)}
-    labels: dict[Split, Labels] = {
-        split: np.array([label for _, label in part], dtype=np.int64) for split, part in parts.items()
-    }
-
-    def fetch(split: Split, rows: Sequence[int]) -> Iterator[tuple[str, bytes]]:
-        for row in rows:
-            path = parts[split][row][0]
-            try:
-                yield f"{path} (row {row} of the {split} part)", path.read_bytes()
-            except OSError as error:
-                raise DataError(f"{path} (row {row} of the {split} part) cannot be read: {error}") from error
-
-    return EncodedImages(NAME, tuple(wnids), size, labels, fetch)
+    return encoded_files(NAME, tuple(wnids), parts, size)
 
 
 def _annotated(val: Path, number: dict[str, int]) -> list[tuple[Path, int]]:

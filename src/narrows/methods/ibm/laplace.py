@@ -12,14 +12,17 @@ it; a test holds it against a numerical minimiser.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from narrows.errors import OptimizerError
 from narrows.methods.base import Plan, SharedWeights
 from narrows.methods.ibm.config import IBMConfig
-from narrows.methods.ibm.gradual import GradualLearner
-from narrows.methods.ibm.schedule import Budget, Price
+from narrows.methods.ibm.learner import IBMLearner
+from narrows.methods.information import FisherAverage
+from narrows.methods.schedule import Budget, Price
 
 
 def gate_variance(theta: Tensor, information: Tensor, beta: float) -> Tensor:
@@ -49,7 +52,7 @@ def gate_nats(relative_score: Tensor) -> Tensor:
     return 0.5 * torch.log1p(signal)
 
 
-class LaplaceLearner(GradualLearner):
+class LaplaceLearner(IBMLearner):
     """Scores weights by theta^2 F, with F a moving average of the squared mini-batch gradient.
 
     The square of a mini-batch's mean gradient is, near a minimum, F / batch size on average; so
@@ -57,11 +60,7 @@ class LaplaceLearner(GradualLearner):
     """
 
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
-        # In bfloat16 a moving average with decay 0.95 would stand still.
-        self._average = [
-            torch.zeros_like(param, dtype=torch.promote_types(param.dtype, torch.float32)) for param in shared.params
-        ]
-        self._decay = config.decay
+        self.fisher = FisherAverage(shared.params, config.decay)
         super().__init__(shared, config, plan)
 
     def target(self) -> Budget | Price:
@@ -79,22 +78,11 @@ class LaplaceLearner(GradualLearner):
     @torch.no_grad()
     def before_step(self) -> None:
         if self.choosing:
-            pairs = [
-                (average, param.grad.to(average.dtype))
-                for average, param in zip(self._average, self.shared.params, strict=True)
-                if param.grad is not None
-            ]
-            if pairs:
-                averages, grads = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-                torch._foreach_mul_(averages, self._decay)
-                torch._foreach_addcmul_(averages, grads, grads, 1 - self._decay)
+            self.fisher.add()
         self.isolator.mask_gradients()
 
-    def scores(self) -> Tensor:
-        averages = self.layout.join(self._average)
-        weights = self.layout.join([param.detach() for param in self.shared.params]).to(averages.dtype)
-        correction = 1 - self._decay ** max(self.step, 1)
-        scores = weights.square_().mul_(averages).div_(correction)
+    def scores(self, weights: Sequence[Tensor]) -> Tensor:
+        scores = self.layout.join(self.fisher.scores(weights))
         if self.config.ratio != "none":
             scores /= self.layout.per_layer(scores, self.layer_prices())
         return scores

@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from narrows.errors import CapacityError
-from narrows.methods.base import Learner, Method, Plan, SharedWeights
+from narrows.methods.base import Learner, Plan, SharedWeights
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.laplace import LaplaceLearner
 from narrows.methods.ibm.variational import AdditiveLearner, MultiplicativeLearner
+from narrows.methods.warm_start import scale_free
 
 
 @dataclass(frozen=True)
-class IBM(IBMConfig, Method):
+class IBM(IBMConfig):
     """Information Bottleneck Masked sub-network (Chen, Song, Gao, Shen, arXiv 2312.00840).
 
     Keeps a weight only where the information it carries about the task is worth its price: a Gaussian
@@ -45,6 +44,9 @@ class IBM(IBMConfig, Method):
             (effective rank / channels), as the published code does, so that layers of high rank are pruned
             harder; "inverse": price divided by it, so that layers of low rank are.
         ratio_every: epochs between two measurements of the ratio.
+        refine: whether a task may have values of its own where weights are frozen (laplace). What such a value is
+            worth is measured from the frozen one, which stays as it is for the tasks that use it, and to which the
+            task falls back. A refined weight counts as new.
         free_scale: a new task starts from the frozen weights and from free ones scaled by this (fraction
             of their initial value; the first task's are not scaled).
         prune_from, prune_until: fractions of training between which the sub-network shrinks, on a cubic curve.
@@ -72,22 +74,9 @@ class IBM(IBMConfig, Method):
     summary: ClassVar[str] = "Information Bottleneck Masked sub-network: weights kept by the nats they carry"
     learning_rate: ClassVar[float] = 6e-3
 
-    def check(self, shared: SharedWeights) -> None:
-        if self.uses_price:
-            return  # the price decides how many weights; none free leaves reused ones
-        try:
-            self.budget(shared.total(), shared.frozen_count())
-        except CapacityError as error:
-            layers = ", ".join(f"{name} {free:,}" for name, free in shared.free_by_layer().items())
-            raise CapacityError(f"{error} Free by layer: {layers}.") from None
-
     def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:
         super().initialise(shared, carry)
-        if self.free_scale == 1 or shared.frozen_count() == 0:
-            return
-        with torch.no_grad():
-            for param, frozen in zip(shared.params, shared.frozen, strict=True):
-                param.copy_(torch.where(frozen, param, param * self.free_scale))
+        scale_free(shared, self.free_scale)
 
     def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:
         del carry

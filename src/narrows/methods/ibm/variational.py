@@ -13,7 +13,7 @@ of examples, not by the batch size; log alpha is clipped; the scale is folded in
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,14 +23,14 @@ from torch import Tensor, nn
 from narrows.errors import OptimizerError
 from narrows.methods.base import Plan, SharedWeights
 from narrows.methods.ibm.config import IBMConfig
-from narrows.methods.ibm.gradual import GradualLearner
-from narrows.methods.ibm.schedule import Budget, Price
+from narrows.methods.ibm.learner import IBMLearner
+from narrows.methods.schedule import Budget, Price
 
 TINY = 1e-20
 """Added to squares, so that a weight of exactly 0 has a finite log alpha."""
 
 
-class VariationalLearner(GradualLearner):
+class VariationalLearner(IBMLearner):
     """What both kinds of gates share. `signal` is what sigma is measured against: theta, or mu."""
 
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
@@ -64,7 +64,7 @@ class VariationalLearner(GradualLearner):
     def target(self) -> Budget | Price:
         return self.config.target(self.shared, Price(1.0, 1.0))
 
-    def scores(self) -> Tensor:
+    def scores(self, weights: Sequence[Tensor]) -> Tensor:  # noqa: ARG002
         squares = self.layout.join(self.signal_squares()) + TINY
         return squares * torch.exp(-self.layout.join([value.detach() for value in self.log_variance]))
 

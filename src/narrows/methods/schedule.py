@@ -1,6 +1,7 @@
 """When weights leave and which: a cubic curve from all of them to a budget or a price.
 
-The same for both estimators: they only hand in scores. A weight once dropped stays out for the task.
+The same for every method that prunes gradually: they only hand in scores. A weight once dropped stays out for the task,
+and a frozen weight whose own value was given up is not refined again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from narrows.masks import above, best
 
 @dataclass(frozen=True)
 class Budget:
-    """Numbers of weights to keep: free ones to claim, frozen ones to reuse."""
+    """Numbers of weights to keep: with values of the task's own, and frozen ones to reuse."""
 
     new: int
     reuse: int
@@ -23,7 +24,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Price:
-    """Scores above which a weight is worth keeping, for free and for frozen weights."""
+    """Scores above which a weight is worth a value of its own, and above which a frozen one is worth reusing."""
 
     new: float
     reuse: float
@@ -63,31 +64,59 @@ class Curve:
         return float(1 - (1 - passed) ** 3)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A sub-network, as flat masks of all shared weights; bool, shape (total,), disjoint.
+
+    own: weights with a value of the task's own. reused: frozen weights taken as they are.
+    """
+
+    own: Tensor
+    reused: Tensor
+
+    @property
+    def alive(self) -> Tensor:
+        """All weights of the sub-network."""
+        return self.own | self.reused
+
+
 class Chooser:
-    """Shrinks a flat mask of all shared weights toward its target.
+    """Shrinks a sub-network toward its target.
 
     Args:
         frozen: bool (total,), the weights earlier tasks use.
-        target: a budget or a price, kept apart for free and frozen weights.
+        target: a budget or a price, kept apart for the task's own values and for reused weights.
+        refine: whether frozen weights may get a value of the task's own. All do at first; one that is not worth it
+            goes back to its frozen value, and may then still be reused.
     """
 
-    def __init__(self, frozen: Tensor, target: Budget | Price) -> None:
+    def __init__(self, frozen: Tensor, target: Budget | Price, *, refine: bool = False) -> None:
         self._frozen = frozen
         self._target = target
-        self._start = Budget(new=int((~frozen).sum()), reuse=int(frozen.sum()))
+        self.all = (
+            Choice(torch.ones_like(frozen), torch.zeros_like(frozen)) if refine else Choice(~frozen, frozen.clone())
+        )
+        self._start = Budget(new=int(self.all.own.sum()), reuse=int(frozen.sum()))
 
-    def choose(self, scores: Tensor, alive: Tensor, progress: float) -> Tensor:
-        """The weights of `alive` that stay at this progress; shape (total,), bool."""
-        free = self._group(scores, alive & ~self._frozen, progress, "new")
-        return free | self._group(scores, alive & self._frozen, progress, "reuse")
+    def choose(self, own_scores: Tensor, reuse_scores: Tensor, choice: Choice, progress: float) -> Choice:
+        """What stays of `choice` at this progress.
 
-    def threshold(self, scores: Tensor, kept: Tensor) -> Tensor:
+        Args:
+            own_scores: what each weight's own value is worth, shape (total,).
+            reuse_scores: what each frozen value is worth, shape (total,).
+        """
+        own = self._group(own_scores, choice.own, progress, "new")
+        reusable = choice.reused | (choice.own & ~own & self._frozen)
+        return Choice(own, self._group(reuse_scores, reusable, progress, "reuse"))
+
+    def threshold(self, scores: Tensor, choice: Choice) -> Tensor:
         """For each weight, the score at which its group's last weight was kept: what one had to beat."""
         if isinstance(self._target, Price):
             new, reuse = self._target.new, self._target.reuse
         else:
-            new, reuse = (_lowest(scores, kept & group) for group in (~self._frozen, self._frozen))
-        return torch.where(self._frozen, reuse, new)
+            new, reuse = (_lowest(scores, kept) for kept in (choice.own, choice.reused))
+        claimable = choice.own | (~choice.reused & ~self._frozen)
+        return torch.where(claimable, new, reuse)
 
     def _group(self, scores: Tensor, candidates: Tensor, progress: float, group: str) -> Tensor:
         goal = getattr(self._target, group)

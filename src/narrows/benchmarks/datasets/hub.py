@@ -1,0 +1,83 @@
+"""Data sets of the Hugging Face hub, through its library `datasets` (extra `narrows[hub]`).
+
+The library downloads once, keeps a copy of its own and works offline from it. Which data set is which on
+the hub is said in `catalogue`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from narrows.benchmarks.datasets.base import Split, require
+from narrows.benchmarks.datasets.images import EncodedImages, Labels
+from narrows.errors import DataError, DatasetMissingError
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Where a data set is on the hub: its id, its configuration, the names of columns and parts."""
+
+    repository: str
+    config: str | None = None
+    image: str = "image"
+    label: str = "label"
+    test: str = "test"
+
+
+def open_hub(name: str, hub: Hub, size: int, channels: int = 3) -> EncodedImages:
+    """Labels and class names of both parts; images are decoded when selected.
+
+    DatasetMissingError: it can neither be downloaded nor is there a copy. DataError: `datasets` is not
+    installed, or the data set has other columns than said.
+    """
+    library = require("datasets", extra="hub")
+    wanted: dict[Split, str] = {"train": "train", "test": hub.test}
+    try:
+        loaded = {split: library.load_dataset(hub.repository, hub.config, split=part) for split, part in wanted.items()}
+    except Exception as error:  # the library raises its own, huggingface_hub's, and those of three HTTP clients
+        raise DatasetMissingError(
+            f"{name}: {hub.repository} cannot be had from the hub ({type(error).__name__}: {error}); without a "
+            "network, give a folder with --data FOLDER"
+        ) from error
+    return from_hub(name, hub, loaded, size, channels)
+
+
+def from_hub(name: str, hub: Hub, loaded: dict[Split, Any], size: int, channels: int = 3) -> EncodedImages:
+    """What `datasets` has loaded, as a source: for each part an object of its class `Dataset`."""
+    library = require("datasets", extra="hub")
+    labels: dict[Split, Labels] = {}
+    rows_of: dict[Split, Any] = {}
+    for split, part in loaded.items():
+        features = part.features
+        if not isinstance(features.get(hub.image), library.Image) or hub.label not in features:
+            raise DataError(
+                f"{hub.repository}, {split} part: needs images in {hub.image!r} and labels in {hub.label!r}; it has "
+                f"{list(features)}"
+            )
+        column = part.select_columns([hub.label]).with_format("arrow")[:][hub.label]
+        if column.null_count or not np.issubdtype(column.to_numpy().dtype, np.integer):
+            raise DataError(f"{hub.repository}, {split} part: {hub.label!r} must be whole numbers, none missing")
+        labels[split] = column.to_numpy().astype(np.int64)
+        rows_of[split] = part.select_columns([hub.image]).cast_column(hub.image, library.Image(decode=False))
+    kind = loaded["train"].features[hub.label]
+    highest = max(int(part.max(initial=-1)) for part in labels.values())
+    names = tuple(getattr(kind, "names", None) or (f"class {i}" for i in range(highest + 1)))
+    if highest >= len(names) or any(int(part.min(initial=0)) < 0 for part in labels.values()):
+        raise DataError(f"{hub.repository}: labels must lie in 0..{len(names) - 1}, one for each class name")
+
+    def fetch(split: Split, rows: Sequence[int]) -> Iterator[tuple[str, bytes]]:
+        for row in rows:
+            where = f"{hub.repository}, {split} part, row {row}"
+            held = rows_of[split][row][hub.image]
+            try:
+                data = held["bytes"] if held["bytes"] is not None else Path(held["path"]).read_bytes()
+            except (TypeError, OSError) as error:
+                raise DataError(f"{where}: the image's bytes are missing ({error})") from error
+            yield where, data
+
+    return EncodedImages(name, names, size, labels, fetch, channels)

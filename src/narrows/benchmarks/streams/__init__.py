@@ -1,0 +1,7 @@
+"""Streams of tasks: one table of data set x transformation x split, and one function that makes any of them."""
+
+from narrows.benchmarks.streams.make import Stream, make_stream
+from narrows.benchmarks.streams.table import StreamSpec, stream_names
+from narrows.benchmarks.task_data import TaskData
+
+__all__ = ["Stream", "StreamSpec", "TaskData", "make_stream", "stream_names"]

@@ -1,0 +1,138 @@
+"""Pruning over the course of training: the gradual choice of the sub-network, whatever the scores are."""
+
+from __future__ import annotations
+
+import abc
+import warnings
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from narrows.masks import Layout
+from narrows.methods.base import Learner, Plan, SharedWeights
+from narrows.methods.isolation import Isolator
+from narrows.methods.schedule import Budget, Choice, Chooser, Curve, Price
+
+
+class GradualConfig(Protocol):
+    """What a gradual learner reads of its method's options; see `IBM` for what they mean."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def refines(self) -> bool: ...
+    @property
+    def prune_from(self) -> float: ...
+    @property
+    def prune_until(self) -> float: ...
+    @property
+    def prune_every(self) -> int | None: ...
+
+
+class GradualLearner(Learner):
+    """Asks a subclass for scores every few steps and keeps what its target allows.
+
+    The higher a weight's score, the more it is worth keeping; all layers are ranked together. Where frozen weights may
+    be refined, what counts for a value of the task's own is its distance from the frozen one, which is what the task
+    falls back to.
+    """
+
+    remedy: ClassVar[str] = "Raise the budget (density)."
+
+    def __init__(self, shared: SharedWeights, config: GradualConfig, plan: Plan) -> None:
+        super().__init__(shared)
+        self.plan = plan
+        self.method = config.name
+        self.total_steps = plan.require_steps(self.method)
+        self.layout = Layout(mask.shape for mask in shared.frozen)
+        self.isolator = Isolator(shared)
+        self._refines = config.refines
+        self._nothing_frozen = not shared.frozen_count()
+        self._chooser = Chooser(self.layout.join(shared.frozen), self.target(), refine=self._refines)
+        self._use(self._chooser.all)
+        self._curve = Curve.over(self.total_steps, config.prune_from, config.prune_until)
+        self._every = config.prune_every or self._curve.interval()
+        self.step = 0
+        self._settled = False
+
+    @abc.abstractmethod
+    def target(self) -> Budget | Price:
+        """What to shrink to, in the units of the scores."""
+
+    @abc.abstractmethod
+    def scores(self, weights: Sequence[Tensor]) -> Tensor:
+        """What `weights` are worth against being 0, shape (total,); they come in the parameters' shapes."""
+
+    def settled(self, scores: Tensor, threshold: Tensor) -> None:
+        """Called at the last choice, with the scores it was made by and those that each weight had to beat."""
+
+    @property
+    def masks(self) -> list[Tensor]:
+        return self.isolator.masks
+
+    @property
+    def claims(self) -> list[Tensor]:
+        return self.isolator.claims
+
+    @property
+    def alive(self) -> Tensor:
+        """The sub-network of the moment as one flat mask, shape (total,)."""
+        return self._choice.alive
+
+    @property
+    def choosing(self) -> bool:
+        """Whether weights may still leave."""
+        return not self._settled
+
+    def after_step(self) -> None:
+        self.step += 1
+        last = self.step >= self._curve.stop
+        due = self.step > self._curve.start and self.step % self._every == 0
+        if self.choosing and (due or last):
+            self._choose(self._curve.at(self.step))
+            self._settled = last
+        self.isolator.restore()
+
+    def finish(self) -> None:
+        if self.choosing:
+            if self.step:
+                warnings.warn(
+                    f"{self.method}: training ended at step {self.step} of the {self.total_steps} it was told; the "
+                    "rest of the sub-network's weights leave at once, which costs accuracy. Say the true total_steps.",
+                    stacklevel=2,
+                )
+            self._choose(1.0)
+            self._settled = True
+        self.isolator.restore()
+
+    @torch.no_grad()
+    def _choose(self, progress: float) -> None:
+        own, reuse = self._scores()
+        self._use(self._chooser.choose(own, reuse, self._choice, progress))
+        if progress >= 1:
+            scores = torch.where(self._choice.own, own, reuse)
+            self.settled(scores, self._chooser.threshold(scores, self._choice))
+            self._warn_of_empty_layers()
+
+    def _scores(self) -> tuple[Tensor, Tensor]:
+        """What each weight's own value is worth, and what each frozen value is."""
+        params = [param.detach() for param in self.shared.params]
+        if not self._refines or self._nothing_frozen:
+            scores = self.scores(params)
+            return scores, scores
+        values = self.shared.values  # 0 where free: there the distance is the weight itself
+        return self.scores(torch._foreach_sub(params, values)), self.scores(values)
+
+    def _use(self, choice: Choice) -> None:
+        self._choice = choice
+        self.isolator.use(self.layout.split(choice.alive), self.layout.split(choice.own))
+
+    def _warn_of_empty_layers(self) -> None:
+        empty = [name for name, mask in zip(self.shared.names, self.masks, strict=True) if not bool(mask.any())]
+        if empty:
+            warnings.warn(
+                f"{self.method}: no weight is kept of {', '.join(empty)}, so nothing passes there. {self.remedy}",
+                stacklevel=2,
+            )

@@ -1,0 +1,249 @@
+"""HAT: Hard Attention to the Task (Serra et al., ICML 2018, arXiv 1801.01423).
+
+Every unit of a layer has a gate a = sigmoid(s e) with a learned embedding e. s grows from 1/smax to smax over
+training, so that gates begin half open and end open or shut; gates that earlier tasks left shut cost c.
+Weights between open gates are the task's, and no later task changes them.
+
+Where we differ:
+
+* A method here sees weights and not the network's graph, so gates are in the weights: each parameter has its own for
+  its output units (dimension 0) and its input units (dimension 1), and its effective weight is
+  w * a_out * a_in. What a layer puts out and what the next takes in are gated apart, the network's inputs too.
+  Biases and norms are the task's own and without gates.
+* Frozen are the weights that some task uses; the paper also freezes those between two units of
+  which one task used one and another task the other.
+* s is annealed once over the task (`anneal="epoch"`: anew in each epoch, as in the paper).
+* Gates have a learning rate of their own: under Adam, which divides a gradient by its size, the paper's
+  compensation of small gradients does nothing, and the weights' rate would hardly move them.
+* At the end gates are exactly 0 or 1 (e > 0). The best gate of each set stays open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil, prod
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from narrows.errors import ConfigError, OptimizerError
+from narrows.methods.base import Learner, Method, Plan, SharedWeights
+
+REACH = 6.0
+"""Embeddings are kept within -REACH and REACH, as in the published code."""
+
+SATURATED = 50.0
+"""A gate with |s e| beyond this has no gradient any more; the published code stops compensating there."""
+
+
+@dataclass(frozen=True)
+class HAT(Method):
+    """Hard Attention to the Task, on the units that a parameter joins.
+
+    Args:
+        c: price of the fraction of so far unused units that the task opens, in units of the loss.
+        smax: steepness of the gates at the end of training; larger is harder.
+        gate_lr: learning rate of the gates, before the schedule.
+        anneal: over what s grows, the whole "task" or each "epoch".
+
+    Needs `task.sample()` around each forward and backward, as gates are soft in there only, and
+    `total_steps`; `task.fit` has both.
+
+    >>> HAT(c=2.0).smax
+    400.0
+    """
+
+    name: ClassVar[str] = "hat"
+    summary: ClassVar[str] = "Hard Attention to the Task: learned gates on units, hardened over training"
+    learning_rate: ClassVar[float] = 3e-3
+
+    c: float = 0.75
+    smax: float = 400.0
+    gate_lr: float = 0.03
+    anneal: Literal["task", "epoch"] = "task"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.c < float("inf"):
+            raise ConfigError(f"hat: c is a finite price, 0 or more; got {self.c}.")
+        if not 1 < self.smax < float("inf"):
+            raise ConfigError(f"hat: smax is a finite number above 1; got {self.smax}.")
+        if not 0 < self.gate_lr <= 10:
+            raise ConfigError(f"hat: gate_lr is above 0, at most 10; got {self.gate_lr}.")
+        if self.anneal not in ("task", "epoch"):
+            raise ConfigError(f"hat: anneal is one of task, epoch; got {self.anneal!r}.")
+
+    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
+        return HATLearner(shared, self, plan)
+
+
+class Gates:
+    """The gates of one parameter; a dimension of a single unit has none.
+
+    Attributes:
+        embeddings: e, a vector for each gated dimension.
+        unused: the same shapes, 1.0 where no earlier task uses the unit.
+    """
+
+    def __init__(self, param: Tensor, frozen: Tensor) -> None:
+        self._all = torch.ones_like(frozen)
+        self._dims = [dim for dim in (0, 1) if param.shape[dim] > 1]
+        sizes = [param.shape[dim] for dim in self._dims]
+        self.embeddings = [nn.Parameter(torch.randn(size, dtype=param.dtype, device=param.device)) for size in sizes]
+        self.unused = [(~frozen).movedim(dim, 0).flatten(1).all(1).to(param.dtype) for dim in self._dims]
+
+    def soft(self, s: float) -> list[Tensor]:
+        """Attention at steepness s, each vector shaped to multiply the parameter."""
+        return self._shaped([torch.sigmoid(s * e.detach()) for e in self.embeddings])
+
+    def mask(self) -> Tensor:
+        """The weights between open gates: bool, the parameter's shape."""
+        mask = self._all
+        for opened in self._shaped([e.detach() > 0 for e in self.embeddings]):
+            mask = mask & opened
+        return mask
+
+    def collect(self, weight: Tensor, attention: list[Tensor], grad: Tensor) -> Tensor:
+        """Adds d loss / d a to the embeddings' gradients; returns d loss / d w. `grad` is of the effective weight."""
+        for e, dim in zip(self.embeddings, self._dims, strict=True):
+            others = (a for a, other in zip(attention, self._dims, strict=True) if other != dim)
+            slope = prod(others, start=grad * weight).movedim(dim, 0).flatten(1).sum(1)
+            e.grad = slope if e.grad is None else e.grad + slope
+        return prod(attention, start=grad)
+
+    def compensate(self, price: float, s: float, smax: float) -> None:
+        """Turns the gradients into those of the embeddings, the price of a newly opened unit included.
+
+        d a / d e = s a (1 - a) vanishes as s grows. The paper multiplies it by smax (cosh(s e) + 1) /
+        (s (cosh(e) + 1)) (eq. 5), which makes it the slope at s = 1, times smax: that is computed.
+        """
+        for e, unused in zip(self.embeddings, self.unused, strict=True):
+            slope = torch.sigmoid(e) * torch.sigmoid(-e) * ((s * e).abs() < SATURATED)
+            priced = price * unused if e.grad is None else e.grad + price * unused
+            e.grad = smax * slope * priced
+
+    def settle(self, least: float) -> None:
+        """Keeps embeddings within reach, and the best of each set at `least` or above."""
+        for e in self.embeddings:
+            best = e.detach().argmax(0, keepdim=True)
+            e.clamp_(-REACH, REACH).scatter_(0, best, e.gather(0, best).clamp_min(least))
+            e.grad = None  # no parameter of the model, whose zero_grad() does not reach it
+
+    def _shaped(self, vectors: list[Tensor]) -> list[Tensor]:
+        rows = zip(vectors, self._dims, strict=True)
+        return [vector.view(-1, *[1] * (self._all.dim() - 1 - dim)) for vector, dim in rows]
+
+
+class HATLearner(Learner):
+    """Holds the gate-free weights beside the parameters, which carry `weight * open`, softly within `sample`."""
+
+    def __init__(self, shared: SharedWeights, config: HAT, plan: Plan) -> None:
+        super().__init__(shared)
+        self._config = config
+        self._total = plan.require_steps("hat")
+        self._cycle = self._total if config.anneal == "task" else _steps_per_epoch(plan, self._total)
+        self._step = 0
+        self._sampled = False
+        self._weights = [param.detach().clone() for param in shared.params]
+        self.gates = [Gates(param, frozen) for param, frozen in zip(shared.params, shared.frozen, strict=True)]
+        unused = sum(float(part.sum()) for gates in self.gates for part in gates.unused)
+        self._price = config.c / unused if unused else 0.0
+        self._settle()
+
+    @property
+    def masks(self) -> list[Tensor]:
+        return self._masks
+
+    @property
+    def steepness(self) -> float:
+        """s at this step: from 1 / smax up to smax, in even steps."""
+        smax = self._config.smax
+        if self._step >= self._total:
+            return smax
+        return 1 / smax + (smax - 1 / smax) * (self._step % self._cycle) / max(1, self._cycle - 1)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        embeddings = [e for gates in self.gates for e in gates.embeddings]
+        return [{"params": embeddings, "lr": self._config.gate_lr, "weight_decay": 0.0}] if embeddings else []
+
+    @contextmanager
+    def sample(self) -> Iterator[None]:
+        """Soft gates for one forward and backward; gradients of several add up."""
+        params = self.shared.params
+        earlier = [param.grad for param in params]
+        attention = [gates.soft(self.steepness) for gates in self.gates]
+        with torch.no_grad():
+            for param, weight, soft in zip(params, self._weights, attention, strict=True):
+                param.copy_(prod(soft, start=weight))
+        for param in params:
+            param.grad = None
+        try:
+            yield
+            self._collect(attention)
+            self._sampled = True
+        except BaseException:
+            for param in params:
+                param.grad = None  # what there is was taken at soft gates and says nothing by itself
+            raise
+        finally:
+            self._show()
+            for param, before in zip(params, earlier, strict=True):
+                if before is not None:
+                    param.grad = before if param.grad is None else param.grad + before
+
+    @torch.no_grad()
+    def before_step(self) -> None:
+        if not self._sampled:
+            raise OptimizerError(
+                "hat needs its soft gates in the forward pass. Wrap it: "
+                "`with task.sample(): loss = ...; loss.backward()`."
+            )
+        self._sampled = False
+        for gates in self.gates:
+            gates.compensate(self._price, self.steepness, self._config.smax)
+        # The optimizer moves w, not the effective weight: its weight decay and its state are about w.
+        for param, weight, frozen in zip(self.shared.params, self._weights, self.shared.frozen, strict=True):
+            param.copy_(weight)
+            if param.grad is not None:
+                param.grad.mul_(~frozen)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        rows = zip(self.shared.params, self._weights, self.shared.frozen, strict=True)
+        for param, weight, frozen in rows:
+            weight.copy_(torch.where(frozen, weight, param))
+        self._step += 1
+        self._settle()
+
+    def finish(self) -> None:
+        self._show()
+
+    @torch.no_grad()
+    def _collect(self, attention: list[list[Tensor]]) -> None:
+        for param, weight, gates, soft in zip(self.shared.params, self._weights, self.gates, attention, strict=True):
+            if param.grad is not None:
+                param.grad = gates.collect(weight, soft, param.grad)
+
+    @torch.no_grad()
+    def _settle(self) -> None:
+        for gates in self.gates:
+            gates.settle(REACH / self._config.smax)  # open, to a quarter of a percent, at smax
+        self._masks = [gates.mask() for gates in self.gates]
+        self._show()
+
+    @torch.no_grad()
+    def _show(self) -> None:
+        for param, weight, mask in zip(self.shared.params, self._weights, self._masks, strict=True):
+            param.copy_(torch.where(mask, weight, torch.zeros_like(weight)))
+
+
+def _steps_per_epoch(plan: Plan, total: int) -> int:
+    if not plan.examples or not plan.batch_size:
+        raise OptimizerError(
+            'hat with anneal="epoch" must know how long an epoch is: say '
+            "task.optimizer(..., examples=len(dataset), batch_size=...)."
+        )
+    epochs = max(1, round(total / ceil(plan.examples / plan.batch_size)))
+    return max(1, total // epochs)

@@ -1,0 +1,57 @@
+"""What both estimators of IBM share: layer prices, and the account of nats."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor
+
+from narrows.methods.base import Plan, SharedWeights
+from narrows.methods.gradual import GradualLearner
+from narrows.methods.ibm.config import IBMConfig
+
+
+class IBMLearner(GradualLearner):
+    """A score is theta^2/sigma^2-like: the more, the more nats the weight carries."""
+
+    remedy: ClassVar[str] = "Lower the price (beta) or raise the budget (density)."
+
+    def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
+        self.config = config
+        self.ratios = [1.0] * len(shared.names)
+        self._nats: Tensor | None = None
+        super().__init__(shared, config, plan)
+
+    @abc.abstractmethod
+    def nats(self, scores: Tensor, threshold: Tensor) -> Tensor:
+        """Information each weight carries, in nats, given the scores they had to beat."""
+
+    def settled(self, scores: Tensor, threshold: Tensor) -> None:
+        self._nats = self.nats(scores, threshold) * self.alive
+
+    def wants_ratio(self, epoch: int) -> bool:
+        return self.config.ratio != "none" and self.choosing and epoch % self.config.ratio_every == 0
+
+    def set_ratio(self, ratios: Mapping[str, float]) -> None:
+        self.ratios = [max(ratios.get(name, 1.0), 1e-3) for name in self.shared.names]
+
+    def layer_prices(self) -> list[float]:
+        """What multiplies the price of each layer's information."""
+        if self.config.ratio == "features":
+            return self.ratios
+        if self.config.ratio == "inverse":
+            return [1 / ratio for ratio in self.ratios]
+        return [1.0] * len(self.ratios)
+
+    def explain(self) -> dict[str, dict[str, float | None]]:
+        nats = None if self._nats is None else self.layout.split(self._nats)
+        measured = self.config.ratio != "none"
+        return {
+            name: {
+                "nats": None if nats is None else float(nats[index].sum()),
+                "ratio": self.ratios[index] if measured else None,
+            }
+            for index, name in enumerate(self.shared.names)
+        }
