@@ -95,10 +95,10 @@ def _run_options(options: CompareOptions, variant: Variant, epochs: int | None) 
 
 def _check_methods(variants: tuple[Variant, ...], stream: Stream, network: str) -> None:
     net = make_network(network, stream.input_shape, len(stream.tasks[0].classes))
-    weights = sum(spec.numel for spec in shared_specs(net, [HEAD]))
+    sizes = [spec.numel for spec in shared_specs(net, [HEAD])]
     for variant in variants:
         try:
-            variant.make().check_tasks(len(stream.tasks), weights)
+            variant.make().check_tasks(len(stream.tasks), sizes)
         except CapacityError as error:
             raise CapacityError(f"{variant.label} cannot learn {stream.name}: {error}") from error
 
