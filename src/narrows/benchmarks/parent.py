@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import signal
 import threading
 import time
 
@@ -20,6 +21,8 @@ def stop_without_parent() -> None:
     """Starts to look after the parent, where `PARENT` names it; otherwise does nothing."""
     parent = os.environ.pop(PARENT, "")  # not for processes that this one starts
     if parent.isdigit():
+        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as below a script's `&`, and inherited from there
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()
 
 

@@ -108,8 +108,8 @@ def test_a_grid_that_cannot_run_is_refused_before_it_begins(changes, error, said
 
 
 def test_a_method_that_does_not_support_the_stream_is_refused_by_name(monkeypatch):
-    def refuse(_, tasks, weights=None):
-        assert weights == 8 * 8 * 512 + 512 * 512
+    def refuse(_, tasks, sizes=None):
+        assert sizes == [8 * 8 * 512, 512 * 512]
         raise CapacityError(f"it has room for 1 task of {tasks}.")
 
     monkeypatch.setattr(WSN, "check_tasks", refuse)
