@@ -44,6 +44,7 @@ class EWC(Method):
     name: ClassVar[str] = "ewc"
     summary: ClassVar[str] = "one network; moving a weight costs by the Fisher information of earlier tasks"
     isolation: ClassVar[Isolation] = "none"
+    tunable: ClassVar[Mapping[str, tuple[float, float]]] = {**Method.tunable, "strength": (10.0, 1e5)}
 
     strength: float = 1000.0
     gamma: float = 1.0

@@ -6,6 +6,7 @@ also without seeing red or green. Knows only the figures.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,15 +70,17 @@ def draw_comparison(comparison: Comparison, folder: Path | str) -> list[Path]:
     written = []
     for name, (picture, shown, title) in draw.items():
         with matplotlib.rc_context({"svg.hashsalt": "narrows", "svg.fonttype": "none", "font.size": 9}):
-            columns = max(1, min(4, _LETTERS // (max(map(len, labels)) + 6)))
-            canvas = Canvas(figsize=(6.4, 3.9 + 0.19 * (len(labels) // columns + 1)), layout="constrained")
+            canvas = Canvas(layout="constrained")
             axes = canvas.add_subplot()
             axes.grid(color="0.9", linewidth=0.6)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
             picture(axes, shown, looks)
             axes.set_title(f"{stream}: {title}", loc="left")
-            canvas.legend(*_handles(axes), loc="outside lower left", ncols=columns, frameon=False)
+            handles, names = _handles(axes)
+            columns = max(1, min(4, _LETTERS // (max(map(len, names)) + 6)))
+            canvas.set_size_inches(6.4, 3.9 + 0.19 * math.ceil(len(names) / columns))
+            canvas.legend(handles, names, loc="outside lower left", ncols=columns, frameon=False)
             canvas.savefig(folder / name, metadata={"Date": None, "Title": title})
         written.append(folder / name)
     return written

@@ -41,6 +41,14 @@ def test_options_that_a_method_declares_are_tuned_too(monkeypatch):
     assert list(trial_values(parse_variants("ibm:free_scale=0.2")[0], 3)[0]) == ["lr"]
 
 
+def test_ewc_tunes_its_strength_with_no_more_trials_than_others():
+    ewc, bound = parse_variants("ewc,ewc:strength=100")
+    values = trial_values(ewc, 5)
+    assert values[0] == {"lr": 1e-3, "strength": 1000.0}
+    assert len(values) == len(trial_values(bound, 5)) == 5
+    assert len({trial["strength"] for trial in values}) == 5
+
+
 def test_the_best_is_picked_and_of_equal_ones_the_first():
     tried = [{"values": {"lr": rate}, "accuracy": found} for rate, found in ((1, 0.5), (2, 0.7), (3, 0.7), (4, None))]
     assert pick(tried) == {"lr": 2}

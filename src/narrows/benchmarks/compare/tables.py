@@ -106,7 +106,8 @@ _LEGEND = (
 _TUNING = (
     "Each method got the same {tune} trials on the first {tune_tasks} tasks with seed 0, measured on {holdout:.0%} of "
     "the training data, held out; test data were not touched. The first trial has the method's defaults, the others "
-    "are the same quasi-random sequence for all. The best mean accuracy was picked (**bold**)."
+    "are a quasi-random sequence, the same for all that tune the same values. The best mean accuracy was picked "
+    "(**bold**)."
 )
 _TUNING_HEADINGS = ("method", "epochs", "trial", "values", "ACC held out (%)")
 
