@@ -144,7 +144,7 @@ def test_a_store_of_another_run_is_not_taken_for_ones_own(tmp_path):
 
 def test_a_stream_too_long_for_the_method_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(CapacityError, match="3 tasks do not fit, 2 do"):
-        run(replace(OPTIONS, method=IBM(new=0.4, reuse=0.5)), tmp_path / "run")
+        run(replace(OPTIONS, method=IBM(new=0.4, reuse=0.5, refine=False)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

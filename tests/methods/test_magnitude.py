@@ -75,7 +75,7 @@ def test_it_must_know_the_length_of_training(tmp_path: Path) -> None:
     ],
 )
 def test_a_stream_too_long_is_refused(kind: Any, options: dict[str, float], fit: int, remedy: str) -> None:
-    method = kind(**options)
+    method = kind(**options, refine=False)
     tasks = {97: 102}.get(fit, fit + 1)
     method.check_tasks(fit)
     with pytest.raises(CapacityError, match=f"{method.name}: {tasks} tasks do not fit, {fit} do.*{remedy}"):

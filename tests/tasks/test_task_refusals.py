@@ -146,7 +146,7 @@ def test_more_than_is_left(store: nw.TaskStore) -> None:
     # 352 shared weights, 140 of them frozen
     message = r"asks for 352 new weights \(100\.00% of 352\) and 212 \(60\.23%\) are free\..*Free by layer: one\.weight"
     with pytest.raises(CapacityError, match=message) as caught:
-        begin(store, method=nw.IBM(new=1.0, reuse=0.1))
+        begin(store, method=nw.IBM(new=1.0, reuse=0.1, refine=False))
     used = {layer.name: layer.weights - layer.used for layer in store.explain("old")}
     assert all(f"{name} {free:,}" in str(caught.value) for name, free in used.items())
 
@@ -157,10 +157,14 @@ def test_a_full_store_still_reuses(tmp_path: Path) -> None:
     assert store.used() == 1.0
     before = state(store.load("all"))
     with pytest.raises(CapacityError, match=r"and 0 \(0\.00%\) are free.*new=0 reuses"):
-        begin(store, method=METHOD)
-    for name, method in (("reuse", nw.IBM(new=0.0, reuse=0.5)), ("price", nw.IBM(beta=1e-6)), ("wsn", nw.WSN(0.3))):
+        begin(store, method=nw.IBM(density=0.4, refine=False))
+    price = nw.IBM(beta=1e-6, refine=False)
+    for name, method in (("reuse", nw.IBM(new=0.0, reuse=0.5)), ("price", price), ("wsn", nw.WSN(0.3))):
         learn(store, name, method)
         assert sum(layer.claimed for layer in store.explain(name)) == 0
+    assert store.used() == 1.0
+    learn(store, "refining", METHOD)  # has values of its own beside those of the others
+    assert store.used() > 1.0
     assert same(state(store.load("all")), before)
     assert store.verify() == []
 
@@ -195,7 +199,7 @@ def test_one_writer_at_a_time(store: nw.TaskStore) -> None:
     with pytest.raises(KeyError), begin(store, "third"):
         raise KeyError
     with pytest.raises(CapacityError):
-        begin(store, method=nw.IBM(new=1.0, reuse=0.0))
+        begin(store, method=nw.IBM(new=1.0, reuse=0.0, refine=False))
     begin(store, "fourth").abandon()
 
 
