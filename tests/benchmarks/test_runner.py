@@ -12,7 +12,8 @@ import torch
 from narrows import IBM, WSN, Finetune, Independent
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.results import Result
-from narrows.benchmarks.runner import Silent, run
+from narrows.benchmarks.runner import run
+from narrows.benchmarks.watcher import Silent
 from narrows.errors import CapacityError, ConfigError, StoreError
 from narrows.tasks import TaskStore
 

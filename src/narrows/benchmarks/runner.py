@@ -8,69 +8,27 @@ A run leaves DIR/result.json and DIR/store/, and goes on at the task it was in w
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import torch
-from torch import nn
-
-from narrows.benchmarks.batches import Batches
 from narrows.benchmarks.environment import StepClock, environment
 from narrows.benchmarks.holdout import first_tasks, held_out
-from narrows.benchmarks.networks import make_network
+from narrows.benchmarks.material import HEAD, Material
+from narrows.benchmarks.measuring import accuracies, task_row, used_after
 from narrows.benchmarks.options import RunOptions, with_defaults
-from narrows.benchmarks.results import Result, Row, TaskRow
+from narrows.benchmarks.results import Result, Row
 from narrows.benchmarks.streams import Stream, make_stream
-from narrows.benchmarks.task_data import TaskData
 from narrows.benchmarks.together import Member, learn_together
+from narrows.benchmarks.watcher import ForReference, Silent, Watcher
 from narrows.errors import ConfigError, StoreError
 from narrows.methods import Independent
-from narrows.store import TaskRecord
 from narrows.tasks import TaskStore
 from narrows.tasks.partition import shared_specs
-from narrows.training import Callback, accuracy
+from narrows.training import accuracy
 from narrows.training.metrics import average_accuracy
 
-HEAD = "head"
 TRAINED = "trained.safetensors"
-TEST_BATCH = 500
-
-
-class Watcher(Protocol):
-    """Is told how a run goes."""
-
-    def training(self, name: str, number: int, count: int) -> AbstractContextManager[Callback | None]:
-        """Entered while task `number` of `count`, from 1, trains; gives a callback for its steps."""
-
-    def learned(self, result: Result) -> None:
-        """A task was learned and all tasks measured."""
-
-
-class Silent:
-    """Watches without a word."""
-
-    @contextmanager
-    def training(self, name: str, number: int, count: int) -> Iterator[Callback | None]:  # noqa: ARG002
-        yield None
-
-    def learned(self, result: Result) -> None:
-        """Says nothing."""
-
-
-class _ForReference:
-    """Watches the dense networks of a reference train, under a name that tells them from the run itself."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
-
-    def training(self, name: str, number: int, count: int) -> AbstractContextManager[Callback | None]:
-        return self._watcher.training(f"{name}, dense", number, count)
-
-    def learned(self, result: Result) -> None:
-        """Not of the run: nothing is told."""
 
 
 def run(options: RunOptions, out: Path, watcher: Watcher | None = None) -> Result:
@@ -104,7 +62,8 @@ class _Runner:
         self.options, self.stream, self.out, self.watcher = options, stream, out, watcher
         # with_defaults has filled these in
         self.epochs, self.batch_size = options.epochs or 0, options.batch_size or 0
-        self.lr, self.network = options.lr or 0.0, options.network or ""
+        self.lr = options.lr or 0.0
+        self.material = Material(options, stream)
         self.result = self._fresh_result()
 
     def run(self) -> Result:
@@ -125,7 +84,7 @@ class _Runner:
 
     def _require_capacity(self) -> None:
         """Says that a stream is too long for the method before anything is trained or written."""
-        sizes = [spec.numel for spec in shared_specs(self._base_network(), [HEAD])]
+        sizes = [spec.numel for spec in shared_specs(self.material.base_network(), [HEAD])]
         self.options.method.check_tasks(len(self.stream.tasks), sizes)
 
     def _run_in_turn(self) -> None:
@@ -161,18 +120,20 @@ class _Runner:
 
     def _member(self, index: int) -> Member:
         data = self.stream.tasks[index]
-        head = self._head(index)
-        network = self._base_network()
+        head = self.material.head(index)
+        network = self.material.base_network()
         setattr(network, HEAD, head)
-        untrained = self._untrained(head, self._test_batches(data))
-        return Member(data.name, network, HEAD, self._train_batches(index), untrained, self._data(index))
+        untrained = self.material.untrained(head, self.material.test_batches(data))
+        return Member(
+            data.name, network, HEAD, self.material.train_batches(index), untrained, self.material.data(index)
+        )
 
     def _learn(self, index: int) -> None:
         data = self.stream.tasks[index]
-        head = self._head(index)
-        test = self._test_batches(data)
-        untrained = self._untrained(head, test)
-        train = self._train_batches(index)
+        head = self.material.head(index)
+        test = self.material.test_batches(data)
+        untrained = self.material.untrained(head, test)
+        train = self.material.train_batches(index)
         with (
             self.store.begin(data.name, self.options.method, head=(HEAD, head)) as task,
             self.watcher.training(data.name, index + 1, len(self.stream.tasks)) as callback,
@@ -190,66 +151,30 @@ class _Runner:
                     "step_seconds": clock.median(),
                     "losses": [round(loss, 5) for loss in fit.losses],
                 },
-                data=self._data(index),
+                data=self.material.data(index),
             )
 
     def _measure(self, index: int) -> None:
         """Adds row `index` of R, every task loaded from the store, and the account of the task."""
         records = self.store.tasks()[: index + 1]
-        row = self._accuracies(records)
+        row = accuracies(self.store, records, self.material)
         record = records[index]
         if index:
             self.result.rows[index - 1][index] = record.metrics["start_accuracy"]
         self.result.rows.append(row)
-        self.result.tasks.append(self._task_row(record, row[index] or 0.0, self._used_after(index)))
+        self.result.tasks.append(task_row(self.store, record, row[index] or 0.0, used_after(self.store, index)))
         for j, task in enumerate(self.result.tasks):
             task.accuracy_now = row[j] or 0.0
 
     def _measure_together(self) -> None:
         """The last row of R and every task's account; before all were trained there was nothing to measure."""
         records = self.store.tasks()
-        row = self._accuracies(records)
+        row = accuracies(self.store, records, self.material)
         nothing: list[Row] = [[None] * len(records) for _ in records[1:]]
         self.result.rows = [*nothing, row]
         self.result.tasks = [
-            self._task_row(record, row[j] or 0.0, self._used_after(j)) for j, record in enumerate(records)
+            task_row(self.store, record, row[j] or 0.0, used_after(self.store, j)) for j, record in enumerate(records)
         ]
-
-    def _accuracies(self, records: Sequence[TaskRecord]) -> Row:
-        """A row of R: the tasks loaded from the store and measured."""
-        row: Row = [None] * len(self.stream.tasks)
-        for j, record in enumerate(records):
-            model = self.store.load(record.name).to(self.options.device)
-            row[j] = accuracy(model, self._test_batches(self.stream.tasks[j]))
-        return row
-
-    def _used_after(self, index: int) -> float:
-        """Used capacity once task `index` was learned: what the tasks up to it claimed."""
-        total = sum(spec.numel for spec in self.store.shared)
-        records = self.store.tasks()[: index + 1]
-        claimed: list[float] = [sum(layer["claimed"] for layer in record.layers.values()) / total for record in records]
-        return max(claimed) if self.options.method.isolation == "none" else sum(claimed)
-
-    def _task_row(self, record: TaskRecord, measured: float, used: float) -> TaskRow:
-        layers = self.store.explain(record.name)
-        total = sum(layer.weights for layer in layers)
-        claimed = sum(layer.claimed for layer in layers) / total
-        reused = sum(layer.reused for layer in layers) / total
-        return TaskRow(
-            name=record.name,
-            accuracy=measured,
-            accuracy_now=measured,
-            density=claimed + reused,
-            claimed=claimed,
-            reused=reused,
-            used=used,
-            bytes=self.store.directory.bytes_of(record.name),
-            seconds=record.metrics.get("seconds", record.seconds or 0.0),
-            step_seconds=record.metrics["step_seconds"],
-            start_accuracy=record.metrics["start_accuracy"],
-            untrained=record.metrics["untrained"],
-            layers={layer.name: layer.density for layer in layers},
-        )
 
     def _catch_up(self) -> None:
         """Measures what was committed but not yet measured when the run was cut off."""
@@ -269,19 +194,16 @@ class _Runner:
         """A store whose result.json was deleted must still be this run's."""
         method = {"name": self.options.method.name, "config": self.result.config["method"]}
         for index, record in enumerate(self.store.tasks()):
-            ours = (index < len(self.stream.tasks) and record.data == self._data(index)) and record.method == method
+            ours = (
+                index < len(self.stream.tasks) and record.data == self.material.data(index)
+            ) and record.method == method
             if not ours:
                 raise ConfigError(f"{self.out}/store holds tasks of another run; use another --out.")
-
-    def _data(self, index: int) -> dict[str, Any]:
-        """What is written down of a task's data."""
-        described: dict[str, Any] = self.stream.description["tasks"][index]
-        return described | {"stream": self.stream.name, "seed": self.options.seed}
 
     def _reference(self) -> dict[str, Any]:
         """One dense network per task, trained with the same data, network, batches and epochs."""
         options = replace(self.options, method=Independent(), lr=Independent.learning_rate, reference=False)
-        result = _Runner(options, self.stream, self.out / "reference", _ForReference(self.watcher)).run()
+        result = _Runner(options, self.stream, self.out / "reference", ForReference(self.watcher)).run()
         return {
             "accuracy": [task.accuracy for task in result.tasks],
             "ACC": average_accuracy(result.rows),
@@ -290,52 +212,11 @@ class _Runner:
             "step_seconds": result.step_seconds(),
         }
 
-    def _untrained(self, head: nn.Module, test: Batches) -> float:
-        model = self._base_network()
-        setattr(model, HEAD, head)
-        return accuracy(model.to(self.options.device), test)
-
-    def _head(self, index: int) -> nn.Module:
-        """Task `index`'s head, untrained; seeds the global generator for the task."""
-        torch.manual_seed(self._seed(index))
-        net = make_network(self.network, self.stream.input_shape, len(self.stream.tasks[index].classes))
-        head: nn.Module = getattr(net, HEAD)
-        return head
-
-    def _train_batches(self, index: int) -> Batches:
-        data = self.stream.tasks[index]
-        return Batches(
-            data.train_x,
-            data.train_y,
-            self.batch_size,
-            shuffle=True,
-            generator_seed=self._seed(index),
-            augment=self.stream.augment,
-            mean=self.stream.mean,
-            std=self.stream.std,
-            device=self.options.device,
-        )
-
-    def _test_batches(self, data: TaskData) -> Batches:
-        mean, std = self.stream.mean, self.stream.std
-        return Batches(
-            data.test_x, data.test_y, TEST_BATCH, shuffle=False, mean=mean, std=std, device=self.options.device
-        )
-
-    def _base_network(self) -> nn.Module:
-        """The network all tasks share, drawn from the seed without disturbing the global generator."""
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(self.options.seed)
-            return make_network(self.network, self.stream.input_shape, len(self.stream.tasks[0].classes))
-
     def _store(self) -> TaskStore:
         path = self.out / "store"
         if (path / "store.json").exists():
-            return TaskStore.open(path, self._base_network())
-        return TaskStore.create(path, self._base_network(), private=[HEAD])
-
-    def _seed(self, index: int) -> int:
-        return self.options.seed * 10_007 + index + 1
+            return TaskStore.open(path, self.material.base_network())
+        return TaskStore.create(path, self.material.base_network(), private=[HEAD])
 
     def _save(self) -> None:
         self.result.save(self.out / "result.json")
@@ -356,7 +237,7 @@ class _Runner:
         self.result.environment = found.environment
 
     def _fresh_result(self) -> Result:
-        net = self._base_network()
+        net = self.material.base_network()
         return Result(
             stream=self.stream.name,
             method=self.options.method.name,
@@ -367,7 +248,7 @@ class _Runner:
                 "lr": self.lr,
                 "optimizer": "Adam",
                 "schedule": "cosine to 0 over each task",
-                "network": self.network,
+                "network": self.options.network,
                 **({} if self.options.holdout is None else {"holdout": self.options.holdout}),
             },
             seed=self.options.seed,
