@@ -3,9 +3,9 @@
     python benchmarks/step_time.py
 
 Plain training is a bare loop without narrows. The methods take turns step by step in one process, so that what
-else the machine does falls on all alike. A step is forward, backward, optimizer step and zero_grad on data at hand. The
-steps run through a whole schedule (choices of the sub-network included). Printed: median, and the ratio of the means
-of all but the slowest twentieth of steps.
+else the machine does falls on all alike. Timed is the second task: some weights are frozen. A step is forward,
+backward, optimizer step and zero_grad on data at hand. The steps run through a whole schedule (choices of the
+sub-network included). Printed: median, and the ratio of the means of all but the slowest twentieth of steps.
 """
 
 from __future__ import annotations
@@ -28,8 +28,14 @@ from narrows.benchmarks.networks import make_network
 METHODS = {
     "ibm": nw.IBM(density=0.04),
     "ibm, variational": nw.IBM(density=0.04, estimator="variational"),
+    "ibm, nothing refined": nw.IBM(density=0.04, refine=False),
     "wsn c=.1": nw.WSN(density=0.1),
+    "magnitude": nw.Magnitude(density=0.04),
+    "packnet": nw.PackNet(),
+    "supsup": nw.SupSup(density=0.1),
+    "hat": nw.HAT(),
 }
+FIRST_STEPS = 20
 SHAPES = {"conv": (3, 32, 32), "mlp": (1, 8, 8)}
 
 
@@ -57,6 +63,9 @@ def steppers(name: str, batch: int, steps: int, folder: Path) -> dict[str, Calla
     made = {"plain": stepper(plain, torch.optim.Adam(plain.parameters(), lr=1e-3), nullcontext)}
     for number, (label, method) in enumerate(METHODS.items()):
         store = nw.TaskStore.create(folder / f"{name}-{batch}-{number}", network(name), private=["head"])
+        with store.begin("before", method) as before:  # a later task has frozen weights to deal with
+            before.fit([(x, y)] * FIRST_STEPS, epochs=1, examples=5000, batch_size=batch)
+            before.commit()
         task = store.begin("task", method)
         optimizer = task.optimizer(torch.optim.Adam, lr=1e-3, total_steps=steps, examples=5000, batch_size=batch)
         made[label] = stepper(task.model, optimizer, task.sample)
