@@ -13,6 +13,7 @@ from narrows.benchmarks.holdout import first_tasks, held_out
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.runner import run
 from narrows.benchmarks.streams import make_stream
+from narrows.benchmarks.transformations import quarter_turns
 from narrows.errors import ConfigError, DataError
 
 
@@ -40,6 +41,22 @@ def test_the_seed_decides_and_all_tasks_of_the_same_examples_hold_out_the_same()
     assert torch.equal(one.tasks[0].test_y, one.tasks[1].test_y)
     first, second = (task.test_x.flatten(1).sort(dim=1).values for task in one.tasks[:2])
     assert torch.equal(first, second)  # the same images, their pixels in another order
+
+
+def test_all_orientations_of_an_image_are_held_out_together():
+    digits = make_stream("split-digits", tasks=1)
+    task = digits.tasks[0]
+    x, y = quarter_turns(task.train_x, task.train_y)
+    described = [digits.description["tasks"][0] | {"train": len(y)}]
+    description = digits.description | {"transformation": "quarter-turns", "tasks": described}
+    turned = replace(digits, tasks=[replace(task, train_x=x, train_y=y)], description=description)
+    part = held_out(turned, 0.2, seed=0)
+    held = rows(part.tasks[0].test_x)
+    turns = [torch.rot90(part.tasks[0].test_x, turn, (2, 3)) for turn in range(4)]
+    assert all(rows(view) == held for view in turns)
+    assert not held & rows(part.tasks[0].train_x)
+    assert len(part.tasks[0].train_y) + len(part.tasks[0].test_y) == len(y)
+    assert part.description["tasks"][0]["test"] == len(part.tasks[0].test_y)
 
 
 def test_the_first_tasks_are_those_of_the_whole_stream():

@@ -173,6 +173,11 @@ def test_a_refined_weight_leaves_the_task_it_came_from_alone(tmp_path: Any) -> N
         assert torch.equal(third[name][both], state(model)[name][both])
 
 
+def test_with_no_new_values_to_spend_frozen_weights_are_left_alone_from_the_start() -> None:
+    run = Run(frozen=0.5, new=0.0, reuse=0.2, prune_every=100)
+    assert not (run.flat(run.learner.claims).bool() & run.frozen).any()
+
+
 def test_a_refining_network_never_fills_up() -> None:
     nw.IBM(density=1.0).check_tasks(1000)
     assert nw.IBM(new=0.5, reuse=0.5).budget(total=100, frozen=100) == nw.IBM(new=0.5, reuse=0.5).budget(100, 90)

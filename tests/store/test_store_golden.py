@@ -13,6 +13,7 @@ import zstandard
 from store_samples import assert_tensors, snapshot
 
 from narrows.store import StoreDirectory, TaskContent, TaskRecord, TensorSpec, tensors_file
+from narrows.store.compose import used_fraction
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "store-v1"
 PAYLOADS = {
@@ -155,6 +156,9 @@ def test_safetensors_are_written_again_byte_for_byte():
 
 def test_it_is_sound_and_goes_on(store):
     assert store.verify() == []
+    contents = [store.content(record.name) for record in store.records() if record.isolation == "shared"]
+    claimed = sum(int(mask.sum()) for content in contents for mask in content.claimed.values())
+    assert used_fraction(store) == claimed / sum(spec.numel for spec in store.shared)
     before = snapshot(store.path)
     content = store.content("Größe 二")
     nothing = TaskContent(content.used, {}, {}, {})

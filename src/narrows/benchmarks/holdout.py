@@ -16,6 +16,9 @@ from narrows.benchmarks.streams import Stream
 from narrows.benchmarks.task_data import TaskData
 from narrows.errors import ConfigError, DataError
 
+_VIEWS = {"quarter-turns": 4}
+"""Transformations that give each image several times, all first as they are, then all turned, and so on."""
+
 _OF_TRAINING = 1  # index 0 of HOLD_OUT is the digits' test part
 
 
@@ -38,7 +41,8 @@ def held_out(stream: Stream, fraction: float, seed: int) -> Stream:
     """The stream with a part of each task's training examples as its test data; its own test data are left out.
 
     Which examples are held out depends on the seed and on how many there are, and not on the task: where all
-    tasks have the same examples (permuted, rotated), none held out in one is trained on in another.
+    tasks have the same examples (permuted, rotated), none held out in one is trained on in another. Where a task has
+    every image in four orientations, all four are held out together.
 
     Args:
         fraction: held out of the training examples, above 0 and below 1; rounded, at least one example.
@@ -49,8 +53,9 @@ def held_out(stream: Stream, fraction: float, seed: int) -> Stream:
     """
     if not 0 < fraction < 1:
         raise ConfigError(f"holdout is a fraction of the training data, above 0 and below 1; got {fraction}.")
+    views = _VIEWS.get(stream.description["transformation"], 1)
     for task in stream.description["tasks"]:
-        if _held(fraction, task["train"]) >= task["train"]:
+        if _held(fraction, task["train"], views) >= task["train"]:
             raise DataError(
                 f"{stream.name}: of the {task['train']} training examples of {task['name']}, holdout {fraction} "
                 "leaves none to train on."
@@ -58,9 +63,10 @@ def held_out(stream: Stream, fraction: float, seed: int) -> Stream:
 
     def split(task: TaskData) -> TaskData:
         count = len(task.train_y)
-        order = torch.randperm(count, generator=generator(seed, HOLD_OUT, _OF_TRAINING))
-        size = _held(fraction, count)
-        held, rest = order[:size].sort().values, order[size:].sort().values
+        order = torch.randperm(count // views, generator=generator(seed, HOLD_OUT, _OF_TRAINING))
+        size = _held(fraction, count, views) // views
+        turns = torch.arange(views)[:, None] * (count // views)
+        held, rest = ((turns + part.sort().values).flatten() for part in (order[:size], order[size:]))
         return replace(
             task,
             train_x=task.train_x[rest],
@@ -71,14 +77,14 @@ def held_out(stream: Stream, fraction: float, seed: int) -> Stream:
 
     described = []
     for task in stream.description["tasks"]:
-        held = _held(fraction, task["train"])
+        held = _held(fraction, task["train"], views)
         described.append(task | {"train": task["train"] - held, "test": held})
     description = stream.description | {"tasks": described}
     return replace(stream, tasks=_View(stream.tasks, len(stream.tasks), split), description=description)
 
 
-def _held(fraction: float, count: int) -> int:
-    return max(1, round(fraction * count))
+def _held(fraction: float, count: int, views: int) -> int:
+    return views * max(1, round(fraction * (count // views)))
 
 
 class _View(Sequence[TaskData]):

@@ -23,8 +23,8 @@ class TaskRow:
         name: the task.
         accuracy: when it was learned, a fraction.
         accuracy_now: after the last task learned so far, measured again from the store.
-        density: weights it uses; `claimed` (it was first to) and `reused` add up to it.
-        used: frozen weights once it was learned; each independent network counts 1.
+        density: weights it uses; `claimed` (it has values of its own) and `reused` add up to it.
+        used: values kept by all tasks once it was learned; each independent network counts 1.
         bytes: its size on disk.
         seconds: of training.
         step_seconds: median seconds of an optimizer step, data loading included.

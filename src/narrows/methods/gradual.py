@@ -48,9 +48,10 @@ class GradualLearner(Learner):
         self.total_steps = plan.require_steps(self.method)
         self.layout = Layout(mask.shape for mask in shared.frozen)
         self.isolator = Isolator(shared)
-        self._refines = config.refines
-        self._nothing_frozen = not shared.frozen_count()
-        self._chooser = Chooser(self.layout.join(shared.frozen), self.target(), refine=self._refines)
+        target = self.target()
+        # With nothing to spend on values of its own a task had better leave the frozen ones alone from the start.
+        self._refines = config.refines and target.new > 0 and shared.frozen_count() > 0
+        self._chooser = Chooser(self.layout.join(shared.frozen), target, refine=self._refines)
         self._use(self._chooser.all)
         self._curve = Curve.over(self.total_steps, config.prune_from, config.prune_until)
         self._every = config.prune_every or self._curve.interval()
@@ -119,7 +120,7 @@ class GradualLearner(Learner):
     def _scores(self) -> tuple[Tensor, Tensor]:
         """What each weight's own value is worth, and what each frozen value is."""
         params = [param.detach() for param in self.shared.params]
-        if not self._refines or self._nothing_frozen:
+        if not self._refines:
             scores = self.scores(params)
             return scores, scores
         values = self.shared.values  # 0 where free: there the distance is the weight itself

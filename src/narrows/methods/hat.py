@@ -12,6 +12,8 @@ Where we differ:
   Biases and norms are the task's own and without gates.
 * Frozen are the weights that some task uses; the paper also freezes those between two units of
   which one task used one and another task the other.
+* Weights that no task uses start each task from the base network, as for every method here; in the paper they go on
+  from where the last task left them.
 * s is annealed once over the task (`anneal="epoch"`: anew in each epoch, as in the paper).
 * Gates have a learning rate of their own: under Adam, which divides a gradient by its size, the paper's
   compensation of small gradients does nothing, and the weights' rate would hardly move them.

@@ -56,7 +56,10 @@ class SupSup(Method):
 
     @torch.no_grad()
     def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:
-        """The fixed weights: the same for every task, as they follow from the base network alone."""
+        """The fixed weights: the same for every task, as they follow from the base network alone.
+
+        Where tasks of other methods are in the same store, a weight has the value that the latest of them claimed.
+        """
         if self.weights == "signed":
             for param in shared.params:
                 param.copy_(param.sign() * _kaiming(param))

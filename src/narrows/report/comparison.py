@@ -115,7 +115,7 @@ def _capacity(axes: Any, rows: Sequence[Row], looks: Looks) -> None:
     for row in rows:
         least = min(figure.mean or 0.0 for figure in row.used)
         if least >= 1:  # dense methods have nothing to show, and would squeeze the others
-            axes.plot([], [], linestyle="none", label=f"{row.label}: 100% from the first task")
+            axes.plot([], [], linestyle="none", label=f"{row.label}: 100% or more from the first task")
         else:
             _line(axes, looks[row.label], row.used, row.label)
     axes.set_ylim(bottom=0)

@@ -79,11 +79,10 @@ def used_fraction(directory: StoreDirectory) -> float:
     """Values the tasks keep / shared weights: a refined weight counts for each, a private network as 1 more each."""
     total = sum(spec.numel for spec in directory.shared)
     records = directory.records()
-    claims = [
-        layer["claimed"] for record in records if record.isolation == "shared" for layer in record.layers.values()
-    ]
+    shared = (directory.content(record.name) for record in records if record.isolation == "shared")
+    values = sum(value.numel() for content in shared for value in content.values.values())
     isolations = [record.isolation for record in records]
-    return (sum(claims) / total if total else 0.0) + isolations.count("own") + ("none" in isolations)
+    return (values / total if total else 0.0) + isolations.count("own") + ("none" in isolations)
 
 
 def digest(shared: Mapping[str, Tensor], private: Mapping[str, Tensor]) -> str:

@@ -23,7 +23,7 @@ class TaskContent:
     """The tensors of a task; every shared parameter's name is in `used` and `claimed`."""
 
     used: dict[str, Tensor]  # bool, of the parameter's shape
-    claimed: dict[str, Tensor]  # bool, a subset of `used`: what this task was first to use
+    claimed: dict[str, Tensor]  # bool, a subset of `used`: where this task has a value of its own
     values: dict[str, Tensor]  # 1-D, C order, the parameter's dtype; only where something is claimed
     private: dict[str, Tensor]  # whatever the task keeps for itself
 

@@ -102,7 +102,8 @@ class Task:
     ) -> torch.optim.Optimizer:
         """An ordinary optimizer of the class `kind` whose steps this task's method sees.
 
-        Frozen weights are put back after every step and dropped ones set to 0, whatever the optimizer does.
+        Reused weights are put back to their frozen values after every step and dropped ones set to 0, whatever the
+        optimizer does; refined ones (see `IBM`) are trained, and older tasks keep their own values of them.
         Clip gradients as usual before the step; the norm clipped is that of the dense gradient.
 
         Args:

@@ -168,7 +168,10 @@ class TaskStore:
         return read_account(self.directory.record(name).layers)
 
     def used(self) -> float:
-        """Frozen weights / shared weights; each `independent` task counts as a network of its own."""
+        """Values that all tasks keep / shared weights: a refined weight counts for each, so it may exceed 1.
+
+        Each `independent` task counts as a network of its own.
+        """
         return used_fraction(self.directory)
 
     def verify(self, progress: Callable[[str, int, int], None] | None = None) -> list[Problem]:

@@ -99,9 +99,9 @@ def markdown(comparison: Comparison) -> str:
 
 _LEGEND = (
     "± is the standard error over the seeds. BWT and FWT are in percentage points; FWT indep. is against `independent` "
-    "with the same seed and epochs. Density and used are percent of the shared weights; a network of its own counts "
-    "100. Bytes a task are measured on disk. Seconds are of training; step ratio is the time of an optimizer step over "
-    "that of `independent`."
+    "with the same seed and epochs. Density and used are percent of the shared weights; used counts the values that "
+    "all tasks keep, refined ones each time, and a network of its own as 100. Bytes a task are measured on disk. "
+    "Seconds are of training; step ratio is the time of an optimizer step over that of `independent`."
 )
 _TUNING = (
     "Each method got the same {tune} trials on the first {tune_tasks} tasks with seed 0, measured on {holdout:.0%} of "

@@ -35,7 +35,7 @@ class IBM(IBMConfig):
         beta: price of information: minimised is (expected loss) + (beta / N) * (sum of KL in nats) over N
             training examples. Density follows. With the laplace estimator prices of 0.001 to 0.1 are usual: the
             gradients of a network that fits its data vanish, and with them what its weights seem to carry.
-        beta_new, beta_reuse: the price said apart for free and for frozen weights; default `beta`.
+        beta_new, beta_reuse: the price said apart for values of the task's own and for reused ones; default `beta`.
         estimator: "laplace" has sigma^2 in closed form from the diagonal Fisher information (ours; no noise,
             no parameters); "variational" learns log sigma^2 with sampled noise, as the paper does.
         gates: of the variational estimator: "multiplicative" z = w (mu + sigma eps) as in the paper, or
@@ -46,7 +46,7 @@ class IBM(IBMConfig):
         ratio_every: epochs between two measurements of the ratio.
         refine: whether a task may have values of its own where weights are frozen (laplace). What such a value is
             worth is measured from the frozen one, which stays as it is for the tasks that use it, and to which the
-            task falls back. A refined weight counts as new.
+            task falls back. A refined weight counts as new. Variational gates refine nothing, whatever this says.
         free_scale: a new task starts from the frozen weights and from free ones scaled by this (fraction
             of their initial value; the first task's are not scaled).
         prune_from, prune_until: fractions of training between which the sub-network shrinks, on a cubic curve.
