@@ -95,6 +95,14 @@ def test_times_of_different_machines_are_said_not_to_compare():
     assert summarise(GRID, cells_[:1], [], 0).notes == ()
 
 
+def test_runs_of_one_row_with_different_defaults_are_said_not_to_belong_together():
+    runs = ran("ibm", 0, 1)
+    assert not summarise(GRID, [Cell(IBM, 1, 2, runs=runs)], [], 0).notes
+    runs[1].result["config"] = runs[1].result["config"] | {"method": {"density": None, "refine": False}}
+    (note,) = summarise(GRID, [Cell(IBM, 1, 2, runs=runs)], [], 0).notes
+    assert "different options (ibm)" in note
+
+
 def test_passwords_are_not_written_down():
     assert without_password("mysql://ann:s3cret@host/db") == "mysql://ann:***@host/db"
     assert without_password("sqlite:///board.db") == "sqlite:///board.db"

@@ -5,6 +5,7 @@ Computed anew from the results of the runs each time; knows no process, storage 
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -172,7 +173,7 @@ def summarise(
         failures=tuple(failures),
         left=left,
         runs=tuple(_account(cell, ran) for cell in cells for ran in cell.runs),
-        notes=(*notes, *_notes_on_machines(cells)),
+        notes=(*notes, *_notes_on_machines(cells), *_notes_on_options(cells)),
         command=tuple(command),
     )
 
@@ -226,3 +227,18 @@ def _notes_on_machines(cells: Sequence[Cell]) -> list[str]:
         return []
     what = f"{len(machines)} machines" if len(machines) > 1 else "different devices or numbers of threads"
     return [f"Runs were done on {what}: seconds and step ratios are not comparable from row to row."]
+
+
+def _notes_on_options(cells: Sequence[Cell]) -> list[str]:
+    """A grid that goes on after a default changed has runs of both."""
+    differing = [
+        cell.variant.label
+        for cell in cells
+        if len({json.dumps(ran.result["config"]["method"], sort_keys=True) for ran in cell.runs}) > 1
+    ]
+    if not differing:
+        return []
+    return [
+        f"The runs of one row had different options ({', '.join(dict.fromkeys(differing))}): narrows' defaults changed "
+        "while the grid was run. Run it anew in another --out."
+    ]
