@@ -12,7 +12,7 @@ import pytest
 
 from grids import OPTIONS, Ended, Endless, LeavesWhenIdle, Shop, works
 from narrows.benchmarks.compare import parse_variants
-from narrows.benchmarks.compare.board import Entry
+from narrows.benchmarks.compare.board import Board, Entry
 from narrows.benchmarks.compare.check import check
 from narrows.benchmarks.compare.jobs import Job
 from narrows.benchmarks.compare.plan import Plan
@@ -198,6 +198,24 @@ def test_workers_on_one_storage_share_the_runs_and_each_prints_the_whole_table(t
     assert ours["rows"] == theirs["rows"]
     assert len({run["worker"] for run in ours["runs"]}) == 2
     assert any("comparable" not in note for note in ours["notes"])
+
+
+def test_a_job_done_by_another_while_one_before_it_is_taken_is_not_run_again(tmp_path, monkeypatch):
+    storage, other, take = str(tmp_path / "shared.log"), Shop(), Board.take
+
+    def slowly(board, job, before):
+        """Before the first job that was taken is noted, another worker does all the rest."""
+        monkeypatch.setattr(Board, "take", take)
+        trial = take(board, job, before)
+        with pytest.raises(KeyboardInterrupt):
+            other.run(tmp_path / "b", watcher=LeavesWhenIdle(), storage=storage, tune=0)
+        return trial
+
+    monkeypatch.setattr(Board, "take", slowly)
+    first = Shop()
+    assert first.run(tmp_path / "a", storage=storage, tune=0).complete
+    assert len(first.started) == 1
+    assert sorted([*first.started, *other.started]) == sorted(RUNS)
 
 
 def work_beside(storage, out, gate, told):

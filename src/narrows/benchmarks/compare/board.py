@@ -98,7 +98,10 @@ class Board:
             return {entry.job.key: entry for entry in entries}
 
     def take(self, job: Job, before: Entry | None) -> int | None:
-        """This worker's trial for the job, or None where another was faster. `before`: what `read` said of it."""
+        """This worker's trial for the job, or None where another was faster.
+
+        `before`: what `read` said of the job when it was open. The attempt after that one is claimed.
+        """
         attempt = before.attempt + 1 if before else 1
         values = dict(job.values) if job.kind == "tuning" else {}
         ranges: dict[str, BaseDistribution] = {

@@ -108,8 +108,11 @@ class Runner:
     def _start(self, outlook: Outlook) -> bool:
         """Fills the free slots with open jobs; whether any was tried for."""
         wanted = outlook.open[: self._slots - len(self._held)]
+        # As they were when these jobs were open: by a later look another worker may have one, and to claim the attempt
+        # after that would run it twice.
+        entries = self._entries
         for job in wanted:
-            trial = self._board.take(job, self._entries.get(job.key))
+            trial = self._board.take(job, entries.get(job.key))
             if trial is None:
                 continue
             self._look()
