@@ -25,12 +25,13 @@ from torch import nn
 import narrows as nw
 from narrows.benchmarks.networks import make_network
 
+EVERY = {"prune_every": 10}  # as in a training of 400 steps or more; in one as short as this it would be oftener
 METHODS = {
-    "ibm": nw.IBM(density=0.04),
-    "ibm, variational": nw.IBM(density=0.04, estimator="variational"),
-    "ibm, nothing refined": nw.IBM(density=0.04, refine=False),
+    "ibm": nw.IBM(density=0.04, **EVERY),
+    "ibm, variational": nw.IBM(density=0.04, estimator="variational", **EVERY),
+    "ibm, nothing refined": nw.IBM(density=0.04, refine=False, **EVERY),
     "wsn c=.1": nw.WSN(density=0.1),
-    "magnitude": nw.Magnitude(density=0.04),
+    "magnitude": nw.Magnitude(density=0.04, **EVERY),
     "packnet": nw.PackNet(),
     "supsup": nw.SupSup(density=0.1),
     "hat": nw.HAT(),
