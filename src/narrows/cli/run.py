@@ -12,7 +12,6 @@ import torch
 import typer
 from rich.console import Console
 
-from narrows.benchmarks.networks import NETWORKS
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.parent import stop_without_parent
 from narrows.benchmarks.results import Result
@@ -20,6 +19,7 @@ from narrows.benchmarks.runner import run
 from narrows.cli.tables import percent, print_result
 from narrows.errors import ConfigError
 from narrows.methods import make_method
+from narrows.networks import NETWORKS
 from narrows.report import draw_accuracy
 from narrows.training import Callback, ProgressBar
 

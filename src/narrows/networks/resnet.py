@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from narrows.benchmarks.networks.base import Network, channels_and_sides
+from narrows.networks.base import Network, channels_and_sides
 
 SMALL = 64
 """Up to this side the first layer keeps every pixel."""
