@@ -17,9 +17,9 @@ from narrows.benchmarks.parent import stop_without_parent
 from narrows.benchmarks.results import Result
 from narrows.benchmarks.runner import run
 from narrows.cli.tables import percent, print_result
-from narrows.errors import ConfigError
 from narrows.methods import make_method
 from narrows.networks import NETWORKS
+from narrows.pairs import parse_pairs
 from narrows.report import draw_accuracy
 from narrows.training import Callback, ProgressBar
 
@@ -69,7 +69,7 @@ def run_command(
         torch.set_num_threads(threads)
     options = RunOptions(
         stream=stream,
-        method=make_method(method, parse_settings(settings or [])),
+        method=make_method(method, parse_pairs(settings or [], "--set", "--set density=0.03")),
         epochs=epochs,
         batch_size=batch_size,
         lr=lr,
@@ -122,23 +122,6 @@ def _say_if_complete(where: Path, console: Console) -> None:
             markup=False,
             soft_wrap=True,
         )
-
-
-def parse_settings(settings: list[str]) -> dict[str, str]:
-    """NAME=VALUE pairs as a dictionary.
-
-    Raises:
-        ConfigError: a pair without "=", or a name said twice.
-    """
-    parsed: dict[str, str] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name:
-            raise ConfigError(f"--set takes NAME=VALUE, as in --set density=0.03; got {setting!r}.")
-        if name in parsed:
-            raise ConfigError(f"--set {name} is said twice.")
-        parsed[name] = value
-    return parsed
 
 
 class _Watcher:

@@ -89,7 +89,7 @@ class ModelRecord:
         module, _, name = self.factory.partition(":")
         factory = _find(_import(module), name)
         with torch.random.fork_rng(devices=[]):
-            torch.random.default_generator.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             try:
                 model = factory(**copy.deepcopy(dict(self.arguments)))
             except Exception as error:  # whatever the user's code may raise
