@@ -11,7 +11,7 @@ from torch import nn
 
 from narrows.benchmarks.networks.base import Network
 from narrows.benchmarks.networks.papers import alexnet, conv4, lenet_large, lenet_wide, mlp_100, mlp_256
-from narrows.benchmarks.networks.resnet import resnet18, resnet18_reduced
+from narrows.benchmarks.networks.resnet import resnet18, resnet18_narrow, resnet18_reduced
 from narrows.benchmarks.networks.small import conv, lenet, mlp
 from narrows.errors import ConfigError, UnknownNameError, nearest
 
@@ -29,6 +29,7 @@ NETWORKS: Mapping[str, Callable[[tuple[int, ...], int], nn.Module]] = {
     "alexnet": alexnet,
     "resnet18": resnet18,
     "resnet18-reduced": resnet18_reduced,
+    "resnet18-narrow": resnet18_narrow,
 }
 
 
