@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from toys import METHODS, TOYS
 
 import narrows as nw
 from narrows.errors import StoreLockedError, UnknownNameError
 from narrows.store.compose import frozen_weights
 from narrows.tasks import TaskStore
+from toys import METHODS, TOYS
 
 TOY = TOYS["batchnorm"]
 

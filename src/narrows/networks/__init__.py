@@ -13,7 +13,7 @@ from torch import nn
 from narrows.errors import ConfigError, UnknownNameError, nearest
 from narrows.networks.base import Network
 from narrows.networks.papers import alexnet, conv4, lenet_large, lenet_wide, mlp_100, mlp_256
-from narrows.networks.resnet import resnet18, resnet18_reduced
+from narrows.networks.resnet import resnet18, resnet18_narrow, resnet18_reduced
 from narrows.networks.small import conv, lenet, mlp
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "mlp_100",
     "mlp_256",
     "resnet18",
+    "resnet18_narrow",
     "resnet18_reduced",
 ]
 
@@ -45,6 +46,7 @@ NETWORKS: Mapping[str, Callable[[tuple[int, ...], int], nn.Module]] = {
     "alexnet": alexnet,
     "resnet18": resnet18,
     "resnet18-reduced": resnet18_reduced,
+    "resnet18-narrow": resnet18_narrow,
 }
 
 

@@ -190,6 +190,10 @@ class TaskStore:
         assign(model, private | {key: value for key, value in shared.items() if key in present and key not in private})
         return model.eval()
 
+    def network(self) -> nn.Module:
+        """A copy of the network that the store began from, as it was then."""
+        return self._base_model()
+
     def explain(self, name: str) -> tuple[LayerAccount, ...]:
         """What a stored task keeps of each layer, and why; see `Task.explain`."""
         return read_account(self.directory.steadily(lambda: self.directory.record(name)).layers)
