@@ -75,7 +75,7 @@ def test_a_hostile_store_runs_nothing(tmp_path, monkeypatch):
 
 def test_one_of_our_networks_at_a_hostile_size_takes_no_memory(tmp_path):
     init(tmp_path / "store", "narrows.networks:mlp", ARGUMENTS)
-    huge = {"factory": "narrows.networks:mlp", "arguments": ARGUMENTS | {"hidden": [2_000_000_000] * 2}, "head": None}
+    huge = {"factory": "narrows.networks:mlp", "arguments": ARGUMENTS | {"hidden": [1_000_000] * 2}, "head": None}
     say(tmp_path / "store", huge)
     with pytest.raises(ModelMismatchError, match="more than the store's base"):
         open_store(tmp_path / "store")

@@ -9,8 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from narrows.cli.compare import compare_command
+from narrows.cli.init import init_command
 from narrows.cli.run import run_command
-from narrows.cli.show import methods_command, streams_command, tasks_command, verify_command
+from narrows.cli.show import methods_command, show_command, streams_command, tasks_command
+from narrows.cli.upkeep import compact_command, forget_command, verify_command
 from narrows.errors import NarrowsError
 
 app = typer.Typer(
@@ -20,12 +22,24 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("run")(run_command)
-app.command("compare")(compare_command)
-app.command("streams")(streams_command)
-app.command("methods")(methods_command)
-app.command("tasks")(tasks_command)
-app.command("verify")(verify_command)
+LIFE = "A model in production"
+BENCHMARKS = "Benchmarks"
+for name, command in {
+    "init": init_command,
+    "tasks": tasks_command,
+    "show": show_command,
+    "forget": forget_command,
+    "verify": verify_command,
+    "compact": compact_command,
+}.items():
+    app.command(name, rich_help_panel=LIFE)(command)
+for name, command in {
+    "run": run_command,
+    "compare": compare_command,
+    "streams": streams_command,
+    "methods": methods_command,
+}.items():
+    app.command(name, rich_help_panel=BENCHMARKS)(command)
 
 
 def main() -> None:

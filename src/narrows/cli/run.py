@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,15 +15,13 @@ from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.parent import stop_without_parent
 from narrows.benchmarks.results import Result
 from narrows.benchmarks.runner import run
+from narrows.cli.common import INTERRUPTED, program
 from narrows.cli.tables import percent, print_result
 from narrows.methods import make_method
 from narrows.networks import NETWORKS
 from narrows.pairs import parse_pairs
 from narrows.report import draw_accuracy
 from narrows.training import Callback, ProgressBar
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 
 def run_command(
@@ -104,12 +101,6 @@ def run_command(
         highlight=False,
         soft_wrap=True,
     )
-
-
-def program() -> str:
-    """How this program was called, to be called so again."""
-    called = sys.argv[0]
-    return called if Path(called).name == "narrows" else "python -m narrows"
 
 
 def _say_if_complete(where: Path, console: Console) -> None:

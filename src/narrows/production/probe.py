@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,55 +32,32 @@ TOLERANCE = 1e-3
 """How far, of the largest kept output, other processors and versions of torch may be off by rounding."""
 
 
-def describe(inputs: Any) -> Any:
-    """The form of a batch of inputs, plain JSON: what `make` needs to make a probe like it.
+def make(shape: Sequence[int]) -> Tensor:
+    """A probe for inputs of that shape, float32 (4, *shape): numbers in [-1, 1) that no version of torch changes.
 
-    >>> describe((torch.zeros(8, 3, 32, 32), torch.zeros(8, dtype=torch.long)))
-    [{'shape': [3, 32, 32], 'dtype': 'float32'}, {'shape': [], 'dtype': 'int64'}]
+    >>> make([1]).flatten().tolist()[0], make([3, 8, 8]).shape
+    (-1.0, torch.Size([4, 3, 8, 8]))
     """
-    if isinstance(inputs, Tensor):
-        return {"shape": list(inputs.shape[1:]), "dtype": str(inputs.dtype).removeprefix("torch.")}
-    if isinstance(inputs, Mapping):
-        return {"entries": {str(key): describe(part) for key, part in inputs.items()}}
-    if isinstance(inputs, list | tuple):
-        return [describe(part) for part in inputs]
-    return {"value": inputs if isinstance(inputs, str | int | float | bool) else None}
-
-
-def make(form: Any) -> Any:
-    """A probe of that form: numbers in [-1, 1) that no version of torch changes; zeros where they are no floats.
-
-    >>> make({"shape": [2], "dtype": "float32"}).shape, make([{"shape": [], "dtype": "int64"}])[0].tolist()
-    (torch.Size([4, 2]), [0, 0, 0, 0])
-    """
-    if isinstance(form, list):
-        return [make(part) for part in form]
-    if "entries" in form:
-        return {key: make(part) for key, part in form["entries"].items()}
-    if "value" in form:
-        return form["value"]
-    dtype, shape = getattr(torch, form["dtype"]), (EXAMPLES, *form["shape"])
-    if not dtype.is_floating_point:
-        return torch.zeros(shape, dtype=dtype)
+    size = (EXAMPLES, *shape)
     # Knuth's multiplicative hash of the position: whole numbers below 2^32, exact in float64.
-    scattered = (torch.arange(math.prod(shape), dtype=torch.int64) * 2_654_435_761) % 2**32
-    return (scattered.double() / 2**31 - 1).reshape(shape).to(dtype)
+    scattered = (torch.arange(math.prod(size), dtype=torch.int64) * 2_654_435_761) % 2**32
+    return (scattered.double() / 2**31 - 1).reshape(size).float()
 
 
 @torch.no_grad()
-def answer(model: nn.Module, form: Any) -> dict[str, Any]:
-    """What `model` (eval mode, on the CPU) answers to the probe: form, digest, engine and the first outputs.
+def answer(model: nn.Module, shape: Sequence[int]) -> dict[str, Any]:
+    """What `model` (eval mode, on the CPU) answers to the probe: its shape, digest, engine and first outputs.
 
     Raises:
         ModelMismatchError: the model gives no tensor.
     """
     with _one_thread():
-        outputs = model(make(form))
+        outputs = model(make(shape))
     if not isinstance(outputs, Tensor):
         raise ModelMismatchError(f"The model gives a {type(outputs).__name__}; a task's network gives one tensor.")
     values = outputs.detach().float().contiguous()
     return {
-        "input": form,
+        "shape": list(shape),
         "sha256": hashlib.sha256(values.numpy().tobytes()).hexdigest(),
         "engine": engine(),
         "outputs": [value if math.isfinite(value) else str(value) for value in values.flatten()[:KEPT].tolist()],

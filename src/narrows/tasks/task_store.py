@@ -192,7 +192,7 @@ class TaskStore:
 
     def network(self) -> nn.Module:
         """A copy of the network that the store began from, as it was then."""
-        return self._base_model()
+        return self._base_model(self.directory.steadily(self.directory.base))
 
     def explain(self, name: str) -> tuple[LayerAccount, ...]:
         """What a stored task keeps of each layer, and why; see `Task.explain`."""

@@ -1,0 +1,149 @@
+"""Learning a task from a user's data, from its files to the committed task.
+
+Knows data, networks and stores; a terminal only as callbacks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+
+from narrows.data import DataOptions
+from narrows.errors import TaskExistsError
+from narrows.methods import IBM, Method
+from narrows.production.material import Material, read_material
+from narrows.production.network import head_path, loss_of, new_head, require_fit
+from narrows.production.records import about_training, metrics_of
+from narrows.production.resuming import TermsCheckpoint
+from narrows.production.seeding import seeded
+from narrows.store import TaskRecord
+from narrows.store.names import check_task_name
+from narrows.tasks import Fit, TaskStore
+from narrows.training import Callback
+from narrows.training.device import require_device
+
+EPOCHS, BATCH_SIZE, DENSITY = 10, 64, 0.04
+Source = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A task that was learned.
+
+    Attributes:
+        record: as it stands in the store, with its figures in `metrics` and what it was learned on in `data`.
+        fit: how training went.
+        resumed: whether it went on from a checkpoint.
+        notes: what people should be told of how the data were read.
+    """
+
+    record: TaskRecord
+    fit: Fit
+    resumed: bool
+    notes: tuple[str, ...]
+
+
+def learn(
+    store: TaskStore,
+    name: str,
+    data: Source,
+    *,
+    valid: Source | None = None,
+    method: Method | None = None,
+    options: DataOptions | None = None,
+    epochs: int = EPOCHS,
+    lr: float | None = None,
+    batch_size: int = BATCH_SIZE,
+    patience: int | None = None,
+    augment: bool = False,
+    device: str = "cpu",
+    seed: int = 0,
+    restart: bool = False,
+    callbacks: Iterable[Callback] = (),
+    begun: Callable[[Material, bool], None] | None = None,
+) -> Learned:
+    """Learns a task and commits it; the store's other tasks stay as they are to the last bit.
+
+    Interrupted (Ctrl-C, a kill, a reboot) it leaves the store as it was and a checkpoint beside it, from which the
+    same call goes on, to the same weights.
+
+    Args:
+        store: with its model: from `open_store` or `init`.
+        name: the task's, new to the store.
+        data: see `narrows.data.read_training`.
+        valid: data to measure on while learning: the best epoch is kept, and its figures stand with the task.
+            `options.holdout` takes a part of `data` instead.
+        method: default `IBM(density=0.04)`.
+        options: how the data are to be read.
+        epochs, batch_size: passes over the data, and examples a step.
+        lr: learning rate; default: the method's own.
+        patience: stop after so many epochs without a better one on the validation data.
+        augment: crop and mirror images at random.
+        device: where to train, as "cpu" or "cuda".
+        seed: of the head, the order of the examples, the part held out, dropout.
+        restart: drop a checkpoint and begin anew.
+        callbacks: called with a `narrows.training.Step` after every step.
+        begun: called with the data and whether training goes on from a checkpoint, before the first step.
+
+    Raises:
+        TaskExistsError: the store has a task of that name.
+        DataError: the data cannot be learned from, or the network cannot take them.
+        ConfigError: an option out of range, or a checkpoint of another training; says what differs.
+        StoreLockedError: another process is writing the store.
+        ModelMismatchError: no place for the head was found.
+
+    Example: `learn(open_store("shop"), "returns", "returns.csv", valid="held-out.csv", epochs=20)`;
+    `examples/production.py` has one that runs.
+    """
+    require_device(device)
+    require_new(store, name)
+    network = store.network()
+    material = read_material(network, data, valid, options or DataOptions(seed=seed), batch_size, seed, augment)
+    sample = material.sample()
+    path = head_path(store, network, sample)
+    head = new_head(network, path, material.schema.target.outputs, seed)
+    with seeded(seed, device), store.begin(name, method or IBM(density=DENSITY), head=head) as task:
+        require_fit(task.model, sample, material.schema)
+        task.model.to(device)
+        terms = {"data": material.train.fingerprint, "seed": seed, "augment": augment, "tasks": task_names(store)}
+        checkpoint = TermsCheckpoint(store.progress(name), name, terms)
+        if restart:
+            checkpoint.drop()
+        if begun is not None:
+            begun(material, not restart and store.progress(name).exists())
+        fit = task.fit(
+            material.training(),
+            epochs,
+            lr=lr,
+            loss=loss_of(material.schema.target.kind),
+            valid=material.validation(),
+            patience=patience,
+            checkpoint=checkpoint,
+            progress=False,
+            callbacks=callbacks,
+        )
+        settled = task.settle().cpu()
+        record = task.commit(
+            metrics=metrics_of(settled, material, fit),
+            data=about_training(
+                settled, material, epochs=epochs, lr=lr or task.method.learning_rate, seed=seed, device=device
+            ),
+        )
+    return Learned(record, fit, checkpoint.resumed, material.notes)
+
+
+def require_new(store: TaskStore, name: str) -> None:
+    """Before any data are read: TaskExistsError where the store has such a task, ConfigError where none may be."""
+    check_task_name(name)
+    store.directory.reload()
+    if name in store.directory.task_names():
+        raise TaskExistsError(f"The store already has a task {name!r}, and tasks do not change. Choose another name.")
+
+
+def task_names(store: TaskStore) -> list[str]:
+    """Of the store's tasks, in order."""
+    return list(store.directory.task_names())
+
+
