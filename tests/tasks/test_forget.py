@@ -143,7 +143,7 @@ def test_not_while_another_writes(five: Path, tmp_path: Path) -> None:
         store.forget("task 1")
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_mixed_methods_forgotten_in_any_order(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     kinds = ["laplace", "two-budgets", "magnitude-ib", "wsn", "supsup", "independent", "finetune", "ewc"]
