@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from narrows.errors import NarrowsError, OptimizerError
-from narrows.methods import Learner, Method, Plan
+from narrows.errors import NarrowsError, OptimizerError, StoreError
+from narrows.methods import Method, Plan
 from narrows.store import StoreDirectory, TaskRecord, TensorSpec
 from narrows.store.compose import Frozen, digest
-from narrows.tasks.account import LayerAccount
-from narrows.tasks.attachment import Attachment
+from narrows.tasks.attachment import Attachment, InProgress
+from narrows.tasks.checkpoint import Checkpoint
 from narrows.tasks.fit import Fit, fit
 from narrows.tasks.heads import Head, describe_head
 from narrows.tasks.hooks import check_optimizer
@@ -28,7 +28,7 @@ class Lock(Protocol):
     def release(self) -> None: ...
 
 
-class Task:
+class Task(InProgress):
     """A task being learned. Made by `TaskStore.begin`; holds the store's lock until committed or abandoned.
 
     Attributes:
@@ -54,7 +54,7 @@ class Task:
         frozen: Frozen,
         carry: Mapping[str, Tensor] | None,
     ) -> None:
-        self.name = name
+        super().__init__(name)
         self.model = model
         self.method = method
         self._head = head
@@ -64,7 +64,7 @@ class Task:
         self._frozen = frozen
         self._known = directory.task_names()
         self._carry = carry
-        self._attached: Attachment | None = None
+        self._checkpoint: Checkpoint | None = None
         self._seconds: float | None = None
         self._open = True
         isolated = method.isolation == "shared"
@@ -139,47 +139,27 @@ class Task:
         self._attached = Attachment(self.model, self._weights, learner, optimizer)
         return optimizer
 
-    def sample(self) -> AbstractContextManager[None]:
-        """Wraps one forward and backward. Needed by the variational estimator and by hat; else it does nothing.
-
-        with task.sample():
-            loss = F.cross_entropy(task.model(x), y)
-            loss.backward()
-        """
-        return self._require_attached().learner.sample()
-
-    def fit(self, batches: Iterable[tuple[Any, Any]], epochs: int, **options: Any) -> Fit:
+    def fit(
+        self, batches: Iterable[tuple[Any, Any]], epochs: int, *, checkpoint: Checkpoint | None = None, **options: Any
+    ) -> Fit:
         """Trains the task on re-iterable `batches` of (inputs, targets); see `narrows.tasks.fit.fit` for all options.
+
+        Args:
+            checkpoint: where the task in progress is kept until it is committed, and gone on with from.
 
         Example: `task.fit(loader, epochs=10, lr=6e-3)`.
         """
         self._require_open()
-        result = fit(self, batches, epochs, **options)
+        self._checkpoint = checkpoint
+        result = fit(self, batches, epochs, checkpoint=checkpoint, **options)
         self._seconds = result.seconds
         return result
 
-    def wants_ratio(self, epoch: int) -> bool:
-        """Whether the method wants `measure_ratio` before this epoch, counted from 0."""
-        return self._require_attached().learner.wants_ratio(epoch)
-
-    def measure_ratio(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
-        """Decomposes the layers' outputs on the first eight batches and tells the method their effective ranks.
-
-        Returns:
-            parameter -> effective rank at 97% of the variance / channels, in (0, 1].
-
-        Raises:
-            OptimizerError: there is no optimizer yet.
-        """
-        return self._require_attached().measure_ratio(batches)
-
-    def explain(self) -> tuple[LayerAccount, ...]:
-        """What the task keeps of each layer at this moment and, where the method measures it, how many nats.
-
-        Raises:
-            OptimizerError: there is no optimizer yet, and so nothing chosen.
-        """
-        return self._require_attached().explain()
+    def foundation(self) -> dict[str, Any]:
+        """What the task builds on: the tasks before it, and a SHA-256 over the weights and the carry they left."""
+        masks, values = self._frozen.masks, self._frozen.values
+        frozen = {f"mask.{name}": mask for name, mask in masks.items()} | values
+        return {"tasks": list(self._known), "sha256": digest(frozen, self._carry or {})}
 
     def commit(self, *, metrics: Mapping[str, Any] | None = None, data: Mapping[str, Any] | None = None) -> TaskRecord:
         """Makes the task part of the store, durably and all at once, and releases the store.
@@ -220,6 +200,9 @@ class Task:
         if (self._directory.shared, self._directory.private) != self._layout:
             self._directory.reshape_shared(*self._layout)  # the first task, whose head settles where heads go
         written = self._directory.append(record, content, carry=learner.carry(), after=self._known)
+        if self._checkpoint is not None:
+            with suppress(OSError, StoreError):  # the task is in the store: what is left over does no harm
+                self._checkpoint.drop()
         self._close()
         return written
 
@@ -237,14 +220,3 @@ class Task:
     def _require_open(self) -> None:
         if not self._open:
             raise NarrowsError(f"Task {self.name!r} was committed or abandoned; begin another.")
-
-    @property
-    def _learner(self) -> Learner | None:
-        return None if self._attached is None else self._attached.learner
-
-    def _require_attached(self) -> Attachment:
-        if self._attached is None:
-            raise OptimizerError(
-                f"Task {self.name!r} has no optimizer yet: call task.fit(...), or task.optimizer(...) and train."
-            )
-        return self._attached
