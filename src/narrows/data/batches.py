@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from narrows.benchmarks.seeds import EPOCH, generator
+from narrows.data.seeds import EPOCH, generator
 from narrows.errors import ConfigError, DataError
 
 PADDING = 4
