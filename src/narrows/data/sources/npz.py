@@ -1,0 +1,70 @@
+"""NPZ files: NumPy arrays by name, none of them pickled."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from narrows.data.column import Column, Values, from_numpy
+from narrows.data.sources.raw import Raw
+from narrows.errors import DataError, nearest
+
+INPUTS = ("x", "inputs", "features", "images", "data")
+
+
+def open_npz(path: Path, features: tuple[str, ...] | None) -> Raw:
+    """The array `features`, or else the one named x, inputs, features, images or data, with the others beside it.
+
+    Raises:
+        DataError: no whole NPZ file, pickled (object) arrays, no array for the inputs or several.
+    """
+    try:
+        held = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is not a whole NPZ file: {error}") from error
+    if not isinstance(held, np.lib.npyio.NpzFile):
+        raise DataError(f"{path} is a single array and not an NPZ file: save inputs and targets with numpy.savez")
+    with held:
+        keys = list(held.files)
+    key = _inputs(path, keys, features)
+    array = _read(path, key)
+    if not array.ndim or not len(array):
+        raise DataError(f"{path}: {key!r} has no rows")
+
+    def read(name: str) -> Column:
+        return from_numpy(name, _read(path, name), str(path))
+
+    names = tuple(name for name in keys if name != key)
+    return Raw(str(path), tuple(map(str, range(len(array)))), names, read, array=array)
+
+
+def _inputs(path: Path, keys: list[str], features: tuple[str, ...] | None) -> str:
+    if features is not None:
+        if len(features) != 1:
+            raise DataError(f"{path}: features names one array of an NPZ file, not {len(features)}")
+        if features[0] not in keys:
+            raise DataError(f"{path}: there is no array {features[0]!r}; {nearest(features[0], keys)}")
+        return features[0]
+    found = [key for key in keys if key.lower() in INPUTS]
+    if len(found) != 1:
+        raise DataError(
+            f"{path}: {'several arrays' if found else 'no array'} for the inputs: looked for one named "
+            f"{', '.join(INPUTS)}; there are {', '.join(keys) or 'none'}. Name it with features"
+        )
+    return found[0]
+
+
+def _read(path: Path, key: str) -> Values:
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            array: Any = held[key]
+    except (ValueError, OSError, EOFError, MemoryError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        way_out = "; save it as numbers or text, not as Python objects" if "pickle" in str(error) else ""
+        raise DataError(f"{path}: {key!r} cannot be read: {error}{way_out}") from error
+    if not isinstance(array, np.ndarray) or not array.ndim:
+        raise DataError(f"{path}: {key!r} is not an array with rows")
+    return array
