@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,6 +11,18 @@ from torch import nn
 
 from narrows.errors import DataError
 from narrows.training.device import device_of, to_device
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in eval mode inside the block; every module's own mode is put back after it."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 @torch.no_grad()
@@ -20,17 +33,12 @@ def accuracy(model: nn.Module, batches: Iterable[tuple[Any, Any]]) -> float:
         DataError: there is no example.
     """
     device = device_of(model)
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     right = torch.zeros((), dtype=torch.long, device=device)
     count = 0
-    try:
+    with evaluating(model):
         for inputs, labels in batches:
             right += (model(to_device(inputs, device)).argmax(1) == labels.to(device)).sum()
             count += len(labels)
-    finally:
-        for module, training in modes:
-            module.training = training
     if not count:
         raise DataError("The test data has no example: nothing to measure accuracy on.")
     return int(right) / count
