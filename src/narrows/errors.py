@@ -56,6 +56,10 @@ class CapacityError(NarrowsError):
     """More new weights are asked for than are free; the message says how much is left."""
 
 
+class RoutingError(NarrowsError):
+    """There are not two tasks to choose between for an input."""
+
+
 class OptimizerError(NarrowsError):
     """An optimizer that would not, or not only, train the task's own parameters."""
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from narrows.errors import ModelMismatchError
 from narrows.training.device import device_of, to_device
+from narrows.training.evaluation import evaluating
 
 Head = tuple[str, nn.Module]
 
@@ -45,7 +46,7 @@ def find_head(model: nn.Module, inputs: Any = None) -> str:
     """
     # The projection of nn.MultiheadAttention is an nn.Linear by its class only: it is never called as a module.
     uncalled = nn.modules.linear.NonDynamicallyQuantizableLinear
-    layers = {
+    layers: dict[str, nn.Linear] = {
         path: module
         for path, module in model.named_modules()
         if path and isinstance(module, nn.Linear) and not isinstance(module, uncalled)
@@ -74,15 +75,12 @@ def _last_to_speak(model: nn.Module, layers: dict[str, nn.Linear], inputs: Any) 
         outputs[path] = output
 
     hooks = [layer.register_forward_hook(partial(note, path)) for path, layer in layers.items()]
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     try:
-        result = model(to_device(inputs, device_of(model)))
+        with evaluating(model):
+            result = model(to_device(inputs, device_of(model)))
     finally:
         for hook in hooks:
             hook.remove()
-        for module, training in modes:
-            module.training = training
     return next((path for path, output in outputs.items() if output is result), None)
 
 
