@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
 from rich.console import Console
@@ -22,24 +23,23 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-LIFE = "A model in production"
-BENCHMARKS = "Benchmarks"
-for name, command in {
+_LIFE: dict[str, Callable[..., None]] = {
     "init": init_command,
     "tasks": tasks_command,
     "show": show_command,
     "forget": forget_command,
     "verify": verify_command,
     "compact": compact_command,
-}.items():
-    app.command(name, rich_help_panel=LIFE)(command)
-for name, command in {
+}
+_BENCHMARKS: dict[str, Callable[..., None]] = {
     "run": run_command,
     "compare": compare_command,
     "streams": streams_command,
     "methods": methods_command,
-}.items():
-    app.command(name, rich_help_panel=BENCHMARKS)(command)
+}
+for _panel, _commands in (("A model in production", _LIFE), ("Benchmarks", _BENCHMARKS)):
+    for _name, _command in _commands.items():
+        app.command(_name, rich_help_panel=_panel)(_command)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from narrows.production.verifying import RECORDED_AT
+from narrows.production.tasks import PROBE
 from narrows.tasks import TaskStore
 
 
@@ -33,7 +33,7 @@ def describe(store: TaskStore, name: str) -> dict[str, Any]:
         "method": record.method,
         "head": record.head,
         "seconds": record.seconds,
-        "data": {key: value for key, value in record.data.items() if key != RECORDED_AT},
+        "data": {key: value for key, value in record.data.items() if key != PROBE},
         "metrics": record.metrics,
         "weights": total,
         "used": used,

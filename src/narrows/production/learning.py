@@ -5,19 +5,21 @@ Knows data, networks and stores; a terminal only as callbacks.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from torch import nn
 
 from narrows.data import DataOptions
 from narrows.errors import TaskExistsError
 from narrows.methods import IBM, Method
-from narrows.production.material import Material, read_material
+from narrows.production.evaluating import scores_of
+from narrows.production.material import Material, Scale, Source, read_material
 from narrows.production.network import head_path, loss_of, new_head, require_fit
-from narrows.production.records import about_training, metrics_of
 from narrows.production.resuming import TermsCheckpoint
 from narrows.production.seeding import seeded
+from narrows.production.tasks import about
 from narrows.store import TaskRecord
 from narrows.store.names import check_task_name
 from narrows.tasks import Fit, TaskStore
@@ -25,7 +27,6 @@ from narrows.training import Callback
 from narrows.training.device import require_device
 
 EPOCHS, BATCH_SIZE, DENSITY = 10, 64, 0.04
-Source = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def learn(
     batch_size: int = BATCH_SIZE,
     patience: int | None = None,
     augment: bool = False,
+    scale: Scale | None = None,
     device: str = "cpu",
     seed: int = 0,
     restart: bool = False,
@@ -81,6 +83,8 @@ def learn(
         lr: learning rate; default: the method's own.
         patience: stop after so many epochs without a better one on the validation data.
         augment: crop and mirror images at random.
+        scale: (means, deviations) of the channels to scale images with, of values from 0 to 1, where the network was
+            trained with others than these images have.
         device: where to train, as "cpu" or "cuda".
         seed: of the head, the order of the examples, the part held out, dropout.
         restart: drop a checkpoint and begin anew.
@@ -99,37 +103,36 @@ def learn(
     """
     require_device(device)
     require_new(store, name)
+    options = options or DataOptions(seed=seed)
     network = store.network()
-    material = read_material(network, data, valid, options or DataOptions(seed=seed), batch_size, seed, augment)
+    material = read_material(
+        network, data, valid, options, batch_size=batch_size, seed=seed, augment=augment, scale=scale
+    )
     sample = material.sample()
-    path = head_path(store, network, sample)
-    head = new_head(network, path, material.schema.target.outputs, seed)
-    with seeded(seed, device), store.begin(name, method or IBM(density=DENSITY), head=head) as task:
+    head = new_head(network, head_path(store, network, sample), material.schema.target.outputs, seed)
+    method = method or IBM(density=DENSITY)
+    lr = method.learning_rate if lr is None else lr
+    with seeded(seed, device), store.begin(name, method, head=head) as task:
         require_fit(task.model, sample, material.schema)
         task.model.to(device)
-        terms = {"data": material.train.fingerprint, "seed": seed, "augment": augment, "tasks": task_names(store)}
-        checkpoint = TermsCheckpoint(store.progress(name), name, terms)
-        if restart:
-            checkpoint.drop()
+        checkpoint = checkpoint_of(store, name, material, restart=restart)
         if begun is not None:
-            begun(material, not restart and store.progress(name).exists())
+            begun(material, checkpoint.exists)
         fit = task.fit(
-            material.training(),
+            material.training(device),
             epochs,
             lr=lr,
             loss=loss_of(material.schema.target.kind),
-            valid=material.validation(),
+            valid=material.validation(device),
             patience=patience,
             checkpoint=checkpoint,
             progress=False,
             callbacks=callbacks,
         )
-        settled = task.settle().cpu()
+        training = {"epochs": len(fit.losses), "best_epoch": fit.best_epoch, "lr": lr, "device": device}
         record = task.commit(
-            metrics=metrics_of(settled, material, fit),
-            data=about_training(
-                settled, material, epochs=epochs, lr=lr or task.method.learning_rate, seed=seed, device=device
-            ),
+            metrics=lambda settled: validation(settled, material),
+            data=lambda settled: about(settled, material, options, training),
         )
     return Learned(record, fit, checkpoint.resumed, material.notes)
 
@@ -142,8 +145,22 @@ def require_new(store: TaskStore, name: str) -> None:
         raise TaskExistsError(f"The store already has a task {name!r}, and tasks do not change. Choose another name.")
 
 
-def task_names(store: TaskStore) -> list[str]:
-    """Of the store's tasks, in order."""
-    return list(store.directory.task_names())
+def checkpoint_of(store: TaskStore, name: str, material: Material, *, restart: bool) -> TermsCheckpoint:
+    """Where the task in progress is kept, on the terms of its data; with `restart` what is there is not gone on with."""
+    terms = {
+        "data": material.train.fingerprint,
+        "validation data": None if material.valid is None else material.valid.fingerprint,
+        "seed": material.seed,
+        "augment": material.augment,
+        "tasks": list(store.directory.task_names()),
+    }
+    return TermsCheckpoint(store.progress(name), name, terms, restart=restart)
 
 
+def validation(network: nn.Module, material: Material) -> dict[str, Any]:
+    """The figures on the validation data, as they stand with the task; {} where there is none."""
+    if material.valid is None:
+        return {}
+    scores = scores_of(network, material.schema, material.valid)
+    scores.pop("confusion", None)  # grows with the square of the classes
+    return {"validation": scores}

@@ -61,7 +61,7 @@ class Predictions:
 
     @property
     def labels(self) -> list[Any]:
-        """For each example its class, or the list of its labels (those above one half). ConfigError for a regression."""
+        """For each example its class, or the list of its labels (above one half). ConfigError for a regression."""
         names, probabilities = self.target.names, self.probabilities
         if self.target.kind == "classification":
             return [names[index] for index in probabilities.argmax(1).tolist()]

@@ -1,6 +1,6 @@
 """The checkpoint of a task in progress, with what it was begun with: it is gone on with only on the same terms.
 
-Wraps a checkpoint of `narrows.tasks`; knows nothing of what that holds.
+Knows nothing of what `narrows.tasks` keeps in it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from narrows.errors import ConfigError
-from narrows.tasks.checkpoint import Checkpoint
+from narrows.store.progress import ProgressFile
 
 _TERMS, _TRAINING = "terms", "training"
 
@@ -21,14 +21,20 @@ class TermsCheckpoint:
         inner: where it is kept.
         name: the task, for messages.
         terms: plain JSON values that must be the same to go on: what the data are, the seed, what is built on.
+        restart: whether to forget what is kept, and begin anew.
 
     Attributes:
         resumed: whether `load` found a training to go on with.
     """
 
-    def __init__(self, inner: Checkpoint, name: str, terms: Mapping[str, Any]) -> None:
-        self._inner, self._name, self._terms = inner, name, dict(terms)
+    def __init__(self, inner: ProgressFile, name: str, terms: Mapping[str, Any], *, restart: bool = False) -> None:
+        self._inner, self._name, self._terms, self._restart = inner, name, dict(terms), restart
         self.resumed = False
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is something to go on with."""
+        return not self._restart and self._inner.exists()
 
     def load(self) -> Any:
         """What was saved last, None where nothing was.
@@ -36,6 +42,8 @@ class TermsCheckpoint:
         Raises:
             ConfigError: it was begun on other terms; names them.
         """
+        if self._restart:
+            self.drop()
         kept = self._inner.load()
         if kept is None:
             return None
@@ -59,8 +67,8 @@ class TermsCheckpoint:
         if "tasks" in differ:
             then, now = (", ".join(terms.get("tasks", ())) or "none" for terms in (before, self._terms))
             raise ConfigError(
-                f"Task {self._name!r} is half learned, upon other tasks than the store has now: then {then}; now {now}. "
-                "What it began from is not there any more: begin it anew with --restart (restart=True)."
+                f"Task {self._name!r} is half learned, upon other tasks than the store has now (then: {then}; now: "
+                f"{now}). What it began from is not there any more: begin it anew with --restart (restart=True)."
             )
         if differ:
             said = "; ".join(f"{name} was {before.get(name)} and is {self._terms.get(name)}" for name in differ)

@@ -11,10 +11,8 @@ from typing import Any, Literal
 
 from narrows.errors import NarrowsError
 from narrows.production import probe
+from narrows.production.tasks import PROBE
 from narrows.tasks import TaskStore
-
-RECORDED_AT = "probe"
-"""The entry of a task's `data` that holds its answer."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def verify_outputs(store: TaskStore, progress: Callable[[str, int, int], None] |
     for done, record in enumerate(records):
         if progress is not None:
             progress(record.name, done, len(records))
-        checks.append(_check(store, record.name, record.data.get(RECORDED_AT)))
+        checks.append(_check(store, record.name, record.data.get(PROBE)))
     return checks
 
 

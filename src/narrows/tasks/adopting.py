@@ -11,7 +11,7 @@ Knows a store and batches; it does not know where data come from, nor how the ne
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from narrows.methods import IBM, Method
 from narrows.store import TaskRecord
 from narrows.tasks.fit import Fit
 from narrows.tasks.heads import Head, find_head
-from narrows.tasks.task import Task
+from narrows.tasks.task import Task, Told
 from narrows.training import accuracy
 
 Batches = Iterable[tuple[Any, Any]]
@@ -79,7 +79,7 @@ def adopt(
     lr: float = LEARNING_RATE,
     valid: Batches | None = None,
     measure: Measure = accuracy,
-    data: Mapping[str, Any] | None = None,
+    data: Told | None = None,
     device: torch.device | str | None = None,
     **options: Any,
 ) -> Adoption:
@@ -98,7 +98,7 @@ def adopt(
         valid: batches to measure on. Without them it is measured on `batches`, which flatters.
         measure: (model, batches) -> a figure, the higher the better; accuracy of a classifier by default. Say one for
             regression and multi-label, beside `loss`.
-        data: what it was learned on, plain JSON values, to keep with the task.
+        data: what it was learned on, to keep with the task; see `Task.commit`.
         device: where to train; default: the CPU.
         **options: given to `Task.fit` (`loss`, `optimizer`, `progress`, ...). With `patience`, `valid` is too.
 
