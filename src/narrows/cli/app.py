@@ -11,6 +11,8 @@ from rich.markup import escape
 
 from narrows.cli.compare import compare_command
 from narrows.cli.init import init_command
+from narrows.cli.learn import adopt_command, learn_command
+from narrows.cli.predict import evaluate_command, predict_command, route_command
 from narrows.cli.run import run_command
 from narrows.cli.show import methods_command, show_command, streams_command, tasks_command
 from narrows.cli.upkeep import compact_command, forget_command, verify_command
@@ -25,6 +27,11 @@ app = typer.Typer(
 )
 _LIFE: dict[str, Callable[..., None]] = {
     "init": init_command,
+    "adopt": adopt_command,
+    "learn": learn_command,
+    "predict": predict_command,
+    "evaluate": evaluate_command,
+    "route": route_command,
     "tasks": tasks_command,
     "show": show_command,
     "forget": forget_command,

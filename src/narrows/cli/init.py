@@ -51,8 +51,5 @@ def init_command(
     shared = sum(spec.numel for spec in made.shared)
     console = Console()
     say(console, f"{store}: {shared:,} weights that tasks will share, {size(made.directory.header.base.bytes)}.")
-    if weights is not None:
-        say(
-            console, f"next, where the model is trained on its first task: {program()} adopt {store} NAME --data FOLDER"
-        )
-    say(console, f"next: {program()} learn {store} NAME --data FOLDER")
+    verb = "learn" if weights is None else "adopt"  # trained weights are worth keeping as the first task
+    say(console, f"next: {program()} {verb} {store} --task NAME --data FOLDER")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.table import Table
 from narrows.cli.tables import percent, plain_table, size
 from narrows.data import Schema
 from narrows.errors import DataError
+from narrows.methods import METHODS
 
 
 def print_task(console: Console, told: dict[str, Any]) -> None:
@@ -32,8 +34,7 @@ def _facts(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "from", _schema(data["schema"])
     if data:
         yield "data", _data(data)
-    options = ", ".join(f"{key}={value}" for key, value in told["method"]["config"].items() if value is not None)
-    yield "method", f"{told['method']['name']} ({options})"
+    yield "method", _method(told["method"])
     for part, figures in told["metrics"].items():
         text = ", ".join(_figures(figures)) if isinstance(figures, dict) else _figure(figures)
         if text:
@@ -53,8 +54,22 @@ def _schema(values: Any) -> str:
 
 
 def _data(data: dict[str, Any]) -> str:
-    """The single figures; the rest is for --json."""
-    return ", ".join(f"{key} {value}" for key, value in data.items() if isinstance(value, int | float | str))
+    """The single figures but for hashes; the rest is for --json."""
+    single = {key: value for key, value in data.items() if isinstance(value, int | float | str)}
+    single.pop("fingerprint", None)
+    return ", ".join(f"{key.replace('_', ' ')} {_figure(value)}" for key, value in single.items())
+
+
+def _method(method: dict[str, Any]) -> str:
+    """Its name, and what was said of it beside its defaults."""
+    name, config = method["name"], method.get("config", {})
+    defaults = {field.name: field.default for field in fields(METHODS[name])} if name in METHODS else {}
+    said = {key: value for key, value in config.items() if key not in defaults or value != _plain(defaults[key])}
+    return f"{name} ({', '.join(f'{key}={value}' for key, value in said.items())})" if said else str(name)
+
+
+def _plain(default: Any) -> Any:
+    return list(default) if isinstance(default, tuple) else default
 
 
 def _figures(figures: dict[str, Any]) -> Iterator[str]:

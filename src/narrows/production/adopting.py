@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
 from narrows.data import DataOptions, Schema
 from narrows.errors import DataError, ModelMismatchError
 from narrows.methods import Method
-from narrows.production.learning import BATCH_SIZE, checkpoint_of, require_new, validation
+from narrows.production.learning import BATCH_SIZE, checkpoint_of, measure_of, require_new, validation
 from narrows.production.material import Material, Scale, Source, read_material
-from narrows.production.network import head_path, loss_of, require_fit
+from narrows.production.network import head_path, loss_of, require_outputs, try_out
 from narrows.production.seeding import seeded
 from narrows.production.tasks import about
 from narrows.tasks import Adoption, TaskStore
 from narrows.tasks import adopt as adopt_network
 from narrows.tasks.adopting import DENSITY, EPOCHS, LEARNING_RATE
-from narrows.training import Callback, accuracy, mean_loss
+from narrows.training import Callback
 from narrows.training.device import require_device
 
 CHANCE = 2.0
@@ -35,12 +35,16 @@ class Adopted:
     Attributes:
         adoption: before, after, capacity won; for a classifier accuracies, else mean losses with a minus.
         resumed: whether it went on from a checkpoint.
-        notes: what people should be told of the data, or is odd about the network.
+        measures_accuracy: whether before and after are accuracies.
+        notes: what people should be told of how the data were read.
+        doubts: what is odd about a network that is said to be trained.
     """
 
     adoption: Adoption
     resumed: bool
+    measures_accuracy: bool
     notes: tuple[str, ...]
+    doubts: tuple[str, ...]
 
 
 def adopt(
@@ -90,18 +94,14 @@ def adopt(
         network, data, valid, options, batch_size=batch_size, seed=seed, augment=augment, scale=scale
     )
     sample = material.sample()
+    try_out(network, sample, material.schema)
     path = head_path(store, network, sample)
-    _require_outputs(network, path, material.schema)
-    require_fit(network, sample, material.schema)
+    _require_classes(network, path, material.schema)
+    require_outputs(network, sample, material.schema)
     checkpoint = checkpoint_of(store, name, material, restart=restart)
     if begun is not None:
         begun(material, checkpoint.exists)
     training = {"epochs": epochs, "lr": lr, "device": device}
-    loss = loss_of(material.schema.target.kind)
-
-    def measure(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
-        return accuracy(model, batches) if _classifies(material) else -mean_loss(model, batches, loss)
-
     with seeded(seed, device):
         adoption = adopt_network(
             store,
@@ -113,21 +113,21 @@ def adopt(
             epochs=epochs,
             lr=lr,
             valid=material.validation(device),
-            measure=measure,
+            measure=measure_of(material),
             data=lambda settled: {
                 **about(settled, material, options, training),
                 **validation(settled, material),
             },
             device=device,
-            loss=loss,
+            loss=loss_of(material.schema.target.kind),
             checkpoint=checkpoint,
             progress=False,
             callbacks=callbacks,
         )
-    return Adopted(adoption, checkpoint.resumed, (*material.notes, *_doubts(adoption, material)))
+    return Adopted(adoption, checkpoint.resumed, _classifies(material), material.notes, _doubts(adoption, material))
 
 
-def _require_outputs(network: nn.Module, path: str, schema: Schema) -> None:
+def _require_classes(network: nn.Module, path: str, schema: Schema) -> None:
     head, names = network.get_submodule(path), schema.target.names
     if not isinstance(head, nn.Linear):
         raise ModelMismatchError(
@@ -145,12 +145,11 @@ def _classifies(material: Material) -> bool:
     return material.schema.target.kind == "classification"
 
 
-def _doubts(adoption: Adoption, material: Material) -> list[str]:
-    """What is odd about a network that is said to be trained."""
+def _doubts(adoption: Adoption, material: Material) -> tuple[str, ...]:
     outputs = material.schema.target.outputs
     if not _classifies(material) or adoption.before > min(CHANCE / outputs, (1 + 1 / outputs) / 2):
-        return []
-    return [
+        return ()
+    return (
         f"before, the network was right in {adoption.before:.1%} of the examples, which is little more than chance: is "
-        "it trained, are its classes in another order (--classes), or its inputs scaled otherwise (--mean, --std)?"
-    ]
+        "it trained, are its classes in another order (--classes), or its inputs scaled otherwise (--mean, --std)?",
+    )

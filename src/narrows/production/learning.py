@@ -12,18 +12,19 @@ from typing import Any
 from torch import nn
 
 from narrows.data import DataOptions
-from narrows.errors import TaskExistsError
+from narrows.errors import ConfigError, TaskExistsError
 from narrows.methods import IBM, Method
 from narrows.production.evaluating import scores_of
 from narrows.production.material import Material, Scale, Source, read_material
-from narrows.production.network import head_path, loss_of, new_head, require_fit
+from narrows.production.network import head_path, loss_of, new_head, require_outputs, try_out
 from narrows.production.resuming import TermsCheckpoint
 from narrows.production.seeding import seeded
 from narrows.production.tasks import about
 from narrows.store import TaskRecord
 from narrows.store.names import check_task_name
 from narrows.tasks import Fit, TaskStore
-from narrows.training import Callback
+from narrows.tasks.stopping import Measure
+from narrows.training import Callback, accuracy, mean_loss
 from narrows.training.device import require_device
 
 EPOCHS, BATCH_SIZE, DENSITY = 10, 64, 0.04
@@ -65,6 +66,7 @@ def learn(
     restart: bool = False,
     callbacks: Iterable[Callback] = (),
     begun: Callable[[Material, bool], None] | None = None,
+    measured: Callable[[float], None] | None = None,
 ) -> Learned:
     """Learns a task and commits it; the store's other tasks stay as they are to the last bit.
 
@@ -90,6 +92,7 @@ def learn(
         restart: drop a checkpoint and begin anew.
         callbacks: called with a `narrows.training.Step` after every step.
         begun: called with the data and whether training goes on from a checkpoint, before the first step.
+        measured: called with the score on the validation data after each epoch: accuracy, or minus the loss.
 
     Raises:
         TaskExistsError: the store has a task of that name.
@@ -108,12 +111,15 @@ def learn(
     material = read_material(
         network, data, valid, options, batch_size=batch_size, seed=seed, augment=augment, scale=scale
     )
+    if patience is not None and material.valid is None:
+        raise ConfigError("patience is about validation data: say those too, as valid or as a part to hold out.")
     sample = material.sample()
+    try_out(network, sample, material.schema)
     head = new_head(network, head_path(store, network, sample), material.schema.target.outputs, seed)
     method = method or IBM(density=DENSITY)
     lr = method.learning_rate if lr is None else lr
     with seeded(seed, device), store.begin(name, method, head=head) as task:
-        require_fit(task.model, sample, material.schema)
+        require_outputs(task.model, sample, material.schema)
         task.model.to(device)
         checkpoint = checkpoint_of(store, name, material, restart=restart)
         if begun is not None:
@@ -124,6 +130,7 @@ def learn(
             lr=lr,
             loss=loss_of(material.schema.target.kind),
             valid=material.validation(device),
+            measure=None if material.valid is None else measure_of(material, measured),
             patience=patience,
             checkpoint=checkpoint,
             progress=False,
@@ -146,7 +153,7 @@ def require_new(store: TaskStore, name: str) -> None:
 
 
 def checkpoint_of(store: TaskStore, name: str, material: Material, *, restart: bool) -> TermsCheckpoint:
-    """Where the task in progress is kept, on the terms of its data; with `restart` what is there is not gone on with."""
+    """Where the task in progress is kept, on the terms of its data; with `restart` what is there is forgotten."""
     terms = {
         "data": material.train.fingerprint,
         "validation data": None if material.valid is None else material.valid.fingerprint,
@@ -155,6 +162,19 @@ def checkpoint_of(store: TaskStore, name: str, material: Material, *, restart: b
         "tasks": list(store.directory.task_names()),
     }
     return TermsCheckpoint(store.progress(name), name, terms, restart=restart)
+
+
+def measure_of(material: Material, measured: Callable[[float], None] | None = None) -> Measure:
+    """The score that epochs are compared by, the higher the better: accuracy of a classifier, else minus the loss."""
+    kind = material.schema.target.kind
+
+    def measure(model: nn.Module, batches: Iterable[tuple[Any, Any]]) -> float:
+        score = accuracy(model, batches) if kind == "classification" else -mean_loss(model, batches, loss_of(kind))
+        if measured is not None:
+            measured(score)
+        return score
+
+    return measure
 
 
 def validation(network: nn.Module, material: Material) -> dict[str, Any]:

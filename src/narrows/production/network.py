@@ -15,6 +15,7 @@ from narrows.errors import DataError, ModelMismatchError
 from narrows.production.model_record import ModelRecord
 from narrows.tasks import TaskStore
 from narrows.tasks.heads import Head, find_head, require_place
+from narrows.training import evaluating
 
 Loss = Any
 
@@ -35,10 +36,10 @@ def fit_width(schema: Schema, network: nn.Module) -> Schema:
     Raises:
         DataError: the table has more columns than the network has inputs.
     """
-    first = next((module for module in network.modules() if isinstance(module, nn.Linear)), None)
-    if not isinstance(schema.inputs, TableInputs) or first is None or first.in_features == schema.inputs.width:
+    _, first = _first_layer(network)
+    if not isinstance(schema.inputs, TableInputs) or not isinstance(first, nn.Linear):
         return schema
-    return schema.padded(first.in_features)
+    return schema if first.in_features == schema.inputs.width else schema.padded(first.in_features)
 
 
 def head_path(store: TaskStore, network: nn.Module, x: Tensor) -> str:
@@ -76,24 +77,21 @@ def new_head(network: nn.Module, path: str, outputs: int, seed: int) -> Head:
         return path, nn.Linear(old.in_features, outputs, bias=old.bias is not None, dtype=old.weight.dtype)
 
 
-@torch.no_grad()
-def require_fit(network: nn.Module, x: Tensor, schema: Schema) -> None:
-    """Runs the network (eval mode) once on a few inputs, before any training.
-
-    Raises:
-        DataError: it cannot take them, or does not give the outputs that the target needs.
-    """
-    modes = [(module, module.training) for module in network.modules()]
+def try_out(network: nn.Module, x: Tensor, schema: Schema) -> Any:
+    """What the network (eval mode) gives for a few inputs, before any training. DataError: it cannot take them."""
     try:
-        outputs = network.eval()(x)
+        with evaluating(network):
+            return network(x)
     except Exception as error:  # whatever the user's forward may raise
         raise DataError(
-            f"The network cannot take these data: one example is {schema.inputs.summary()}, of the shape "
-            f"{schema.shape}, and {_first_layer(network)}. It says: {str(error).strip().partition(chr(10))[0]}"
+            f"The network cannot take these data: one example is of the shape {schema.shape} "
+            f"({schema.inputs.summary()}), and {_taken(network)}. It says: {str(error).strip().partition(chr(10))[0]}"
         ) from error
-    finally:
-        for module, training in modes:
-            module.training = training
+
+
+def require_outputs(network: nn.Module, x: Tensor, schema: Schema) -> None:
+    """Raises DataError unless the network, its head in place, gives the outputs that the target needs."""
+    outputs = try_out(network, x, schema)
     wanted = (len(x), schema.target.outputs)
     found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
     if found != wanted:
@@ -107,12 +105,16 @@ def _outputs(schema: Schema) -> str:
     return {"classification": "classes", "regression": "numbers", "multilabel": "labels"}[schema.target.kind]
 
 
-def _first_layer(network: nn.Module) -> str:
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Linear):
-            return f"the first layer, {name}, takes {module.in_features} numbers"
-        if isinstance(module, nn.modules.conv._ConvNd):
-            return f"the first layer, {name}, takes {module.in_channels} channels"
-        if isinstance(module, nn.Embedding):
-            return f"the first layer, {name}, takes whole numbers below {module.num_embeddings}"
-    return "has no layer that says what it takes"
+def _first_layer(network: nn.Module) -> tuple[str, nn.Module | None]:
+    """The first that was registered of those that say what they take: mostly what the inputs go into."""
+    kinds = (nn.Linear, nn.modules.conv._ConvNd, nn.Embedding, nn.RNNBase)
+    return next(((name, module) for name, module in network.named_modules() if isinstance(module, kinds)), ("", None))
+
+
+def _taken(network: nn.Module) -> str:
+    name, first = _first_layer(network)
+    if isinstance(first, nn.Linear):
+        return f"its first layer, {name!r}, takes {first.in_features} numbers"
+    if isinstance(first, nn.modules.conv._ConvNd):
+        return f"its first layer, {name!r}, takes {first.in_channels} channels"
+    return "no layer of it says what it takes" if first is None else f"its first layer, {name!r}, is a {first}"

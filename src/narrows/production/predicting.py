@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.data import DataOptions, Schema
-from narrows.errors import DataError
+from narrows.errors import DataError, RoutingError
 from narrows.production.evaluating import outputs_of
 from narrows.production.material import Source, in_order, read_for
 from narrows.production.predictions import Predictions
@@ -59,7 +59,6 @@ def route(
 
     Raises:
         RoutingError: fewer than two tasks are left to choose between.
-        DataError: the data fit no task.
     """
     networks: dict[str, nn.Module] = {}
     unfit: dict[str, str] = {}
@@ -76,9 +75,9 @@ def route(
             continue
         ids = examples.ids
         networks[name] = _Asked(store.load(name), _inputs(schema, examples))
-    if ids is None:
+    if len(networks) < 2 or ids is None:
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in unfit.items())
-        raise DataError(f"The data fit no task of the store.{reasons or ' It holds none.'}")
+        raise RoutingError(f"The data fit {len(networks)} tasks of the store, and to choose takes two.{reasons}")
     ranked = rank(store, torch.arange(len(ids)), names=list(networks), batch=batch, by=by, networks=networks)
     return Routing(ranked.ranking, ranked.examples, {**unfit, **ranked.left_out}, ranked.by)
 
