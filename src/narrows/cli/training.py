@@ -84,11 +84,12 @@ def interruptible(watch: Watch, console: Console, store: object) -> Iterator[Non
         code = INTERRUPTED if isinstance(stop, KeyboardInterrupt) else stop.code
         if code not in (INTERRUPTED, TERMINATED):
             raise
-        at = "before the first step" if watch.last is None else f"at step {watch.last.step} of {watch.last.total_steps}"
-        kept = "nothing was learned yet" if watch.last is None else "what was learned so far is kept"
-        say(
-            console,
-            f"\nStopped {at}; {kept}, and every task in {store} is as it was. The same command goes on from there; "
-            "--restart begins anew.",
-        )
+        if watch.last is None:
+            say(console, f"\nStopped before the first step; every task in {store} is as it was.")
+        else:
+            say(
+                console,
+                f"\nStopped at step {watch.last.step} of {watch.last.total_steps}; what was learned so far is kept, "
+                f"and every task in {store} is as it was. The same command goes on from there; --restart begins anew.",
+            )
         raise typer.Exit(int(code)) from None

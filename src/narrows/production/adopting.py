@@ -98,7 +98,7 @@ def adopt(
     path = head_path(store, network, sample)
     _require_classes(network, path, material.schema)
     require_outputs(network, sample, material.schema)
-    checkpoint = checkpoint_of(store, name, material, restart=restart)
+    checkpoint = checkpoint_of(store, name, material, {"epochs": epochs, "lr": lr}, restart=restart)
     if begun is not None:
         begun(material, checkpoint.exists)
     training = {"epochs": epochs, "lr": lr, "device": device}

@@ -121,7 +121,8 @@ def learn(
     with seeded(seed, device), store.begin(name, method, head=head) as task:
         require_outputs(task.model, sample, material.schema)
         task.model.to(device)
-        checkpoint = checkpoint_of(store, name, material, restart=restart)
+        terms = {"method": method.name, **method.config(), "epochs": epochs, "lr": lr}
+        checkpoint = checkpoint_of(store, name, material, terms, restart=restart)
         if begun is not None:
             begun(material, checkpoint.exists)
         fit = task.fit(
@@ -152,16 +153,20 @@ def require_new(store: TaskStore, name: str) -> None:
         raise TaskExistsError(f"The store already has a task {name!r}, and tasks do not change. Choose another name.")
 
 
-def checkpoint_of(store: TaskStore, name: str, material: Material, *, restart: bool) -> TermsCheckpoint:
-    """Where the task in progress is kept, on the terms of its data; with `restart` what is there is forgotten."""
-    terms = {
-        "data": material.train.fingerprint,
-        "validation data": None if material.valid is None else material.valid.fingerprint,
+def checkpoint_of(
+    store: TaskStore, name: str, material: Material, terms: dict[str, Any], *, restart: bool
+) -> TermsCheckpoint:
+    """Where the task in progress is kept, on these terms and those of its data; `restart` forgets what is there."""
+    said = {
+        **terms,
+        "data": material.train.fingerprint[:12],
+        "validation data": None if material.valid is None else material.valid.fingerprint[:12],
+        "batch size": material.batch_size,
         "seed": material.seed,
         "augment": material.augment,
         "tasks": list(store.directory.task_names()),
     }
-    return TermsCheckpoint(store.progress(name), name, terms, restart=restart)
+    return TermsCheckpoint(store.progress(name), name, said, restart=restart)
 
 
 def measure_of(material: Material, measured: Callable[[float], None] | None = None) -> Measure:

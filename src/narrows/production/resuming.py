@@ -5,6 +5,7 @@ Knows nothing of what `narrows.tasks` keeps in it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from narrows.errors import ConfigError
 from narrows.store.progress import ProgressFile
 
 _TERMS, _TRAINING = "terms", "training"
+SHOWN = 100
+"""Characters of a term in a message."""
 
 
 class TermsCheckpoint:
@@ -28,7 +31,8 @@ class TermsCheckpoint:
     """
 
     def __init__(self, inner: ProgressFile, name: str, terms: Mapping[str, Any], *, restart: bool = False) -> None:
-        self._inner, self._name, self._terms, self._restart = inner, name, dict(terms), restart
+        self._inner, self._name, self._restart = inner, name, restart
+        self._terms: dict[str, Any] = json.loads(json.dumps(dict(terms)))  # as it will be read back
         self.resumed = False
 
     @property
@@ -71,8 +75,14 @@ class TermsCheckpoint:
                 f"{now}). What it began from is not there any more: begin it anew with --restart (restart=True)."
             )
         if differ:
-            said = "; ".join(f"{name} was {before.get(name)} and is {self._terms.get(name)}" for name in differ)
+            pairs = [(name, _short(before.get(name)), _short(self._terms.get(name))) for name in differ]
+            said = "; ".join(f"{name}: then {then}, now {now}" for name, then, now in pairs)
             raise ConfigError(
                 f"Task {self._name!r} is half learned, and this is another training: {said}. Go on with what it was "
                 "begun with, or begin it anew with --restart (restart=True)."
             )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
