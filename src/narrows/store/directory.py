@@ -129,15 +129,14 @@ class StoreDirectory:
         """The record of every task, in order."""
         return tuple(self.record(name) for name in self.task_names())
 
+    def blobs(self, name: str) -> dict[str, bytes]:
+        """The files of the task `name` but task.json, by plain name. UnknownNameError or DamagedStoreError."""
+        read = self._blob_reader(name)
+        return {file: read(file) for file in names.BLOB_FILES}
+
     def content(self, name: str) -> TaskContent:
         """The tensors of the task `name`. UnknownNameError or DamagedStoreError."""
-        record, where = self.record(name), _where(self._ref(name))
-
-        def read(file: str) -> bytes:
-            blob = record.blobs[file]
-            return durable.read_checked(self.path / where / file, where + file, blob["sha256"], blob["bytes"])
-
-        return content.decode(read, self.shared, where)
+        return content.decode(self._blob_reader(name), self.shared, _where(self._ref(name)))
 
     def base(self) -> dict[str, Tensor]:
         """Every tensor of the network the store began from. DamagedStoreError."""
@@ -300,6 +299,15 @@ class StoreDirectory:
             if ref.name == name:
                 return ref
         raise UnknownNameError(f"the store {self.path} holds no task {name!r}: {nearest(name, self.task_names())}")
+
+    def _blob_reader(self, name: str) -> Callable[[str], bytes]:
+        record, where = self.record(name), _where(self._ref(name))
+
+        def read(file: str) -> bytes:
+            blob = record.blobs[file]
+            return durable.read_checked(self.path / where / file, where + file, blob["sha256"], blob["bytes"])
+
+        return read
 
     def _tensors(self, ref: FileRef, remedy: str) -> dict[str, Tensor]:
         data = durable.read_checked(self.path / ref.file, ref.file, ref.sha256, ref.bytes, remedy)
