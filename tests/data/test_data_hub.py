@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from data_samples import png
 
-from narrows.data import read_training, read_with
+from narrows.data import Schema, read_training, read_with
 from narrows.errors import DataError, DatasetMissingError
 
 
@@ -53,6 +53,16 @@ def test_a_table_with_lists_of_named_labels(library: Any, monkeypatch: pytest.Mo
     assert schema.target.names == ("red", "big")
     assert examples.y is not None
     assert examples.y.tolist() == [[1, 1], [0, 0], [0, 1]]
+
+
+def test_named_numbers_are_categories(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = library.ClassLabel(names=["red", "blue"])
+    features = library.Features({"colour": kind, "label": library.Value("string")})
+    held = library.Dataset.from_dict({"colour": [1, 0, None, -1], "label": ["u", "v", "u", "v"]}, features=features)
+    monkeypatch.setattr(library, "load_dataset", lambda name, split: held)  # noqa: ARG005
+    schema, examples = read_training("hf:owner/things")
+    assert examples.x.tolist() == [[0, 1, 0], [0, 0, 1], [1, 0, 0], [1, 0, 0]]
+    assert Schema.from_json(schema.to_json()) == schema
 
 
 def test_what_the_hub_does_not_give_is_said(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:

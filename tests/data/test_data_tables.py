@@ -113,6 +113,13 @@ def test_a_number_that_cannot_be_read_later_is_a_bad_row(tmp_path: Path) -> None
     assert examples.skipped[1].reason == "a number is too large beside those of the training data"
 
 
+def test_true_and_false_are_numbers_however_they_are_spelled(tmp_path: Path) -> None:
+    schema, examples = read_training(csv(tmp_path / "a.csv", "a,y\ntrue,u\nfalse,v\n"))
+    for text in ("True,u\nFALSE,v\n", "1,u\n0,v\n", "1.0,u\n0.0,v\n", "True,u\nfalse,v\nmaybe,u\n"):
+        again = read_with(schema, csv(tmp_path / "b.csv", f"a,y\n{text}"), SKIP)
+        assert torch.equal(again.x, examples.x)
+
+
 def test_a_missing_column_is_named_and_an_extra_one_noted(tmp_path: Path) -> None:
     schema, examples = read_training(csv(tmp_path / "a.csv", FRUIT))
     with pytest.raises(DataError, match=r"1 columns .* missing: 'weight'\. For 'weight': did you mean 'Weight'"):

@@ -147,6 +147,14 @@ def test_targets_without_anything_to_learn_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_class_that_is_skipped_as_a_whole_is_named(tmp_path: Path) -> None:
-    path = csv(tmp_path / "a.csv", "x,y\n1,a\n2,b\n1e308,c\n-1e308,c\n")
-    with pytest.raises(DataError, match="too large"):
-        read_training(path)
+    path = csv(tmp_path / "a.csv", "x,y\n1,a\n2,b\ninf,c\n-inf,c\n")
+    with pytest.raises(DataError, match="all examples of the class 'c' had to be left out"):
+        read_training(path, DataOptions(bad="skip"))
+    _, examples = read_training(path, DataOptions(bad="skip", classes=("a", "b")))
+    assert len(examples.skipped) == 2
+
+
+def test_classes_of_a_regression_are_refused(tmp_path: Path) -> None:
+    options = DataOptions(target=("u", "v"), classes=("a", "b"))
+    with pytest.raises(DataError, match=r"classes were named, but the target is a regression \(2 target columns"):
+        read(tmp_path, options, u=[1.5, 2.0, 3.0], v=[0, 1, 1])
