@@ -130,6 +130,16 @@ def test_npz_files_that_are_broken_are_refused(tmp_path: Path) -> None:
         read_training(path)
 
 
+def test_arrays_need_no_extra_and_tables_say_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = npz(tmp_path, x=np.zeros((4, 6, 5), dtype=np.uint8), y=np.array(["a", "b", "a", "b"]))
+    for module in ("sklearn.impute", "pyarrow", "pyarrow.csv", "PIL.Image"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert len(read_training(path)[1]) == 4
+    (tmp_path / "a.csv").write_text("a,y\n1,u\n2,v\n")
+    with pytest.raises(DataError, match=r'needs pyarrow: pip install "narrows\[data\]"'):
+        read_training(tmp_path / "a.csv")
+
+
 @pytest.fixture
 def shop(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A module of the user's."""

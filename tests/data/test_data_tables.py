@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from data_samples import class_folders, csv, image_column, parquet, png
@@ -228,9 +231,6 @@ def test_a_folder_of_parquet_files_is_one_table(tmp_path: Path) -> None:
 def test_parquet_may_hold_images_as_hugging_face_stores_them(tmp_path: Path) -> None:
     names = {"info": {"features": {"label": {"names": ["dog", "cat", "fox"], "_type": "ClassLabel"}}}}
     columns = {"image": image_column([png((i, 0, 0)) for i in range(4)]), "label": [1, 0, 1, 0], "size": [1, 1, 1, 1]}
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     table = pa.table(columns).replace_schema_metadata({"huggingface": json.dumps(names)})
     pq.write_table(table, tmp_path / "a.parquet")
     schema, examples = read_training(tmp_path / "a.parquet")
@@ -248,6 +248,17 @@ def test_parquet_may_hold_images_as_hugging_face_stores_them(tmp_path: Path) -> 
     columns["image"] = pa.array([{"bytes": None, "path": str(path)}] * 4, kind)
     with pytest.raises(DataError, match="bytes are missing"):  # a file from strangers does not choose what is read
         read_training(parquet(tmp_path / "c.parquet", columns))
+
+
+def test_the_code_on_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parents[2] / "docs" / "data.md"
+    code = page.read_text().split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    csv(tmp_path / "fruit.csv", "weight,colour,label\n" + "150,red,apple\n120,yellow,banana\n" * 10)
+    csv(tmp_path / "new.csv", "weight,colour\n130,red\n")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert (len(names["train"]), len(names["valid"]), len(names["later"])) == (16, 4, 1)
 
 
 def test_data_of_another_kind_than_learned_are_refused(tmp_path: Path) -> None:
