@@ -145,9 +145,7 @@ def test_measuring_leaves_no_trace(tmp_path: Path, name: str) -> None:
 
 
 def test_training_data_may_be_measured_on(tmp_path: Path) -> None:
-    loader = DataLoader(
-        TensorDataset(*MLP.batch(32, 3)), 8, shuffle=True, generator=torch.Generator().manual_seed(1)
-    )
+    loader = DataLoader(TensorDataset(*MLP.batch(32, 3)), 8, shuffle=True, generator=torch.Generator().manual_seed(1))
     fit, _ = run(store_at(tmp_path / "a"), 3, batches=loader, valid=loader, lr=0.05)
     loader.generator.manual_seed(1)
     plain, _ = run(store_at(tmp_path / "b"), 3, batches=loader, lr=0.05)

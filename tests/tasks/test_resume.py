@@ -246,7 +246,7 @@ def test_a_store_that_changed_meanwhile_is_refused(store: nw.TaskStore) -> None:
     batches = ORDERS["a list"]()
     memory = interrupted(store, batches, 6)
     learn(store, "between", METHOD)
-    with pytest.raises(ConfigError, match="earlier tasks was .* and is .*between"):
+    with pytest.raises(ConfigError, match=r"earlier tasks was .* and is .*between"):
         train(store, batches, checkpoint=memory)
 
 
@@ -262,6 +262,18 @@ def test_what_is_no_checkpoint_is_refused(store: nw.TaskStore) -> None:
     memory.tree = {"something": "else"}
     with pytest.raises(ConfigError, match="none of a task in progress"):
         train(store, ORDERS["a list"](), checkpoint=memory)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize(
+    "orders", [("a shuffling loader", "a loader with its generator"), ("a list", "a count of epochs")]
+)
+def test_batches_of_another_kind_are_refused(store: nw.TaskStore, orders: tuple[str, str], turn: int) -> None:
+    first, then = orders[::turn]
+    said = {"examples": 32, "batch_size": 8}
+    memory = interrupted(store, ORDERS[first](), 6, **said)
+    with pytest.raises(DataError, match="of another kind than those that training began with"):
+        train(store, ORDERS[then](), checkpoint=memory, **said)
 
 
 def test_fewer_batches_than_were_seen_are_refused(store: nw.TaskStore) -> None:

@@ -166,7 +166,8 @@ with store.begin("task", METHODS["laplace"], head=MLP.head(3)) as task:
 def test_ctrl_c_in_a_process_of_its_own(store: nw.TaskStore, tmp_path: Path) -> None:
     plain, kept = train(store, None), tmp_path / "kept"
     tests = str(Path(__file__).parents[1])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])}
+    where = [tests, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(where)}
 
     def start(pace: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-W", "error", "-c", PROGRAM, str(store.path), str(kept), pace]
