@@ -21,7 +21,7 @@ from narrows.methods import (
     SupSup,
     make_method,
 )
-from narrows.tasks import Fit, LayerAccount, Task, TaskStore
+from narrows.tasks import Checkpoint, Fit, LayerAccount, Task, TaskStore
 
 __version__ = "0.1.0"
 
@@ -31,6 +31,7 @@ __all__ = [
     "IBM",
     "METHODS",
     "WSN",
+    "Checkpoint",
     "Finetune",
     "Fit",
     "Independent",

@@ -52,6 +52,10 @@ class NonFiniteError(NarrowsError, ArithmeticError):
     """The loss or a weight became infinite or NaN; nothing was committed."""
 
 
+class Interrupted(NarrowsError):
+    """Raised by a callback to end training between two steps; `fit` keeps a checkpoint there, if it was given one."""
+
+
 class DataError(NarrowsError, ValueError):
     """The data cannot be learned from: empty, labels outside the head, wrong shapes."""
 
