@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import copy
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol
@@ -20,6 +21,9 @@ from narrows.tasks.fit import Fit, fit
 from narrows.tasks.heads import Head, describe_head
 from narrows.tasks.hooks import check_optimizer
 from narrows.tasks.weights import TaskWeights
+
+Told = Mapping[str, Any] | Callable[[nn.Module], Mapping[str, Any]]
+"""What is kept with a task, or a function of its network that gives it."""
 
 
 class Lock(Protocol):
@@ -161,12 +165,13 @@ class Task(InProgress):
         frozen = {f"mask.{name}": mask for name, mask in masks.items()} | values
         return {"tasks": list(self._known), "sha256": digest(frozen, self._carry or {})}
 
-    def commit(self, *, metrics: Mapping[str, Any] | None = None, data: Mapping[str, Any] | None = None) -> TaskRecord:
+    def commit(self, *, metrics: Told | None = None, data: Told | None = None) -> TaskRecord:
         """Makes the task part of the store, durably and all at once, and releases the store.
 
         Args:
-            metrics: figures to keep with it, plain JSON values.
-            data: what it was learned on, plain JSON values.
+            metrics: figures to keep with it, plain JSON values; or a function that gives them, of the network as
+                `TaskStore.load` will give it (a copy, on the CPU, in eval mode).
+            data: what it was learned on, in the same way.
 
         Raises:
             OptimizerError: it was not trained.
@@ -180,6 +185,7 @@ class Task(InProgress):
             raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
         learner.finish()
         self._weights.require_finite()
+        metrics, data = self._told(metrics), self._told(data)
         used, claimed = attached.masks()
         content = self._weights.content(used, claimed, self._directory.base())
         record = TaskRecord(
@@ -190,8 +196,8 @@ class Task(InProgress):
             isolation=self.method.isolation,
             method={"name": self.method.name, "config": self.method.config()},
             head=describe_head(self._head),
-            data=dict(data or {}),
-            metrics=dict(metrics or {}),
+            data=data,
+            metrics=metrics,
             seconds=round(attached.seconds if self._seconds is None else self._seconds, 3),
             parents=self._frozen.parents(used, claimed) if self.method.isolation == "shared" else (),
             layers={layer.name: layer.to_json() for layer in attached.explain()},
@@ -206,6 +212,9 @@ class Task(InProgress):
                 self._checkpoint.drop()
         self._close()
         return written
+
+    def _told(self, told: Told | None) -> dict[str, Any]:
+        return dict(told(copy.deepcopy(self.model).cpu().eval()) if callable(told) else told or {})
 
     def abandon(self) -> None:
         """Gives the task up: nothing is written, and the store is free for another. Harmless once committed."""
