@@ -12,6 +12,11 @@ from unittest import mock
 CALLS = ("open", "write", "fsync", "close", "mkdir", "rename", "replace", "unlink", "rmdir")
 
 
+CHANGING = {"write", "mkdir", "rename", "replace", "unlink", "rmdir"}  # what a disk holds
+
+_close = os.close
+
+
 class Killed(BaseException):
     """Stands in for SIGKILL: nothing may handle it."""
 
@@ -19,13 +24,14 @@ class Killed(BaseException):
 class Fault:
     """Lets `after` calls pass, then fails: once or for ever, instead of the call or just after it (`late`).
 
-    A write that fails has written half. `hit` names the call that was struck, "" while none was; `passed` counts
+    A write that fails has written half. `hit` names the call that was struck, "" while none was; `passed` names
     the calls that were let through.
     """
 
     def __init__(self, after: int, error: Callable[[], BaseException], for_ever: bool, late: bool = False) -> None:
         self.after, self.error, self.for_ever, self.late = after, error, for_ever, late
-        self.hit, self.passed = "", 0
+        self.hit = ""
+        self.passed: list[str] = []
 
     def wrap(self, name: str) -> Callable[..., Any]:
         # No power is cut here, so a flush that succeeds need not really be one: it is slow.
@@ -34,18 +40,18 @@ class Fault:
         def call(*args: Any, **options: Any) -> Any:
             if self.hit and not self.for_ever:
                 return real(*args, **options)
-            if self.hit or self.passed == self.after:
+            if self.hit or len(self.passed) == self.after:
                 if name == "close":
                     real(*args)  # a closed descriptor is closed, whatever the call reports
                 elif self.late and not self.hit:
                     result = real(*args, **options)
                     if name == "open":
-                        os.close(result)
+                        _close(result)
                 elif name == "write" and not self.hit:
                     real(args[0], args[1][: len(args[1]) // 2])
                 self.hit = self.hit or name
                 raise self.error()
-            self.passed += 1
+            self.passed.append(name)
             return real(*args, **options)
 
         return call
@@ -71,10 +77,3 @@ def sigkill() -> BaseException:
     """Kills this process for real."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("a process outlived SIGKILL")
-
-
-@contextmanager
-def no_flush() -> Iterator[None]:
-    """Makes fsync cost nothing: nobody cuts the power of a test."""
-    with mock.patch.object(os, "fsync", lambda _: None):
-        yield
