@@ -150,7 +150,7 @@ def test_the_account_is_true(life: Life) -> None:
     claimed = sum(life.count(name, "claimed") for name in CLASSES)
     expected = {"shared": claimed / total, "own": 3.0, "none": 1.0}
     assert life.store.used() == expected[life.method.isolation]
-    assert life.store.verify() == []
+    assert life.store.verify(deep=True) == []
 
 
 def test_budgets_are_met_exactly(life: Life) -> None:

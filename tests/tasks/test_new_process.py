@@ -50,4 +50,4 @@ def test_a_store_goes_on_in_another_process(tmp_path: Path) -> None:
         for found in (there[name], (state(again.load(name)), logits(again.load(name), x))):
             assert same(found[0], here[name][0])
             assert torch.equal(found[1], here[name][1])
-    assert again.verify() == []
+    assert again.verify(deep=True) == []

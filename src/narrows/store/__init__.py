@@ -8,14 +8,25 @@ from narrows.store.content import TaskContent
 from narrows.store.directory import StoreDirectory
 from narrows.store.durable import DamagedFileError
 from narrows.store.lock import StoreLock
-from narrows.store.records import ISOLATIONS, FileRef, StoreHeader, TaskRecord, TaskRef, TensorSpec
+from narrows.store.records import (
+    ISOLATIONS,
+    CarryRef,
+    FileRef,
+    SnapshotRef,
+    StoreHeader,
+    TaskRecord,
+    TaskRef,
+    TensorSpec,
+)
 from narrows.store.verify import Problem
 
 __all__ = [
     "ISOLATIONS",
+    "CarryRef",
     "DamagedFileError",
     "FileRef",
     "Problem",
+    "SnapshotRef",
     "StoreDirectory",
     "StoreHeader",
     "StoreLock",

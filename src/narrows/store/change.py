@@ -1,4 +1,4 @@
-"""What a new task will put on disk, worked out and checked before the first byte is written.
+"""What a change will put on disk, worked out and checked before the first byte is written.
 
 Knows the format; touches no disk.
 """
@@ -7,27 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch import Tensor
 
 from narrows.errors import StoreError, TaskExistsError
-from narrows.store import content, durable, names, records, tensors_file
+from narrows.store import content, durable, names, records, snapshot, tensors_file
+from narrows.store.compose import Frozen
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
-from narrows.store.records import FileRef, StoreHeader, TaskRecord, TaskRef, TensorSpec
+from narrows.store.records import CarryRef, FileRef, SnapshotRef, StoreHeader, TaskRecord, TaskRef, TensorSpec
 
 
 @dataclass(frozen=True)
 class Change:
-    """The next store.json, and the files (paths from the store) that it lists anew."""
+    """The next store.json, and what it lists anew.
+
+    Attributes:
+        header: the next store.json.
+        directories: of tasks, under tasks/: name -> its files by plain name.
+        files: training state and the like: path from the store -> bytes.
+    """
 
     header: StoreHeader
-    directory: str | None = None  # of the new task, under tasks/
-    files: Mapping[str, bytes] = field(default_factory=dict)  # those of the new task, by plain name
-    state: bytes | None = None  # training state, for header.carry
+    directories: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def new_header(base: Mapping[str, Tensor], shared: Sequence[TensorSpec], private: Sequence[str]) -> StoreHeader:
+def new_header(
+    base: Mapping[str, Tensor],
+    shared: Sequence[TensorSpec],
+    private: Sequence[str],
+    model: Mapping[str, Any] | None = None,
+) -> StoreHeader:
     """The header of a store without tasks, but for its base file's hash and size."""
     return StoreHeader(
         created=records.utc_now(),
@@ -35,6 +47,7 @@ def new_header(base: Mapping[str, Tensor], shared: Sequence[TensorSpec], private
         private=tuple(private),
         fingerprint=records.fingerprint(shared, base),
         base=FileRef(names.BASE_FILE, "", 0),
+        model=None if model is None else dict(model),
     )
 
 
@@ -49,18 +62,25 @@ def add_task(
     if any(task.name == record.name for task in header.tasks):
         raise TaskExistsError(f"the store already holds a task {record.name!r}; choose another name")
     index = header.next_index
-    record, files = _task_files(record, tensors, header, index)
+    record, task_files = encode_task(record, content.encode(tensors, header.shared), index)
     method = str(record.method["name"])
-    state = None
+    files = {}
     # Another method's state outlives this task; this method's own would be stale.
     kept = header.carry if header.carry and header.carry.method != method else None
     if carry is not None:
         file = names.carry_file(index)
-        state = tensors_file.encode(carry, file)
-        kept = FileRef(file, durable.sha256(state), len(state), method)
-    ref = TaskRef(record.name, record.directory, durable.sha256(files[names.TASK_FILE]))
-    changed = replace(header, tasks=(*header.tasks, ref), next_index=index + 1, carry=kept)
-    return record, Change(changed, record.directory, files, state)
+        files[file] = state = tensors_file.encode(carry, file)
+        kept = CarryRef(file, durable.sha256(state), len(state), method)
+    changed = replace(header, tasks=(*header.tasks, ref_of(record, task_files)), next_index=index + 1, carry=kept)
+    return record, Change(changed, {record.directory: task_files}, files)
+
+
+def with_snapshot(change: Change, frozen: Frozen) -> Change:
+    """The same change with a snapshot of what all its tasks hold."""
+    file = names.snapshot_file(change.header.next_index - 1)
+    data = snapshot.encode(frozen, file)
+    ref = SnapshotRef(file, durable.sha256(data), len(data), len(frozen.tasks))
+    return replace(change, header=replace(change.header, snapshot=ref), files={**change.files, file: data})
 
 
 def reshape(
@@ -73,6 +93,31 @@ def reshape(
     return Change(replace(header, shared=fresh.shared, private=fresh.private, fingerprint=fresh.fingerprint))
 
 
+def encode_task(record: TaskRecord, blobs: Mapping[str, bytes], index: int) -> tuple[TaskRecord, dict[str, bytes]]:
+    """The record under this index, as it will be read back, and every file of its directory.
+
+    A record that was created before keeps its time. StoreError if it cannot be stored.
+    """
+    filled = replace(
+        record,
+        index=index,
+        directory=names.task_directory(index, record.name),
+        created=record.created or records.utc_now(),
+        blobs={name: {"sha256": durable.sha256(data), "bytes": len(data)} for name, data in blobs.items()},
+    )
+    data = records.task_to_json(filled)
+    try:
+        # What the reader would refuse must not be written.
+        return records.task_from_json(data, names.TASK_FILE), {**blobs, names.TASK_FILE: data}
+    except DamagedFileError as error:
+        raise StoreError(f"the record of {record.name!r} cannot be stored: it {error.what}") from error
+
+
+def ref_of(record: TaskRecord, files: Mapping[str, bytes]) -> TaskRef:
+    """How store.json lists the task."""
+    return TaskRef(record.name, record.directory, durable.sha256(files[names.TASK_FILE]))
+
+
 def _checked_shared(base: Mapping[str, Tensor], shared: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
     for spec in shared:
         if spec.name not in base or TensorSpec.of(spec.name, base[spec.name]) != spec:
@@ -80,22 +125,3 @@ def _checked_shared(base: Mapping[str, Tensor], shared: Sequence[TensorSpec]) ->
     if len({spec.name for spec in shared}) != len(shared):
         raise StoreError("a shared parameter is listed twice")
     return tuple(shared)
-
-
-def _task_files(
-    record: TaskRecord, tensors: TaskContent, header: StoreHeader, index: int
-) -> tuple[TaskRecord, dict[str, bytes]]:
-    files = content.encode(tensors, header.shared)
-    filled = replace(
-        record,
-        index=index,
-        directory=names.task_directory(index, record.name),
-        created=records.utc_now(),
-        blobs={name: {"sha256": durable.sha256(data), "bytes": len(data)} for name, data in files.items()},
-    )
-    data = records.task_to_json(filled)
-    try:
-        # What the reader would refuse must not be written.
-        return records.task_from_json(data, names.TASK_FILE), files | {names.TASK_FILE: data}
-    except DamagedFileError as error:
-        raise StoreError(f"the record of {record.name!r} cannot be stored: it {error.what}") from error

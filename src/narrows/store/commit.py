@@ -32,13 +32,13 @@ def apply(root: Path, old: StoreHeader, change: Change) -> None:
     written: list[Path] = []
     try:
         sweep(root, old)
-        if change.directory:
-            tasks = root / names.TASKS_DIR
-            written += [tasks / (names.NEW_PREFIX + change.directory), tasks / change.directory]
-            write_task(root, change.directory, change.files)
-        if change.state is not None and header.carry:
-            written.append(root / header.carry.file)
-            write_carry(root, header.carry.file, change.state)
+        tasks = root / names.TASKS_DIR
+        for directory, files in change.directories.items():
+            written += [tasks / (names.NEW_PREFIX + directory), tasks / directory]
+            write_task(root, directory, files)
+        for file, data in change.files.items():
+            written.append(root / file)
+            write_file(root, file, data)
         write_header(root, header)
     except OSError as error:
         discard(written)
@@ -46,8 +46,14 @@ def apply(root: Path, old: StoreHeader, change: Change) -> None:
             f"nothing was committed to {root}, which is as it was: {error}; "
             "make room or mend the disk, then commit again"
         ) from error
-    if old.carry and old.carry != header.carry:
-        discard([root / old.carry.file])
+    gone = listed(old) - listed(header)
+    discard(root / file for file in sorted(gone))
+
+
+def listed(header: StoreHeader) -> set[str]:
+    """What store.json lists besides the base: directories of tasks, and files; paths from the store."""
+    files = {ref.file for ref in (header.carry, header.snapshot) if ref}
+    return files | {f"{names.TASKS_DIR}/{task.directory}" for task in header.tasks}
 
 
 def write_task(root: Path, directory: str, files: Mapping[str, bytes]) -> None:
@@ -65,8 +71,8 @@ def write_task(root: Path, directory: str, files: Mapping[str, bytes]) -> None:
     durable.sync_directory(tasks)
 
 
-def write_carry(root: Path, file: str, data: bytes) -> None:
-    """Write training state to `file` under the store, flushed and read back. OSError if the disk fails."""
+def write_file(root: Path, file: str, data: bytes) -> None:
+    """Write `file` (its path from the store), flushed and read back. OSError if the disk fails."""
     path = root / file
     durable.make_directory(path.parent)
     durable.write_new(path, data)
@@ -121,7 +127,7 @@ def remove(path: Path) -> None:
 
 
 def sweep(root: Path, header: StoreHeader) -> None:
-    """Remove what a killed commit left. OSError if it cannot be removed."""
+    """Remove what a killed change left. OSError if it cannot be removed."""
     for file, ours in unlisted(root, header):
         if ours:
             remove(root / file)
@@ -130,37 +136,53 @@ def sweep(root: Path, header: StoreHeader) -> None:
 def unlisted(root: Path, header: StoreHeader) -> list[tuple[str, bool]]:
     """Paths under the store that `header` does not list, and whether narrows itself wrote them (leftovers).
 
-    What the user put there, under names that narrows never gives, is not ours to remove.
+    What the user put there, under names that narrows never gives, is not ours to remove. Does not look into the
+    directories of tasks; see `foreign`.
     """
-    tasks = {task.directory for task in header.tasks}
-    found = [
-        (name, name.endswith(names.TEMPORARY_SUFFIX) and name[: -len(names.TEMPORARY_SUFFIX)] in _FILES)
-        for name in _entries(root)
-        if name not in _KNOWN
-    ]
-    for name in _entries(root / names.TASKS_DIR):
-        if name not in tasks:
-            ours = names.directory_index(name.removeprefix(names.NEW_PREFIX)) is not None
-            found.append((f"{names.TASKS_DIR}/{name}", ours))
-    for directory in sorted(tasks):
-        for name in _entries(root / names.TASKS_DIR / directory):
-            if name != names.TASK_FILE and name not in names.BLOB_FILES:
-                found.append((f"{names.TASKS_DIR}/{directory}/{name}", False))
-    for name in _entries(root / names.CARRY_DIR):
-        file = f"{names.CARRY_DIR}/{name}"
-        if header.carry is None or file != header.carry.file:
-            found.append((file, names.carry_index(file) is not None))
+    known = listed(header)
+    found = [(name, _temporary(name) in _FILES) for name in _entries(root) if name not in _KNOWN]
+    for directory in _DIRECTORIES:
+        for name in _entries(root / directory):
+            file = f"{directory}/{name}"
+            if file not in known and not names.is_progress_file(file):
+                found.append((file, _is_ours(file)))
     return found
 
 
+def foreign(root: Path, header: StoreHeader) -> list[str]:
+    """Files that are not narrows' own in the directories of tasks, as paths from the store."""
+    return [
+        f"{names.TASKS_DIR}/{task.directory}/{name}"
+        for task in sorted(header.tasks, key=lambda task: task.directory)
+        for name in _entries(root / names.TASKS_DIR / task.directory)
+        if name != names.TASK_FILE and name not in names.BLOB_FILES
+    ]
+
+
+def _is_ours(file: str) -> bool:
+    """Whether that is a path, in one of the store's directories, that narrows gives."""
+    directory, _, name = file.partition("/")
+    if directory == names.TASKS_DIR:
+        return names.directory_index(name.removeprefix(names.NEW_PREFIX)) is not None
+    if directory == names.PROGRESS_DIR:
+        return names.is_progress_file(_temporary(file) or "")
+    return names.carry_index(file) is not None or names.snapshot_index(file) is not None
+
+
+def _temporary(name: str) -> str | None:
+    """What the file of this name would have become, or None where it is none under way."""
+    return name.removesuffix(names.TEMPORARY_SUFFIX) if name.endswith(names.TEMPORARY_SUFFIX) else None
+
+
 _FILES = {names.STORE_FILE, names.BASE_FILE}
-_KNOWN = _FILES | {names.TASKS_DIR, names.CARRY_DIR, names.LOCK_FILE, names.HOLDER_FILE}
+_DIRECTORIES = (names.TASKS_DIR, names.CARRY_DIR, names.SNAPSHOT_DIR, names.PROGRESS_DIR)
+_KNOWN = {*_FILES, *_DIRECTORIES, names.LOCK_FILE, names.HOLDER_FILE}
 
 
 def half_made(root: Path) -> bool:
     """Whether the directory `root` holds nothing but what a killed creation of a store leaves."""
     may_be = (_KNOWN | {name + names.TEMPORARY_SUFFIX for name in _FILES}) - {names.STORE_FILE}
-    empty = not _entries(root / names.TASKS_DIR) and not _entries(root / names.CARRY_DIR)
+    empty = not any(_entries(root / directory) for directory in _DIRECTORIES)
     return empty and set(_entries(root)) <= may_be
 
 

@@ -1,4 +1,4 @@
-"""Putting a task's weights together from the tasks that claimed them. Tensors by name; no modules.
+"""Putting a task's weights together from the tasks that claimed them. Tensors by name; no modules, no disk.
 
 A used weight has the value that the task itself claimed or else the latest task before it that did: later claims,
 refinements, do not reach it, so an older task cannot change. A task of isolation "own" consists of its own
@@ -8,15 +8,35 @@ claims; tasks of isolation "none" all have the weights of the last of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from narrows.store.content import TaskContent
-from narrows.store.directory import StoreDirectory
 from narrows.store.records import TaskRecord, TensorSpec
+
+
+class Reader(Protocol):
+    """Where tasks are read from: a store, or one as it would be."""
+
+    @property
+    def shared(self) -> tuple[TensorSpec, ...]:
+        """The parameters that tasks share, in order."""
+
+    def task_names(self) -> tuple[str, ...]:
+        """The tasks' names, in the order they were learned."""
+
+    def record(self, name: str) -> TaskRecord:
+        """What is written down of a task."""
+
+    def content(self, name: str) -> TaskContent:
+        """The tensors of a task."""
+
+    def snapshot(self) -> Frozen | None:
+        """What the first tasks hold, gathered before; None where it must be gathered from the tasks."""
 
 
 @dataclass
@@ -26,47 +46,80 @@ class Frozen:
     Attributes:
         masks: name -> bool, weights that some "shared" task uses.
         values: name -> their values, the latest where a weight was refined; 0 elsewhere.
-        owners: name -> int16, position in `tasks` of the latest task that claimed the weight, -1 where free.
-        tasks: names of the "shared" tasks, in order.
+        owners: name -> int32, position in `tasks` of the latest task that claimed the weight, -1 where free.
+        tasks: names of the tasks, in order.
+        kept: values that the "shared" tasks keep; a refined weight counts for each.
+        own: tasks of isolation "own", each with a network of its own.
+        overwriting: whether there are tasks of isolation "none", which have one network between them.
     """
 
     masks: dict[str, Tensor]
     values: dict[str, Tensor]
     owners: dict[str, Tensor]
-    tasks: tuple[str, ...]
+    tasks: tuple[str, ...] = ()
+    kept: int = 0
+    own: int = 0
+    overwriting: bool = False
+
+    @classmethod
+    def nothing(cls, shared: Sequence[TensorSpec]) -> Frozen:
+        """What an empty store holds."""
+        return cls(
+            masks={spec.name: torch.zeros(spec.shape, dtype=torch.bool) for spec in shared},
+            values=_zeros(shared),
+            owners={spec.name: torch.full(spec.shape, -1, dtype=torch.int32) for spec in shared},
+        )
+
+    def add(self, name: str, isolation: str, content: TaskContent | None) -> None:
+        """Takes in the next task; `content` matters for isolation "shared" only."""
+        if isolation == "shared" and content is not None:
+            scatter(content, self.values)
+            for parameter, claimed in content.claimed.items():
+                self.masks[parameter] |= claimed
+                self.owners[parameter][claimed] = len(self.tasks)
+            self.kept += sum(value.numel() for value in content.values.values())
+        self.own += isolation == "own"
+        self.overwriting |= isolation == "none"
+        self.tasks = (*self.tasks, name)
 
     def parents(self, used: Mapping[str, Tensor], claimed: Mapping[str, Tensor]) -> tuple[str, ...]:
         """The tasks whose weights a task reuses, in order: those that own what it uses and did not claim."""
         owners: set[int] = set()
         for name, mask in used.items():
             owners.update(torch.unique(self.owners[name][mask & ~claimed[name]]).tolist())
-        return tuple(self.tasks[position] for position in sorted(owners))
+        return tuple(self.tasks[position] for position in sorted(owners - {-1}))
+
+    def bake(self, content: TaskContent) -> dict[str, Tensor]:
+        """The shared weights of a task that comes next: its claims over what is frozen, 0 outside its mask."""
+        values = {name: value.clone() for name, value in self.values.items()}
+        scatter(content, values)
+        return {name: masked(value, content.used[name]) for name, value in values.items()}
+
+    def used(self) -> float:
+        """Values kept / shared weights, and 1 for each network kept beside them."""
+        total = sum(mask.numel() for mask in self.masks.values())
+        return (self.kept / total if total else 0.0) + self.own + self.overwriting
 
 
-def frozen_weights(directory: StoreDirectory) -> Frozen:
-    """Everything that the next task must leave as it is."""
-    frozen = Frozen(
-        masks={spec.name: torch.zeros(spec.shape, dtype=torch.bool) for spec in directory.shared},
-        values=_zeros(directory),
-        owners={spec.name: torch.full(spec.shape, -1, dtype=torch.int16) for spec in directory.shared},
-        tasks=tuple(record.name for record in directory.records() if record.isolation == "shared"),
-    )
-    for position, name in enumerate(frozen.tasks):
-        content = directory.content(name)
-        _scatter(content, frozen.values)
-        for parameter, claimed in content.claimed.items():
-            frozen.masks[parameter] |= claimed
-            frozen.owners[parameter][claimed] = position
+def frozen_weights(reader: Reader, *, anew: bool = False) -> Frozen:
+    """Everything that the next task must leave as it is.
+
+    Costs no more in a store of many tasks than of few, where a snapshot was kept; `anew` reads every task instead.
+    """
+    frozen = (None if anew else reader.snapshot()) or Frozen.nothing(reader.shared)
+    for name in reader.task_names()[len(frozen.tasks) :]:
+        isolation = reader.record(name).isolation
+        frozen.add(name, isolation, reader.content(name) if isolation == "shared" else None)
     return frozen
 
 
-def baked_weights(directory: StoreDirectory, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def baked_weights(reader: Reader, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """(shared, private) tensors of a task: shared weights with the mask baked in, 0 outside it."""
-    record = directory.record(name)
-    content = directory.content(name)
-    values = _zeros(directory)
-    for source in _sources(directory, record):
-        _scatter(content if source == name else directory.content(source), values)
+    record = reader.record(name)
+    content = reader.content(name)
+    values = _zeros(reader.shared)
+    for source in _sources(reader, record):
+        scatter(content if source == name else reader.content(source), values)
     return {key: masked(value, content.used[key]) for key, value in values.items()}, content.private
 
 
@@ -75,14 +128,9 @@ def masked(value: Tensor, used: Tensor) -> Tensor:
     return torch.where(used, value, torch.zeros_like(value))
 
 
-def used_fraction(directory: StoreDirectory) -> float:
+def used_fraction(reader: Reader) -> float:
     """Values the tasks keep / shared weights: a refined weight counts for each, a private network as 1 more each."""
-    total = sum(spec.numel for spec in directory.shared)
-    records = directory.records()
-    shared = (directory.content(record.name) for record in records if record.isolation == "shared")
-    values = sum(value.numel() for content in shared for value in content.values.values())
-    isolations = [record.isolation for record in records]
-    return (values / total if total else 0.0) + isolations.count("own") + ("none" in isolations)
+    return frozen_weights(reader).used()
 
 
 def digest(shared: Mapping[str, Tensor], private: Mapping[str, Tensor]) -> str:
@@ -96,16 +144,11 @@ def digest(shared: Mapping[str, Tensor], private: Mapping[str, Tensor]) -> str:
     return sha.hexdigest()
 
 
-def _sources(directory: StoreDirectory, record: TaskRecord) -> tuple[str, ...]:
-    if record.isolation == "shared":
-        return (*record.parents, record.name)
-    if record.isolation == "own":
-        return (record.name,)
-    return ([other.name for other in directory.records() if other.isolation == "none"][-1],)
-
-
-def _zeros(directory: StoreDirectory) -> dict[str, Tensor]:
-    return {spec.name: torch.zeros(spec.shape, dtype=dtype_of(spec)) for spec in directory.shared}
+def scatter(content: TaskContent, values: dict[str, Tensor]) -> None:
+    """Puts the claimed values of a task in their places, in place."""
+    for name, packed in content.values.items():
+        if packed.numel():
+            values[name][content.claimed[name]] = packed
 
 
 def dtype_of(spec: TensorSpec) -> torch.dtype:
@@ -115,6 +158,19 @@ def dtype_of(spec: TensorSpec) -> torch.dtype:
     return dtype
 
 
-def _scatter(content: TaskContent, values: dict[str, Tensor]) -> None:
-    for name, packed in content.values.items():
-        values[name][content.claimed[name]] = packed
+def last_overwriting(reader: Reader) -> str | None:
+    """The last task of isolation "none", whose weights all such tasks have."""
+    names = reversed(reader.task_names())
+    return next((name for name in names if reader.record(name).isolation == "none"), None)
+
+
+def _sources(reader: Reader, record: TaskRecord) -> tuple[str, ...]:
+    if record.isolation == "shared":
+        return (*record.parents, record.name)
+    if record.isolation == "own":
+        return (record.name,)
+    return (last_overwriting(reader) or record.name,)
+
+
+def _zeros(shared: Sequence[TensorSpec]) -> dict[str, Tensor]:
+    return {spec.name: torch.zeros(spec.shape, dtype=dtype_of(spec)) for spec in shared}

@@ -6,20 +6,26 @@ Knows tensors by name only: no module, method or training. What it reads is chec
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from narrows.errors import StoreError, StoreMissingError, UnknownNameError, nearest
-from narrows.store import change, commit, content, durable, names, records, strict_json, tensors_file, verify
+from narrows.store import change, commit, content, durable, names, records, snapshot, strict_json, tensors_file, verify
+from narrows.store.compose import Frozen, frozen_weights
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
+from narrows.store.forget import Forgetting, Revise, forget
 from narrows.store.lock import StoreLock
+from narrows.store.progress import ProgressFile
 from narrows.store.records import FileRef, StoreHeader, TaskRecord, TaskRef, TensorSpec
 
 _BASE_REMEDY = "restore this file from a backup; no task can be loaded without it"
+T = TypeVar("T")
 _CARRY_REMEDY = "restore this file from a backup; it only helps the next task, every task can be loaded"
 
 
@@ -40,13 +46,15 @@ class StoreDirectory:
         base: Mapping[str, Tensor],
         shared: Sequence[TensorSpec],
         private: Sequence[str] = (),
+        model: Mapping[str, Any] | None = None,
     ) -> StoreDirectory:
         """Make a store at `path`, which must be missing, empty or left by a creation that was killed.
 
-        StoreError otherwise, if `shared` does not fit `base`, or if the disk fails.
+        `model` is plain JSON, kept in store.json without meaning here. StoreError if the place is taken, if
+        `shared` does not fit `base`, or if the disk fails.
         """
         root = Path(path)
-        header = change.new_header(base, shared, private)
+        header = change.new_header(base, shared, private, model)
         data = tensors_file.encode(base, names.BASE_FILE)
         header = replace(header, base=FileRef(names.BASE_FILE, durable.sha256(data), len(data)))
         try:
@@ -76,6 +84,20 @@ class StoreDirectory:
     def reload(self) -> None:
         """Read store.json again: what others have committed meanwhile."""
         self.header = _read_header(self.path)
+
+    def steadily(self, read: Callable[[], T]) -> T:
+        """`read()`, and again from the newest store.json where it failed because a writer changed the store.
+
+        A task that another process forgets, or rewrites, is gone from where the store.json read before says it is.
+        """
+        while True:
+            try:
+                return read()
+            except (StoreError, UnknownNameError):
+                before = self.header
+                self.reload()
+                if self.header == before:
+                    raise
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:
@@ -130,6 +152,21 @@ class StoreDirectory:
         ref = self.header.carry
         return self._tensors(ref, _CARRY_REMEDY) if ref and ref.method == method else None
 
+    def snapshot(self) -> Frozen | None:
+        """What the first tasks hold, gathered by a commit; None where there is none that can be read."""
+        ref = self.header.snapshot
+        if ref is None:
+            return None
+        try:
+            data = durable.read_checked(self.path / ref.file, ref.file, ref.sha256, ref.bytes, snapshot.REMEDY)
+            return snapshot.decode(data, self.shared, self.task_names()[: ref.tasks], ref.file)
+        except StoreError:
+            return None  # the tasks say it all; verify names the damage
+
+    def progress(self, name: str) -> ProgressFile:
+        """The checkpoint of the task `name` while it is learned. ConfigError: no task can have that name."""
+        return ProgressFile(self.path, name)
+
     def bytes_of(self, name: str) -> int:
         """Bytes on disk of the task `name`, measured now. UnknownNameError or DamagedStoreError."""
         directory = _where(self._ref(name))
@@ -145,12 +182,21 @@ class StoreDirectory:
         except OSError as error:
             raise StoreError(f"the store {self.path} cannot be measured: {error}") from error
 
-    def verify(self, progress: verify.Progress | None = None) -> list[verify.Problem]:
+    def verify(self, progress: verify.Progress | None = None, *, deep: bool = False) -> list[verify.Problem]:
         """Every fault of the store; an empty list if it is sound. Reads and decodes every file.
 
-        `progress(file, done, total)` is called before each file.
+        `progress(file, done, total)` is called before each file. `deep`: puts every task's weights together and
+        compares their digests with those that were committed.
         """
-        return verify.verify(self, progress)
+        while True:
+            problems = verify.verify(self, progress, deep=deep)
+            before = self.header
+            if not problems:
+                return problems
+            with suppress(StoreError):
+                self.reload()
+            if self.header == before:  # otherwise a writer changed the store meanwhile: look again
+                return problems
 
     def lock(self) -> StoreLock:
         """Take the store for writing; release it after. StoreLockedError, at once, if anyone holds it."""
@@ -184,8 +230,7 @@ class StoreDirectory:
         not fit, if others wrote meanwhile, or if the disk fails (the message says what became of the store).
         Without `carry`, training state of another method stays, that of the same method goes.
         """
-        if not (self._lock and self._lock.held):
-            raise StoreError("append needs the store's lock: use `with store.lock():`")
+        self._require_lock("append")
         self.reload()
         stored, changed = change.add_task(self.header, record, content, carry)
         if after is not None and tuple(after) != self.task_names():
@@ -193,8 +238,54 @@ class StoreDirectory:
                 f"the store {self.path} holds {list(self.task_names())} and should hold {list(after)}: "
                 "someone wrote meanwhile; begin the task again"
             )
-        self._apply(changed)
+        self._apply(self._with_snapshot(changed, stored, content))
         return stored
+
+    def forget(self, name: str, revise: Revise = lambda record, _: record, *, dry_run: bool = False) -> Forgetting:
+        """Take the task `name` out of the store, all or nothing; see `narrows.store.forget`. Caller holds the lock.
+
+        `revise` brings the records of rewritten tasks up to date. With `dry_run` nothing is changed, and no lock
+        needed. UnknownNameError; DamagedStoreError; StoreError if the disk fails, with what became of the store.
+        """
+        if dry_run:
+            return self.steadily(lambda: forget(self, self.header, self._ref(name).name, revise)[0])
+        self._require_lock("forget")
+        self.reload()
+        forgetting, changed = forget(self, self.header, self._ref(name).name, revise)
+        self._apply(changed)
+        return forgetting
+
+    def compact(self) -> int:
+        """Remove what killed writers left, and checkpoints of tasks that were committed since; bytes reclaimed.
+
+        Makes the snapshot anew where it is missing or does not fit the tasks. Caller holds the lock.
+        """
+        self._require_lock("compact")
+        self.reload()
+        before = self.bytes_total()
+        for name in self.task_names():
+            self.progress(name).drop()
+        bare = replace(self.header, snapshot=None, next_index=self.header.next_index + 1)
+        if snapshot.due(bare):
+            self._apply(change.with_snapshot(change.Change(bare), frozen_weights(self, anew=True)))
+        else:
+            self._apply(change.Change(bare))
+        return before - self.bytes_total()
+
+    def _with_snapshot(self, changed: change.Change, stored: TaskRecord, content: TaskContent) -> change.Change:
+        """The change with a snapshot where one is due, from what the tasks before it and itself hold."""
+        if not snapshot.due(changed.header):
+            return changed
+        try:
+            frozen = frozen_weights(self)
+        except StoreError:
+            return changed  # damage elsewhere must not keep a task out of the store
+        frozen.add(stored.name, stored.isolation, content)
+        return change.with_snapshot(changed, frozen)
+
+    def _require_lock(self, what: str) -> None:
+        if not (self._lock and self._lock.held):
+            raise StoreError(f"{what} needs the store's lock: use `with store.lock():`")
 
     def _apply(self, changed: change.Change) -> None:
         try:

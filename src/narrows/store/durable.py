@@ -100,7 +100,7 @@ def read(path: Path, label: str, limit: int, remedy: str = RESTORE) -> bytes:
     try:
         with open(path, "rb", opener=_open_regular) as file:
             size = os.fstat(file.fileno()).st_size
-            data = file.read(limit + 1) if size <= limit else b""
+            data = file.read(size + 1) if size <= limit else b""
     except FileNotFoundError:
         raise DamagedFileError(label, "is missing", remedy) from None
     except OSError as error:

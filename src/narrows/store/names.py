@@ -5,6 +5,7 @@ Knows no file's contents and touches no disk.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from typing import Final
@@ -15,6 +16,8 @@ STORE_FILE: Final = "store.json"
 BASE_FILE: Final = "base.safetensors"
 TASKS_DIR: Final = "tasks"
 CARRY_DIR: Final = "carry"
+SNAPSHOT_DIR: Final = "snapshot"
+PROGRESS_DIR: Final = "progress"
 LOCK_FILE: Final = ".lock"
 HOLDER_FILE: Final = ".lock.json"
 
@@ -33,6 +36,8 @@ MAX_SLUG: Final = 40
 _REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DIRECTORY: Final = re.compile(r"([0-9]{4,12})-[a-z0-9_-]{1,40}")
 _CARRY: Final = re.compile(r"carry/([0-9]{4,12})\.safetensors")
+_SNAPSHOT: Final = re.compile(r"snapshot/([0-9]{4,12})\.safetensors")
+_PROGRESS: Final = re.compile(r"progress/[a-z0-9_-]{1,40}-[0-9a-f]{16}\.ckpt")
 
 
 def name_fault(name: str) -> str | None:
@@ -69,9 +74,30 @@ def carry_file(index: int) -> str:
     return f"{CARRY_DIR}/{index:04d}.safetensors"
 
 
+def snapshot_file(index: int) -> str:
+    """The path, from the store, of the snapshot made in the change that gave this index."""
+    return f"{SNAPSHOT_DIR}/{index:04d}.safetensors"
+
+
+def progress_file(name: str) -> str:
+    """The path, from the store, of the checkpoint of the task `name` while it is learned."""
+    return f"{PROGRESS_DIR}/{slug(name)}-{hashlib.sha256(name.encode()).hexdigest()[:16]}.ckpt"
+
+
+def is_progress_file(file: str) -> bool:
+    """Whether that is the path of a checkpoint."""
+    return bool(_PROGRESS.fullmatch(file))
+
+
 def directory_index(directory: str) -> int | None:
     """The index in a task directory's name, or None if that is not such a name (so no path gets out)."""
     match = _DIRECTORY.fullmatch(directory)
+    return int(match[1]) if match else None
+
+
+def snapshot_index(file: str) -> int | None:
+    """The index in a snapshot's path, or None if that is not such a path."""
+    match = _SNAPSHOT.fullmatch(file)
     return int(match[1]) if match else None
 
 

@@ -49,12 +49,25 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class FileRef:
-    """A file, its SHA-256 in hex and its size in bytes; for training state also the method that left it."""
+    """A file, its SHA-256 in hex and its size in bytes."""
 
     file: str
     sha256: str
     bytes: int
-    method: str | None = None
+
+
+@dataclass(frozen=True)
+class CarryRef(FileRef):
+    """Training state, and the name of the method that left it."""
+
+    method: str
+
+
+@dataclass(frozen=True)
+class SnapshotRef(FileRef):
+    """What the first `tasks` of the list hold of the shared weights, gathered; it can be made anew from them."""
+
+    tasks: int
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,9 @@ class StoreHeader:
     base: FileRef
     tasks: tuple[TaskRef, ...] = ()
     next_index: int = 0
-    carry: FileRef | None = None
+    carry: CarryRef | None = None
+    snapshot: SnapshotRef | None = None
+    model: dict[str, Any] | None = None  # how to build the network; without meaning here
 
 
 @dataclass(frozen=True)
@@ -120,7 +135,9 @@ def fingerprint(shared: Sequence[TensorSpec], base: Mapping[str, Tensor]) -> str
 def header_to_json(header: StoreHeader) -> bytes:
     """store.json, with its own checksum at its end."""
     values: dict[str, Any] = {"format": "narrows-store", "version": VERSION} | asdict(header)
-    del values["base"]["method"]
+    for key in ("snapshot", "model"):
+        if values[key] is None:
+            del values[key]  # optional: stores without them are spelled as they always were
     values["sha256"] = _ZEROS.decode()
     data = strict_json.dump(values, names.STORE_FILE)
     start = data.rindex(_ZEROS)
@@ -143,7 +160,11 @@ def header_from_json(data: bytes) -> StoreHeader:
         tasks=tuple(_task_ref(item) for item in fields.objects("tasks")),
         next_index=fields.integer("next_index"),
         carry=None if fields.get("carry") is None else _carry(fields.inside("carry")),
+        snapshot=_snapshot(fields.inside("snapshot")) if fields.has("snapshot") else None,
+        model=fields.mapping("model") if fields.has("model") else None,
     )
+    if header.snapshot and not 0 < header.snapshot.tasks <= len(header.tasks):
+        fields.fail("snapshot", "should be of 1 or more of the tasks listed")
     for key, found in (
         ("shared", [spec.name for spec in header.shared]),
         ("tasks", [task.name for task in header.tasks]),
@@ -215,13 +236,19 @@ def _spec(fields: Fields) -> TensorSpec:
     return TensorSpec(fields.text("name"), fields.shape("shape"), dtype)
 
 
-def _file(fields: Fields, accept: Any, method: str | None = None) -> FileRef:
+def _file(fields: Fields, accept: Any) -> FileRef:
     file = fields.text("file", accept, "be the plain name of a file of the store")
-    return FileRef(file, fields.sha256("sha256"), fields.integer("bytes"), method)
+    return FileRef(file, fields.sha256("sha256"), fields.integer("bytes"))
 
 
-def _carry(fields: Fields) -> FileRef:
-    return _file(fields, lambda file: names.carry_index(file) is not None, fields.text("method"))
+def _carry(fields: Fields) -> CarryRef:
+    file = _file(fields, lambda file: names.carry_index(file) is not None)
+    return CarryRef(file.file, file.sha256, file.bytes, fields.text("method"))
+
+
+def _snapshot(fields: Fields) -> SnapshotRef:
+    file = _file(fields, lambda file: names.snapshot_index(file) is not None)
+    return SnapshotRef(file.file, file.sha256, file.bytes, fields.integer("tasks"))
 
 
 def _task_ref(fields: Fields) -> TaskRef:

@@ -62,6 +62,10 @@ class Fields:
             self.fail(key, "is missing")
         return self.values[key]
 
+    def has(self, key: str) -> bool:
+        """Whether there is an entry `key` that is not null."""
+        return self.values.get(key) is not None
+
     def text(self, key: str, accept: Callable[[str], bool] = bool, should: str = "be non-empty text") -> str:
         """The text at `key`, which `accept` must accept; `should` says what it should be."""
         value = self.get(key)

@@ -10,14 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
 from narrows.errors import StoreError
-from narrows.store import commit, content, durable, names
+from narrows.store import commit, content, durable, names, snapshot
+from narrows.store.compose import Frozen, digest, last_overwriting
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
-from narrows.store.records import RESTORE_STORE, TaskRecord
+from narrows.store.records import RESTORE_STORE, SnapshotRef, TaskRecord
 
 if TYPE_CHECKING:
     from narrows.store.directory import StoreDirectory
@@ -43,36 +41,54 @@ class Problem:
 
 
 class _Verification:
-    def __init__(self, store: StoreDirectory, progress: Progress | None) -> None:
-        self.store, self.progress = store, progress
+    def __init__(self, store: StoreDirectory, progress: Progress | None, deep: bool) -> None:
+        self.store, self.progress, self.deep = store, progress, deep
         self.problems: list[Problem] = []
-        self.held: dict[str, Tensor] = {}
+        self.frozen = Frozen.nothing(store.shared)
         self.done, self.total = 0, 0
 
     def run(self) -> list[Problem]:
         store = self.store
         with self.noting(names.STORE_FILE, None):
             store.reload()  # if it is damaged now, go on with what was read when it was opened
+        self.frozen = Frozen.nothing(store.shared)
         carry = store.header.carry
         files_per_task = 1 + len(names.BLOB_FILES)
-        self.total = 2 + bool(carry) + files_per_task * len(store.header.tasks)
+        self.total = 2 + bool(carry) + bool(store.header.snapshot) + files_per_task * len(store.header.tasks)
         self.step(names.STORE_FILE)
         self.step(names.BASE_FILE)
         with self.noting(names.BASE_FILE, None):
             store.base()
-        for ref in store.header.tasks:
+        for position, ref in enumerate(store.header.tasks, 1):
             self.task(ref.name, f"{names.TASKS_DIR}/{ref.directory}/")
+            if store.header.snapshot and store.header.snapshot.tasks == position:
+                self.snapshot(store.header.snapshot)
         if carry:
             self.step(carry.file)
             with self.noting(carry.file, None):
-                store.carry(carry.method or "")
+                store.carry(carry.method)
+        self.leftovers()
+        return self.problems
+
+    def leftovers(self) -> None:
+        store = self.store
         try:
             for file, ours in commit.unlisted(store.path, store.header):
                 remedy = _LEFTOVER if ours else _FOREIGN
                 self.problems.append(Problem(file, None, "is not part of the store", remedy, harmless=True))
+            for file in commit.foreign(store.path, store.header):
+                self.problems.append(Problem(file, None, "is not part of the store", _FOREIGN, harmless=True))
         except OSError as error:
             self.problems.append(Problem(".", None, f"cannot be listed ({error})", "check the disk"))
-        return self.problems
+
+    def snapshot(self, ref: SnapshotRef) -> None:
+        """It must say what the tasks themselves say."""
+        self.step(ref.file)
+        with self.noting(ref.file, None):
+            data = durable.read_checked(self.store.path / ref.file, ref.file, ref.sha256, ref.bytes, snapshot.REMEDY)
+            snapshot.decode(data, self.store.shared, self.frozen.tasks, ref.file)
+            if not self.problems and data != snapshot.encode(self.frozen, ref.file):
+                raise DamagedFileError(ref.file, "does not hold what the tasks hold", snapshot.REMEDY)
 
     def task(self, name: str, where: str) -> None:
         self.step(where + names.TASK_FILE)
@@ -95,17 +111,37 @@ class _Verification:
             tensors = content.decode(blobs.__getitem__, self.store.shared, where)
             if record.isolation == "shared":
                 self.sources(name, where, tensors)
+            if self.deep:
+                self.weights(record, tensors)
+            self.frozen.add(name, record.isolation, tensors)
 
     def sources(self, name: str, where: str, tensors: TaskContent) -> None:
         """Each weight that a task reuses must be one that a task before it claimed."""
         for parameter, used in tensors.used.items():
-            claimed = tensors.claimed[parameter]
-            held = self.held.setdefault(parameter, torch.zeros_like(claimed))
-            orphans = int((used & ~claimed & ~held).sum())
+            orphans = int((used & ~tensors.claimed[parameter] & ~self.frozen.masks[parameter]).sum())
             if orphans and not self.problems:  # a damaged task before it would be the cause, and is named already
                 what = f"reuses {orphans} weights of {parameter} that no task before it claimed"
                 self.problems.append(Problem(where + names.MASK_FILE, name, what, _CONFLICT))
-            held |= claimed
+
+    def weights(self, record: TaskRecord, tensors: TaskContent) -> None:
+        """A task's weights, put together, must be those that were committed.
+
+        Not where a task before it is damaged, which would be the cause, nor where it was overwritten by design.
+        """
+        shared = record.isolation == "shared"
+        if shared and set(record.parents) & {problem.task for problem in self.problems}:
+            return
+        if record.isolation == "none" and record.name != last_overwriting(self.store):
+            return
+        frozen = self.frozen if shared else Frozen.nothing(self.store.shared)
+        if digest(frozen.bake(tensors), tensors.private) != record.weights_sha256:
+            what = "does not give the weights that were committed, though each file is what it should be"
+            file = f"{names.TASKS_DIR}/{record.directory}"
+            self.problems.append(Problem(file, record.name, what, _CONFLICT))
+        elif shared and record.parents != self.frozen.parents(tensors.used, tensors.claimed):
+            what = "names other parents than the tasks whose weights it reuses"
+            file = f"{names.TASKS_DIR}/{record.directory}/{names.TASK_FILE}"
+            self.problems.append(Problem(file, record.name, what, _CONFLICT))
 
     def step(self, file: str) -> None:
         if self.progress:
@@ -124,6 +160,9 @@ class _Verification:
             self.problems.append(Problem(file, task, f"cannot be read: {error}", remedy))
 
 
-def verify(store: StoreDirectory, progress: Progress | None = None) -> list[Problem]:
-    """Every fault of `store`; `progress(file, done, total)` is called before each file."""
-    return _Verification(store, progress).run()
+def verify(store: StoreDirectory, progress: Progress | None = None, *, deep: bool = False) -> list[Problem]:
+    """Every fault of `store`; `progress(file, done, total)` is called before each file.
+
+    `deep`: also puts every task's weights together and compares their digests.
+    """
+    return _Verification(store, progress, deep).run()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import Tensor
+
+from narrows.store import TaskContent, TaskRecord
 
 
 @dataclass(frozen=True)
@@ -70,3 +72,10 @@ def read_account(layers: Mapping[str, Mapping[str, Any]]) -> tuple[LayerAccount,
         LayerAccount(name, kept["weights"], kept["used"], kept["claimed"], kept.get("nats"), kept.get("ratio"))
         for name, kept in layers.items()
     )
+
+
+def recount(record: TaskRecord, content: TaskContent) -> TaskRecord:
+    """The record with its layers' claims counted anew: the task has taken over weights that it used to reuse."""
+    counts = {name: int(claimed.sum()) for name, claimed in content.claimed.items()}
+    layers = {name: {**kept, "claimed": counts[name]} for name, kept in record.layers.items()}
+    return replace(record, layers=layers)

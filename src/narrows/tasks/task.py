@@ -239,6 +239,7 @@ class Task:
         if (self._directory.shared, self._directory.private) != self._layout:
             self._directory.reshape_shared(*self._layout)  # the first task, whose head settles where heads go
         written = self._directory.append(record, content, carry=learner.carry(), after=self._known)
+        self._directory.progress(self.name).drop()
         self._close()
         return written
 

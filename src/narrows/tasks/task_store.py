@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from narrows.errors import ModelMismatchError, TaskExistsError
 from narrows.methods import Method
 from narrows.store import Problem, StoreDirectory, TaskRecord
-from narrows.store.compose import baked_weights, digest, frozen_weights, used_fraction
+from narrows.store.compose import baked_weights, frozen_weights, last_overwriting, used_fraction
+from narrows.store.forget import Forgetting
 from narrows.store.names import check_task_name
+from narrows.store.progress import ProgressFile
 from narrows.store.records import TensorSpec
-from narrows.tasks.account import LayerAccount, read_account
+from narrows.tasks.account import LayerAccount, read_account, recount
 from narrows.tasks.heads import Head, build_head, put_head, require_place
 from narrows.tasks.partition import assign, matches, named_tensors, require_match, shared_specs
 from narrows.tasks.task import Task
@@ -43,13 +46,22 @@ class TaskStore:
         self._template = model
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], model: nn.Module, *, private: Sequence[str] = ()) -> TaskStore:
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        model: nn.Module,
+        *,
+        private: Sequence[str] = (),
+        about: Mapping[str, Any] | None = None,
+    ) -> TaskStore:
         """A new store at `path` (which must be empty or not exist) around `model`.
 
         Args:
             private: patterns of parameters that each task keeps whole instead of sharing: names of
                 parameters or modules, `*` allowed, as `["norm*", "blocks.*.gate"]`. Parameters of one
                 dimension, buffers and the task's head are private always.
+            about: how to build the model again, say: plain JSON kept with the store (`TaskStore.about`), without
+                meaning here.
 
         Raises:
             ModelMismatchError: the model has nothing to share, or holds what is no tensor.
@@ -62,7 +74,7 @@ class TaskStore:
                 "dimensions and outside the private patterns."
             )
         base = {name: tensor.detach().cpu() for name, tensor in named_tensors(model).items()}
-        return cls(StoreDirectory.create(path, base, shared, tuple(private)), copy.deepcopy(model).cpu())
+        return cls(StoreDirectory.create(path, base, shared, tuple(private), about), copy.deepcopy(model).cpu())
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], model: nn.Module | None = None) -> TaskStore:
@@ -87,9 +99,22 @@ class TaskStore:
         """The parameters that tasks share."""
         return self.directory.shared
 
+    @property
+    def about(self) -> dict[str, Any] | None:
+        """What `create` was told to keep with the store."""
+        return self.directory.header.model
+
     def tasks(self) -> tuple[TaskRecord, ...]:
         """What is written down of every task, in the order they were learned."""
-        return self.directory.records()
+        return self.directory.steadily(self.directory.records)
+
+    def progress(self, name: str) -> ProgressFile:
+        """The checkpoint of the task `name` while it is learned: `load()`, `save(tree)`, `drop()`.
+
+        `Task.fit(checkpoint=store.progress(name))` keeps it up to date. It is no part of the store: other tasks do
+        not need it, and a commit removes it.
+        """
+        return self.directory.progress(name)
 
     def begin(self, name: str, method: Method, *, head: Head | None = None) -> Task:
         """Starts learning a task. The store is locked until the task is committed or abandoned.
@@ -115,7 +140,7 @@ class TaskStore:
                 raise TaskExistsError(
                     f"The store already has a task {name!r}, and tasks do not change. Choose another name."
                 )
-            model = self._base_model()
+            model = self._base_model(self.directory.base())
             check_task_name(name)
             specs, private = self.directory.shared, self.directory.private
             if head is not None:
@@ -152,9 +177,11 @@ class TaskStore:
             UnknownNameError: there is no such task; suggests the nearest name.
             DamagedStoreError: a file it needs is damaged; names it.
         """
-        record = self.directory.record(name)
-        model = self._base_model()
-        shared, private = baked_weights(self.directory, name)
+        directory = self.directory
+        record, (shared, private), base = directory.steadily(
+            lambda: (directory.record(name), baked_weights(directory, name), directory.base())
+        )
+        model = self._base_model(base)
         if record.head is not None:
             weight = private.get(f"{record.head['path']}.weight")
             given = None if head is None else copy.deepcopy(head).cpu()
@@ -165,50 +192,74 @@ class TaskStore:
 
     def explain(self, name: str) -> tuple[LayerAccount, ...]:
         """What a stored task keeps of each layer, and why; see `Task.explain`."""
-        return read_account(self.directory.record(name).layers)
+        return read_account(self.directory.steadily(lambda: self.directory.record(name)).layers)
 
     def used(self) -> float:
         """Values that all tasks keep / shared weights: a refined weight counts for each, so it may exceed 1.
 
         Each `independent` task counts as a network of its own.
         """
-        return used_fraction(self.directory)
+        return self.directory.steadily(lambda: used_fraction(self.directory))
 
-    def verify(self, progress: Callable[[str, int, int], None] | None = None) -> list[Problem]:
-        """Reads and checks every byte, rebuilds every task's weights and compares their digests.
+    def forget(self, name: str, *, dry_run: bool = False) -> Forgetting:
+        """Takes a task out of the store, exactly: weights that only it used are free again.
+
+        Where later tasks reuse its weights, the first of them takes their values over. Every other task keeps its
+        weights and outputs to the last bit, and the next task is learned as if the forgotten one had never been
+        there. What later tasks learned while it was there stays theirs: they may have started from its weights.
+
+        Args:
+            dry_run: only say what would happen.
+
+        Raises:
+            UnknownNameError: there is no such task; suggests the nearest name.
+            StoreLockedError: another process, or a task of this one, is writing the store.
+            StoreError: the disk failed, say; says what became of the store.
+            DamagedStoreError: a file is damaged that is needed to know what later tasks reuse.
+
+        >>> import tempfile, torch, narrows
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+        >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
+        >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
+        ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=20)
+        ...     _ = task.commit()
+        >>> store.forget("first").freed, store.used()
+        (24, 0.0)
+        """
+        if dry_run:
+            return self.directory.forget(name, recount, dry_run=True)
+        with self.directory.lock():
+            return self.directory.forget(name, recount)
+
+    def compact(self) -> int:
+        """Removes what killed writers and committed checkpoints left; returns the bytes reclaimed.
+
+        Raises:
+            StoreLockedError: another process, or a task of this one, is writing the store.
+            StoreError: the disk failed; says what became of the store.
+        """
+        with self.directory.lock():
+            return self.directory.compact()
+
+    def verify(self, progress: Callable[[str, int, int], None] | None = None, *, deep: bool = False) -> list[Problem]:
+        """Reads and checks every byte.
 
         Args:
             progress: called with (file, files done, files in all).
+            deep: also put every task's weights together and compare their digests with those committed.
 
         Returns:
             what is wrong, empty where all is well; a `harmless` problem only takes up room.
         """
-        problems = self.directory.verify(progress)
-        if not any(not problem.harmless for problem in problems):
-            problems += self._verify_weights()
-        return problems
+        return self.directory.verify(progress, deep=deep)
 
-    def _verify_weights(self) -> list[Problem]:
-        """Tasks whose weights are not those that were committed. One that is overwritten by design is left out."""
-        return [
-            Problem(
-                file=f"tasks/{record.directory}",
-                task=record.name,
-                what="does not give the weights that were committed, though each file is what it should be",
-                remedy="restore the whole store from a backup: files of different stores were mixed",
-            )
-            for record in self.tasks()
-            if record.isolation != "none"
-            and digest(*baked_weights(self.directory, record.name)) != record.weights_sha256
-        ]
-
-    def _base_model(self) -> nn.Module:
+    def _base_model(self, base: Mapping[str, Tensor]) -> nn.Module:
         if self._template is None:
             raise ModelMismatchError(
                 "The store was opened without a model: TaskStore.open(path, model), with the model it was made from."
             )
         model = copy.deepcopy(self._template)
-        assign(model, self.directory.base())
+        assign(model, base)
         return model
 
     def _shared_beside(self, path: str, model: nn.Module) -> tuple[tuple[TensorSpec, ...], tuple[str, ...]]:
@@ -226,5 +277,5 @@ class TaskStore:
 
     def _last_overwriting(self) -> dict[str, Tensor]:
         """Shared weights of the last task that overwrote its predecessors', which the next such task goes on from."""
-        earlier = [record.name for record in self.directory.records() if record.isolation == "none"]
-        return baked_weights(self.directory, earlier[-1])[0] if earlier else {}
+        last = last_overwriting(self.directory)
+        return {} if last is None else baked_weights(self.directory, last)[0]

@@ -1,0 +1,203 @@
+"""Taking a task out of a store, and what later tasks need of it: worked out and checked before anything is written.
+
+A value that the forgotten task claimed, and that later tasks reuse, is taken over by the first of them: it claims the
+weight with that value, and those after it find it there. So every other task stays as it is to the last bit. Tasks
+that take over, or had the forgotten one among their parents, get a new directory. Knows the format; touches no disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from narrows.errors import StoreError
+from narrows.store import change, content, snapshot
+from narrows.store.change import Change
+from narrows.store.compose import Frozen, Reader, baked_weights, digest, dtype_of, frozen_weights, scatter
+from narrows.store.content import TaskContent
+from narrows.store.records import StoreHeader, TaskRecord, TensorSpec
+
+Revise = Callable[[TaskRecord, TaskContent], TaskRecord]
+"""Brings what a record says of the task's layers up to its new content."""
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """What forgetting a task does, or would do.
+
+    Attributes:
+        name: the task.
+        kept_for: tasks that reuse its weights -> how many values each takes over; 0 where an earlier one has them.
+        freed: weights that no task uses any more.
+        values: values of its own that are given up.
+        bytes: that the store becomes smaller by (negative where it becomes larger).
+        learned_after: later tasks that may have started from its weights; their values stay as they are.
+        drops_carry: whether the training state for the next task of its method goes with it.
+    """
+
+    name: str
+    kept_for: dict[str, int]
+    freed: int
+    values: int
+    bytes: int
+    learned_after: tuple[str, ...]
+    drops_carry: bool
+
+
+def forget(reader: Reader, header: StoreHeader, name: str, revise: Revise) -> tuple[Forgetting, Change]:
+    """What forgetting `name` does, and the change that does it.
+
+    StoreError if a rewritten task would not have the weights it was committed with; DamagedStoreError.
+    """
+    order = reader.task_names()
+    later = {other: reader.record(other) for other in order[order.index(name) + 1 :]}
+    heirs = _inherit(reader, name, later) if reader.record(name).isolation == "shared" else {}
+    rewritten = {
+        other: revise(replace(later[other], parents=heir.parents), heir.content) for other, heir in heirs.items()
+    }
+    after = _After(reader, name, rewritten, {other: heir.content for other, heir in heirs.items()})
+    _require_same_weights(after, rewritten)
+    method = reader.record(name).method["name"]
+    left_by_it = method not in {record.method["name"] for record in later.values()}
+    kept = None if header.carry and header.carry.method == method and left_by_it else header.carry
+    changed = _change(replace(header, carry=kept), after, rewritten)
+    return _account(reader, header, name, later, heirs, after, changed), changed
+
+
+@dataclass
+class _Heir:
+    content: TaskContent
+    parents: tuple[str, ...]
+    taken: int
+
+
+def _inherit(reader: Reader, name: str, later: dict[str, TaskRecord]) -> dict[str, _Heir]:
+    """The tasks that reuse weights of `name`, with the content and the parents they have without it."""
+    gone = reader.content(name)
+    values = {spec.name: torch.zeros(spec.shape, dtype=dtype_of(spec)) for spec in reader.shared}
+    scatter(gone, values)
+    # Where a task that comes now would find the forgotten value: with the forgotten task, or with whom it went to.
+    nowhere, here = -1, 0
+    holder = {key: torch.where(claimed, here, nowhere).to(torch.int32) for key, claimed in gone.claimed.items()}
+    heirs: dict[str, _Heir] = {}
+    holders = [name]
+    for other, record in later.items():
+        if record.isolation != "shared":
+            continue
+        theirs = reader.content(other)
+        mine: dict[str, Tensor] = {}
+        found: set[int] = set()
+        for key, used in theirs.used.items():
+            reused = used & ~theirs.claimed[key]
+            mine[key] = reused & (holder[key] == here)
+            found.update(torch.unique(holder[key][reused]).tolist())
+            holder[key][theirs.claimed[key]] = nowhere  # refined: those who come later find the new value
+            holder[key][mine[key]] = len(holders)
+        taken = sum(int(mask.sum()) for mask in mine.values())
+        heirs_before = {holders[at] for at in found - {nowhere, here}}
+        if name in record.parents:
+            parents = heirs_before | set(record.parents) - {name}
+            order = tuple(known for known in reader.task_names() if known in parents)
+            heirs[other] = _Heir(_take_over(theirs, mine, values) if taken else theirs, order, taken)
+        elif taken or heirs_before:
+            raise StoreError(f"{other!r} reuses weights of {name!r} and does not name it among its parents")
+        holders.append(other)
+    return heirs
+
+
+def _take_over(theirs: TaskContent, mine: dict[str, Tensor], values: dict[str, Tensor]) -> TaskContent:
+    """The content with the weights in `mine` claimed too, at the given values."""
+    claimed = {key: mask | mine[key] for key, mask in theirs.claimed.items()}
+    packed = {}
+    for key, mask in claimed.items():
+        if bool(mask.any()):
+            whole = values[key].clone()
+            if key in theirs.values:
+                whole[theirs.claimed[key]] = theirs.values[key]
+            packed[key] = whole[mask]
+    return TaskContent(theirs.used, claimed, packed, theirs.private)
+
+
+class _After:
+    """The store as it will be, to be read before it is written."""
+
+    def __init__(
+        self, reader: Reader, gone: str, records: dict[str, TaskRecord], contents: dict[str, TaskContent]
+    ) -> None:
+        self._reader, self._gone, self._records, self._contents = reader, gone, records, contents
+
+    @property
+    def shared(self) -> tuple[TensorSpec, ...]:
+        return self._reader.shared
+
+    def task_names(self) -> tuple[str, ...]:
+        return tuple(name for name in self._reader.task_names() if name != self._gone)
+
+    def record(self, name: str) -> TaskRecord:
+        return self._records.get(name) or self._reader.record(name)
+
+    def content(self, name: str) -> TaskContent:
+        return self._contents.get(name) or self._reader.content(name)
+
+    def snapshot(self) -> Frozen | None:
+        return None
+
+
+def _require_same_weights(after: _After, rewritten: dict[str, TaskRecord]) -> None:
+    """Nothing may be written that would give a task other weights than it was committed with."""
+    for name, record in rewritten.items():
+        if digest(*baked_weights(after, name)) != record.weights_sha256:
+            raise StoreError(
+                f"{name!r} would not keep the weights it was committed with; nothing was changed. "
+                "Verify the store: `narrows verify --deep`"
+            )
+
+
+def _change(header: StoreHeader, after: _After, rewritten: dict[str, TaskRecord]) -> Change:
+    """The next store.json, the directories of the tasks that are rewritten, and a snapshot where there was one."""
+    index, tasks, directories = header.next_index, [], {}
+    for ref in header.tasks:
+        if ref.name in rewritten:
+            blobs = content.encode(after.content(ref.name), after.shared)
+            record, files = change.encode_task(rewritten[ref.name], blobs, index)
+            tasks.append(change.ref_of(record, files))
+            directories[record.directory] = files
+            index += 1
+        elif ref.name in after.task_names():
+            tasks.append(ref)
+    # One more index than tasks need: a snapshot's name, too, is never used twice.
+    changed = Change(replace(header, tasks=tuple(tasks), next_index=index + 1, snapshot=None), directories)
+    if snapshot.due(changed.header):
+        return change.with_snapshot(changed, frozen_weights(after))
+    return changed
+
+
+def _account(
+    reader: Reader,
+    header: StoreHeader,
+    name: str,
+    later: dict[str, TaskRecord],
+    heirs: dict[str, _Heir],
+    after: _After,
+    changed: Change,
+) -> Forgetting:
+    before, then = frozen_weights(reader), frozen_weights(after)
+    written = [*changed.files.values(), *(data for files in changed.directories.values() for data in files.values())]
+    gone = reader.record(name).bytes + sum(later[other].bytes for other in heirs)
+    if header.snapshot:
+        gone += header.snapshot.bytes
+    drops_carry = header.carry is not None and changed.header.carry is None
+    if header.carry and drops_carry:
+        gone += header.carry.bytes
+    return Forgetting(
+        name=name,
+        kept_for={other: heir.taken for other, heir in heirs.items()},
+        freed=sum(int((mask & ~then.masks[key]).sum()) for key, mask in before.masks.items()),
+        values=before.kept - then.kept,
+        bytes=gone - sum(map(len, written)),
+        learned_after=tuple(other for other, record in later.items() if record.isolation != "own"),
+        drops_carry=drops_carry,
+    )
