@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from types import TracebackType
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from narrows.errors import NarrowsError, OptimizerError
+from narrows.errors import NarrowsError, OptimizerError, StoreError
 from narrows.methods import Learner, Method, Plan
 from narrows.methods.features import effective_ranks
 from narrows.store import StoreDirectory, TaskRecord, TensorSpec
@@ -239,7 +239,8 @@ class Task:
         if (self._directory.shared, self._directory.private) != self._layout:
             self._directory.reshape_shared(*self._layout)  # the first task, whose head settles where heads go
         written = self._directory.append(record, content, carry=learner.carry(), after=self._known)
-        self._directory.progress(self.name).drop()
+        with suppress(StoreError):  # it is committed; a checkpoint that stays is removed by `TaskStore.compact`
+            self._directory.progress(self.name).drop()
         self._close()
         return written
 
