@@ -41,15 +41,15 @@ class Fault:
             if self.hit and not self.for_ever:
                 return real(*args, **options)
             if self.hit or len(self.passed) == self.after:
+                first, self.hit = not self.hit, self.hit or name
                 if name == "close":
                     real(*args)  # a closed descriptor is closed, whatever the call reports
-                elif self.late and not self.hit:
+                elif first and self.late:
                     result = real(*args, **options)
                     if name == "open":
                         _close(result)
-                elif name == "write" and not self.hit:
+                elif first and name == "write":
                     real(args[0], args[1][: len(args[1]) // 2])
-                self.hit = self.hit or name
                 raise self.error()
             self.passed.append(name)
             return real(*args, **options)
