@@ -383,3 +383,23 @@ def test_a_forked_child_neither_writes_nor_frees_the_lock(tmp_path):
         with pytest.raises(StoreLockedError, match=f"process {os.getpid()}"):
             StoreDirectory.open(tmp_path / "s").lock()
     assert_sound(tmp_path / "s", 1)
+
+
+@pytest.mark.parametrize("part", ["tasks", "carry", "snapshot", "progress", ".lock", ".lock.json", "base.safetensors"])
+def test_nothing_is_written_through_a_link_out_of_the_store(tmp_path, part):
+    """As a store from somebody else may have it; readers read, and check what they read, as ever."""
+    store = make(tmp_path / "s", 1)
+    outside = tmp_path / "outside"
+    inside = store.path / part
+    if inside.exists():
+        inside.rename(outside)
+    elif part.startswith("."):
+        outside.write_bytes(b"mine")
+    else:
+        outside.mkdir()
+    inside.symlink_to(outside)
+    before = snapshot(tmp_path) if outside.is_dir() else outside.read_bytes()
+    with pytest.raises(StoreError, match="is a symbolic link"):
+        store.lock()
+    assert (snapshot(tmp_path) if outside.is_dir() else outside.read_bytes()) == before
+    assert_content(store.content("task 0"), content(0))

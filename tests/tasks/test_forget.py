@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from toys import METHODS, TOYS
 
 import narrows as nw
 from narrows.errors import StoreLockedError, UnknownNameError
 from narrows.store.compose import frozen_weights
 from narrows.tasks import TaskStore
+from toys import METHODS, TOYS
 
 TOY = TOYS["batchnorm"]
 
@@ -143,7 +143,7 @@ def test_not_while_another_writes(five: Path, tmp_path: Path) -> None:
         store.forget("task 1")
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_mixed_methods_forgotten_in_any_order(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     kinds = ["laplace", "two-budgets", "magnitude-ib", "wsn", "supsup", "independent", "finetune", "ewc"]

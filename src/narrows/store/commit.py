@@ -141,7 +141,7 @@ def unlisted(root: Path, header: StoreHeader) -> list[tuple[str, bool]]:
     """
     known = listed(header)
     found = [(name, _temporary(name) in _FILES) for name in _entries(root) if name not in _KNOWN]
-    for directory in _DIRECTORIES:
+    for directory in names.DIRECTORIES:
         for name in _entries(root / directory):
             file = f"{directory}/{name}"
             if file not in known and not names.is_progress_file(file):
@@ -175,14 +175,13 @@ def _temporary(name: str) -> str | None:
 
 
 _FILES = {names.STORE_FILE, names.BASE_FILE}
-_DIRECTORIES = (names.TASKS_DIR, names.CARRY_DIR, names.SNAPSHOT_DIR, names.PROGRESS_DIR)
-_KNOWN = {*_FILES, *_DIRECTORIES, names.LOCK_FILE, names.HOLDER_FILE}
+_KNOWN = set(names.PARTS)
 
 
 def half_made(root: Path) -> bool:
     """Whether the directory `root` holds nothing but what a killed creation of a store leaves."""
     may_be = (_KNOWN | {name + names.TEMPORARY_SUFFIX for name in _FILES}) - {names.STORE_FILE}
-    empty = not any(_entries(root / directory) for directory in _DIRECTORIES)
+    empty = not any(_entries(root / directory) for directory in names.DIRECTORIES)
     return empty and set(_entries(root)) <= may_be
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from narrows.errors import StoreError
 from narrows.store import change, content, snapshot
 from narrows.store.change import Change
-from narrows.store.compose import Frozen, Reader, baked_weights, digest, dtype_of, frozen_weights, scatter
+from narrows.store.compose import Frozen, Reader, digest, dtype_of, frozen_weights, scatter
 from narrows.store.content import TaskContent
 from narrows.store.records import StoreHeader, TaskRecord, TensorSpec
 
@@ -59,12 +59,12 @@ def forget(reader: Reader, header: StoreHeader, name: str, revise: Revise) -> tu
         other: revise(replace(later[other], parents=heir.parents), heir.content) for other, heir in heirs.items()
     }
     after = _After(reader, name, rewritten, {other: heir.content for other, heir in heirs.items()})
-    _require_same_weights(after, rewritten)
+    then = _gather(after, rewritten)
     method = reader.record(name).method["name"]
     left_by_it = method not in {record.method["name"] for record in later.values()}
     kept = None if header.carry and header.carry.method == method and left_by_it else header.carry
-    changed = _change(replace(header, carry=kept), after, rewritten)
-    return _account(reader, header, name, later, heirs, after, changed), changed
+    changed = _change(replace(header, carry=kept), after, rewritten, then)
+    return _account(reader, header, name, later, heirs, then, changed), changed
 
 
 @dataclass
@@ -142,21 +142,24 @@ class _After:
     def content(self, name: str) -> TaskContent:
         return self._contents.get(name) or self._reader.content(name)
 
-    def snapshot(self) -> Frozen | None:
-        return None
 
-
-def _require_same_weights(after: _After, rewritten: dict[str, TaskRecord]) -> None:
-    """Nothing may be written that would give a task other weights than it was committed with."""
-    for name, record in rewritten.items():
-        if digest(*baked_weights(after, name)) != record.weights_sha256:
+def _gather(after: _After, rewritten: dict[str, TaskRecord]) -> Frozen:
+    """What the tasks that are left hold; nothing may be written that gives one other weights than it had."""
+    frozen = Frozen.nothing(after.shared)
+    for name in after.task_names():
+        isolation = after.record(name).isolation
+        tensors = after.content(name) if isolation == "shared" else None
+        expected = rewritten[name].weights_sha256 if name in rewritten else None
+        if tensors and expected and digest(frozen.bake(tensors), tensors.private) != expected:
             raise StoreError(
                 f"{name!r} would not keep the weights it was committed with; nothing was changed. "
                 "Verify the store: `narrows verify --deep`"
             )
+        frozen.add(name, isolation, tensors)
+    return frozen
 
 
-def _change(header: StoreHeader, after: _After, rewritten: dict[str, TaskRecord]) -> Change:
+def _change(header: StoreHeader, after: _After, rewritten: dict[str, TaskRecord], then: Frozen) -> Change:
     """The next store.json, the directories of the tasks that are rewritten, and a snapshot where there was one."""
     index, tasks, directories = header.next_index, [], {}
     for ref in header.tasks:
@@ -171,7 +174,7 @@ def _change(header: StoreHeader, after: _After, rewritten: dict[str, TaskRecord]
     # One more index than tasks need: a snapshot's name, too, is never used twice.
     changed = Change(replace(header, tasks=tuple(tasks), next_index=index + 1, snapshot=None), directories)
     if snapshot.due(changed.header):
-        return change.with_snapshot(changed, frozen_weights(after))
+        return change.with_snapshot(changed, then)
     return changed
 
 
@@ -181,10 +184,10 @@ def _account(
     name: str,
     later: dict[str, TaskRecord],
     heirs: dict[str, _Heir],
-    after: _After,
+    then: Frozen,
     changed: Change,
 ) -> Forgetting:
-    before, then = frozen_weights(reader), frozen_weights(after)
+    before = frozen_weights(reader)
     written = [*changed.files.values(), *(data for files in changed.directories.values() for data in files.values())]
     gone = reader.record(name).bytes + sum(later[other].bytes for other in heirs)
     if header.snapshot:

@@ -23,10 +23,12 @@ class StoreLock:
     """A held lock on the store at `path`; `release()` or leave its `with` block to let others write.
 
     The system drops the lock when the process dies, however it dies; a stale `.lock.json` means nothing.
-    StoreLockedError if any other process, thread or object holds it; never waits.
+    StoreLockedError if any other process, thread or object holds it; never waits. StoreError where a part of the
+    store is a symbolic link: in a store from somebody else it may lead to files that are not the store's.
     """
 
     def __init__(self, path: Path) -> None:
+        refuse_links(path)
         self._holder = path / names.HOLDER_FILE
         self._pid = os.getpid()
         # Not per thread: a task begun in one thread may be committed in another.
@@ -63,6 +65,16 @@ class StoreLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def refuse_links(path: Path) -> None:
+    """Raise StoreError where a part of the store at `path` is a symbolic link."""
+    for name in names.PARTS:
+        if (path / name).is_symlink():
+            raise StoreError(
+                f"{path / name} is a symbolic link, through which narrows would write outside the store; put the "
+                "file or folder itself in its place"
+            )
 
 
 def _describe(holder: Path) -> str:

@@ -20,6 +20,9 @@ SNAPSHOT_DIR: Final = "snapshot"
 PROGRESS_DIR: Final = "progress"
 LOCK_FILE: Final = ".lock"
 HOLDER_FILE: Final = ".lock.json"
+DIRECTORIES: Final = (TASKS_DIR, CARRY_DIR, SNAPSHOT_DIR, PROGRESS_DIR)
+PARTS: Final = (STORE_FILE, BASE_FILE, *DIRECTORIES, LOCK_FILE, HOLDER_FILE)
+"""What may stand in a store's own directory."""
 
 TASK_FILE: Final = "task.json"
 CLAIMED_FILE: Final = "claimed.safetensors"

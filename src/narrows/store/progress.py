@@ -24,6 +24,7 @@ from torch import Tensor
 from narrows.errors import StoreError
 from narrows.store import durable, names, strict_json, tensors_file
 from narrows.store.durable import DamagedFileError
+from narrows.store.lock import refuse_links
 
 MAGIC: Final = b"NRWPROG1"
 REMEDY: Final = "delete this file and begin the task again; every task in the store is untouched"
@@ -45,7 +46,7 @@ class ProgressFile:
     def __init__(self, root: Path, name: str) -> None:
         names.check_task_name(name)
         self.file = names.progress_file(name)
-        self._path = root / self.file
+        self._root, self._path = root, root / self.file
 
     def exists(self) -> bool:
         """Whether there is one."""
@@ -54,6 +55,7 @@ class ProgressFile:
     def save(self, tree: dict[str, Any]) -> None:
         """Replace it, durably. StoreError if the disk fails: then the one before is still there."""
         data = encode(tree, self.file)
+        refuse_links(self._root)
         try:
             durable.make_directory(self._path.parent)
             durable.replace(self._path, data)
