@@ -79,7 +79,7 @@ def test_smaller_images_are_means() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
-    small = images.decode(out.getvalue(), 2, "here").astype(float)
+    small = images.decode(out.getvalue(), (2, 2), "here").astype(float)
     means = pixels.reshape(2, 2, 2, 2, 3).mean((1, 3)).transpose(2, 0, 1)
     assert np.abs(small - means).max() <= 1  # Pillow rounds after each axis
 
@@ -191,5 +191,5 @@ def test_a_missing_extra_says_what_to_install(parquet: Path, monkeypatch: pytest
         "pyarrow.parquet": lambda: open_tiny_imagenet(parquet),
         "PIL.Image": lambda: source.select([0]),
     }[module]
-    with pytest.raises(DataError, match=r'pip install "narrows\[bench\]"'):
+    with pytest.raises(DataError, match=r'pip install "narrows\[(bench|data)\]"'):
         load()

@@ -13,12 +13,12 @@ from torch import nn
 
 from narrows import Joint
 from narrows.benchmarks import together
-from narrows.benchmarks.batches import Batches
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.results import Result
 from narrows.benchmarks.runner import TRAINED, run
 from narrows.benchmarks.together import Member, Mixed, train_together
 from narrows.cli.tables import print_summary
+from narrows.data.batches import Batches
 from narrows.errors import StoreError
 from narrows.tasks import Task, TaskStore
 

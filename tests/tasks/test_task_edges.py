@@ -11,8 +11,8 @@ from rich.console import Console
 from torch import nn
 
 import narrows as nw
-from narrows.benchmarks.batches import Batches
 from narrows.cli.tables import tasks_table
+from narrows.data.batches import Batches
 from narrows.errors import CapacityError, ModelMismatchError, OptimizerError
 from narrows.training import ProgressBar, Step
 from toys import MLP, learn, same, state

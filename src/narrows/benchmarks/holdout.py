@@ -11,9 +11,9 @@ from typing import overload
 
 import torch
 
-from narrows.benchmarks.seeds import HOLD_OUT, generator
 from narrows.benchmarks.streams import Stream
 from narrows.benchmarks.task_data import TaskData
+from narrows.data.seeds import HOLD_OUT, generator
 from narrows.errors import ConfigError, DataError
 
 _VIEWS = {"quarter-turns": 4}

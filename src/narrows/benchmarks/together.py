@@ -22,9 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from narrows.benchmarks.batches import Batches
 from narrows.benchmarks.environment import StepClock
-from narrows.benchmarks.seeds import TASK_ORDER, generator
+from narrows.data.batches import Batches
+from narrows.data.seeds import TASK_ORDER, generator
 from narrows.errors import StoreError
 from narrows.methods import Method
 from narrows.store import durable, tensors_file

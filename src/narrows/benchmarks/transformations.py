@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from narrows.benchmarks.seeds import PERMUTATION, generator
+from narrows.data.seeds import PERMUTATION, generator
 
 _CHUNK = 4096  # images rotated at a time: their float32 copies stay small
 

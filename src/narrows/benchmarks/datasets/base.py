@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -92,11 +91,3 @@ def renumbering(classes: Sequence[int], total: int) -> Tensor:
     number = torch.full((total,), -1, dtype=torch.int64)
     number[torch.tensor(list(classes), dtype=torch.int64)] = torch.arange(len(classes))
     return number
-
-
-def require(module: str, extra: str = "bench") -> Any:
-    """Import a module of that extra of narrows; DataError saying how to install it when missing."""
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        raise DataError(f'this data set needs {module.partition(".")[0]}: pip install "narrows[{extra}]"') from error

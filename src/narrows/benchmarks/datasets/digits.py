@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from narrows.benchmarks.datasets.base import Dataset, require
-from narrows.benchmarks.seeds import HOLD_OUT, generator
+from narrows.benchmarks.datasets.base import Dataset
+from narrows.data.extras import require
+from narrows.data.seeds import HOLD_OUT, generator
 
 TEST_SHARE = 0.2
 
@@ -20,7 +21,7 @@ def load_digits(seed: int = 0) -> Dataset:
     The original grey levels 0..16 are spread over 0..255, so that all data sets are scaled alike.
     DataError where scikit-learn is missing.
     """
-    bunch = require("sklearn.datasets").load_digits()
+    bunch = require("sklearn.datasets", "bench").load_digits()
     x = torch.from_numpy(np.rint(bunch.images * (255 / 16)).astype(np.uint8)).unsqueeze(1)
     y = torch.from_numpy(bunch.target.astype(np.int64))
     held_out = torch.zeros(len(y), dtype=torch.bool)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from narrows.benchmarks.datasets.base import Split
-from narrows.benchmarks.datasets.images import IMAGE_SUFFIXES, EncodedImages, encoded_files
+from narrows.benchmarks.datasets.images import EncodedImages, encoded_files
+from narrows.data.decoding import IMAGE_SUFFIXES
 from narrows.errors import DataError
 
 TEST_FOLDERS = ("val", "valid", "validation", "test")

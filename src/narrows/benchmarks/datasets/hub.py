@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from narrows.benchmarks.datasets.base import Split, require
+from narrows.benchmarks.datasets.base import Split
 from narrows.benchmarks.datasets.images import EncodedImages, Labels
+from narrows.data.extras import require
 from narrows.errors import DataError, DatasetMissingError
 
 
@@ -35,7 +36,7 @@ def open_hub(name: str, hub: Hub, size: int, channels: int = 3) -> EncodedImages
     DatasetMissingError: it can neither be downloaded nor is there a copy. DataError: `datasets` is not
     installed, or the data set has other columns than said.
     """
-    library = require("datasets", extra="hub")
+    library = require("datasets", "hub")
     wanted: dict[Split, str] = {"train": "train", "test": hub.test}
     try:
         loaded = {split: library.load_dataset(hub.repository, hub.config, split=part) for split, part in wanted.items()}
@@ -49,7 +50,7 @@ def open_hub(name: str, hub: Hub, size: int, channels: int = 3) -> EncodedImages
 
 def from_hub(name: str, hub: Hub, loaded: dict[Split, Any], size: int, channels: int = 3) -> EncodedImages:
     """What `datasets` has loaded, as a source: for each part an object of its class `Dataset`."""
-    library = require("datasets", extra="hub")
+    library = require("datasets", "hub")
     labels: dict[Split, Labels] = {}
     rows_of: dict[Split, Any] = {}
     for split, part in loaded.items():

@@ -5,7 +5,6 @@ How the files are found is the business of `folders`, `tiny_imagenet`, `parquet`
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from narrows.benchmarks.datasets.base import Dataset, Split, renumbering, require
+from narrows.benchmarks.datasets.base import Dataset, Split, renumbering
+from narrows.data.decoding import decode
 from narrows.errors import DataError
 
 Labels = npt.NDArray[np.int64]
-IMAGE_SUFFIXES = {".jpeg", ".jpg", ".png"}
 
 Fetch = Callable[[Split, Sequence[int]], Iterator[tuple[str, bytes]]]
 """(split, rows, ascending) -> for each row, in order, where it lies (for messages) and its bytes."""
@@ -61,7 +60,7 @@ class EncodedImages:
             rows = np.flatnonzero(renumbered >= 0)
             x = np.empty((len(rows), *self.shape), dtype=np.uint8)
             for i, (where, data) in enumerate(self.fetch(split, rows.tolist())):
-                x[i] = decode(data, self.size, where, self.channels)
+                x[i] = decode(data, (self.size, self.size), where, self.channels)
             parts += [torch.from_numpy(x), torch.from_numpy(renumbered[rows])]
         return Dataset(self.name, parts[0], parts[1], parts[2], parts[3], tuple(self.classes[c] for c in classes))
 
@@ -83,19 +82,3 @@ def encoded_files(
                 raise DataError(f"{path} (row {row} of the {split} part) cannot be read: {error}") from error
 
     return EncodedImages(name, classes, size, labels, fetch, channels)
-
-
-def decode(data: bytes, size: int, where: str, channels: int = 3) -> npt.NDArray[np.uint8]:
-    """uint8 (channels, size, size), RGB or grey; other sizes go through a box filter (the mean of the
-    pixels covered). DataError naming `where` if the bytes are not a whole JPEG or PNG.
-    """
-    pillow = require("PIL.Image")
-    try:
-        # Only two formats: some of Pillow's others run outside programs on what they read.
-        with pillow.open(io.BytesIO(data), formats=("JPEG", "PNG")) as opened:
-            image = opened.convert("RGB" if channels == 3 else "L")
-    except Exception as error:  # Pillow's readers raise OSError, SyntaxError, struct.error, ...
-        raise DataError(f"{where}: the image cannot be decoded ({error})") from error
-    if image.size != (size, size):
-        image = image.resize((size, size), pillow.Resampling.BOX)
-    return np.asarray(image, dtype=np.uint8).reshape(size, size, channels).transpose(2, 0, 1)

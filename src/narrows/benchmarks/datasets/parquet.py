@@ -5,7 +5,6 @@ Labels are read first; of the images, only the row groups that hold a wanted cla
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from narrows.benchmarks.datasets.base import Split, require
+from narrows.benchmarks.datasets.base import Split
 from narrows.benchmarks.datasets.images import EncodedImages, Labels
+from narrows.data.extras import require
+from narrows.data.huggingface import class_names
 from narrows.errors import DataError
 
 _SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("valid", "validation", "test")}
@@ -64,7 +65,7 @@ def open_parquet(
     `classes` are the names where the files have none. DataError: a damaged file, other columns than
     `columns`, labels that are null or without a name, parts that disagree about the names.
     """
-    parquet = require("pyarrow.parquet")
+    parquet = require("pyarrow.parquet", "bench")
     labels: dict[Split, Labels] = {}
     groups: dict[Split, list[tuple[Path, int, int]]] = {}  # file, row group, the group's first row in it
     starts: dict[Split, list[int]] = {}  # each group's first row in the whole part
@@ -74,7 +75,7 @@ def open_parquet(
         groups[split], starts[split] = [], []
         for path in paths:
             file, _, label = _open(parquet, path, columns)
-            own = _class_names(file.schema_arrow, label, path)
+            own = class_names(file.schema_arrow, label, path)
             if names is not None and own is not None and own != names:
                 raise DataError(f"{path}: its class names are not those of the files before it")
             names = names or own
@@ -109,7 +110,7 @@ def open_parquet(
 
 def _open(parquet: Any, path: Path, columns: Columns) -> tuple[Any, str, str]:
     """The file, and what its columns of images and of labels are called."""
-    arrow = require("pyarrow")
+    arrow = require("pyarrow", "bench")
     try:
         file = parquet.ParquetFile(path)
     except (OSError, arrow.ArrowException) as error:
@@ -129,7 +130,7 @@ def _open(parquet: Any, path: Path, columns: Columns) -> tuple[Any, str, str]:
 
 
 def _labels(file: Any, label: str, path: Path) -> Labels:
-    arrow = require("pyarrow")
+    arrow = require("pyarrow", "bench")
     try:
         column = file.read(columns=[label])[label]
     except (OSError, arrow.ArrowException) as error:
@@ -141,23 +142,9 @@ def _labels(file: Any, label: str, path: Path) -> Labels:
 
 
 def _image_column(file: Any, image: str, path: Path, group: int) -> Any:
-    arrow = require("pyarrow")
+    arrow = require("pyarrow", "bench")
     try:
         structs = file.read_row_group(group, columns=[f"{image}.bytes"])[image].combine_chunks()
     except (OSError, arrow.ArrowException) as error:
         raise DataError(f"{path}, row group {group}: cannot be read: {error}") from error
     return structs.field("bytes")
-
-
-def _class_names(schema: Any, label: str, path: Path) -> tuple[str, ...] | None:
-    """Names from the metadata that Hugging Face's `datasets` writes; None where it has none."""
-    packed = (schema.metadata or {}).get(b"huggingface")
-    if packed is None:
-        return None
-    try:
-        names = json.loads(packed)["info"]["features"][label]["names"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise DataError(f"{path}: the class names in its huggingface metadata are not a list of strings")
-    return tuple(names)

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.benchmarks.datasets.base import Dataset, require
+from narrows.benchmarks.datasets.base import Dataset
+from narrows.data.extras import require
 from narrows.errors import DataError
 
 SVHN_CLASSES = tuple("0123456789")
@@ -34,7 +35,7 @@ def open_svhn(folder: Path) -> Dataset | None:
 
 
 def _read(path: Path) -> tuple[Tensor, Tensor]:
-    scipy = require("scipy.io")
+    scipy = require("scipy.io", "bench")
     try:
         held = scipy.loadmat(path, variable_names=["X", "y"], appendmat=False)
         x, y = held["X"], held["y"].reshape(-1).astype(np.int64)

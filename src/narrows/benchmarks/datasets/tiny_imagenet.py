@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from narrows.benchmarks.datasets.base import Split
-from narrows.benchmarks.datasets.images import IMAGE_SUFFIXES, EncodedImages, encoded_files
+from narrows.benchmarks.datasets.images import EncodedImages, encoded_files
 from narrows.benchmarks.datasets.parquet import open_parquet, parquet_files
+from narrows.data.decoding import IMAGE_SUFFIXES
 from narrows.errors import DataError, DatasetMissingError
 
 NAME = "tiny-imagenet"

@@ -11,10 +11,10 @@ import torch
 
 from narrows.benchmarks.datasets.base import Source
 from narrows.benchmarks.datasets.cifar import CIFAR100_SUPERCLASSES
-from narrows.benchmarks.seeds import CLASS_ORDER, generator
 from narrows.benchmarks.streams.table import StreamSpec
 from narrows.benchmarks.task_data import Transform
 from narrows.benchmarks.transformations import angles, permutation, permute, quarter_turns, rotate
+from narrows.data.seeds import CLASS_ORDER, generator
 from narrows.errors import DataError
 
 _OTHER_NAMES = {"cra": "crab", "computer_keyboard": "keyboard"}  # so on the hub, and on CIFAR's page

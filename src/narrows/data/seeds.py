@@ -8,7 +8,7 @@ import torch
 from narrows.errors import ConfigError
 
 # What a generator is for; appended to, never renumbered, or recorded seeds change their meaning.
-HOLD_OUT, CLASS_ORDER, PERMUTATION, EPOCH, TASK_ORDER = range(5)
+HOLD_OUT, CLASS_ORDER, PERMUTATION, EPOCH, TASK_ORDER, VALIDATION = range(6)
 
 
 def generator(seed: int, purpose: int, index: int = 0) -> torch.Generator:

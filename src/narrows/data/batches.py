@@ -1,4 +1,4 @@
-"""Batches of normalised images, their order and augmentation fixed by a seed and the epoch number.
+"""Batches of normalised examples, their order and augmentation fixed by a seed and the epoch number.
 
 Knows nothing of streams or tasks: tensors in, batches out. No worker processes: a batch of 64 images of
 3x32x32 takes half a millisecond.
@@ -12,19 +12,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from narrows.benchmarks.seeds import EPOCH, generator
+from narrows.data.seeds import EPOCH, generator
 from narrows.errors import ConfigError, DataError
 
 PADDING = 4
 
 
 class Batches:
-    """Re-iterable over (float32 images, int64 labels); every pass is the next epoch.
+    """Re-iterable over (float32 inputs, targets); every pass is the next epoch.
 
-    x: (n, ...) uint8, scaled to 0..1, or floating, taken as it is; y: int64 (n,). Batches are
-    (x - mean) / std, mean and std one number or one a channel. The same arguments give the same sequence
-    of epochs again. The last, smaller batch is kept, but when shuffling (training) one of a single
-    example is dropped, as BatchNorm cannot be trained on it; the next epoch drops another example.
+    x: (n, ...) uint8, scaled to 0..1, or floating, taken as it is; y: labels, int64 (n,), or numbers, float32
+    (n, k). Batches are (x - mean) / std, mean and std one number or one a channel. The same arguments
+    give the same sequence of epochs again. The last, smaller batch is kept, but when shuffling (training)
+    one of a single example is dropped, as BatchNorm cannot be trained on it; the next epoch drops another example.
     `examples` is n. DataError: no examples, shapes or types that do not agree. ConfigError: batch_size < 1.
     """
 
@@ -45,8 +45,12 @@ class Batches:
             raise ConfigError(f"batch_size must be at least 1, not {batch_size}")
         if not len(x):
             raise DataError("there are no examples to make batches of")
-        if y.dtype != torch.int64 or y.shape != x.shape[:1]:
-            raise DataError(f"{len(x)} examples need int64 labels ({len(x)},), not {y.dtype} {tuple(y.shape)}")
+        numbers = y.dtype == torch.float32 and y.dim() == 2 and len(y) == len(x)
+        if not numbers and (y.dtype != torch.int64 or y.shape != x.shape[:1]):
+            raise DataError(
+                f"{len(x)} examples need int64 labels ({len(x)},) or float32 targets ({len(x)}, k), not {y.dtype} "
+                f"{tuple(y.shape)}"
+            )
         if x.dtype != torch.uint8 and not x.is_floating_point():
             raise DataError(f"examples must be uint8 or floating, not {x.dtype}")
         if augment and x.dim() != 4:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from narrows.benchmarks.batches import PADDING, Batches, crop_and_flip
-from narrows.benchmarks.seeds import generator
+from narrows.data.batches import PADDING, Batches, crop_and_flip
+from narrows.data.seeds import generator
 from narrows.errors import ConfigError, DataError
 
 X = torch.arange(10 * 2 * 6 * 5).remainder(251).to(torch.uint8).reshape(10, 2, 6, 5)

@@ -1,0 +1,100 @@
+"""What a user may say about their data; plain values, no files read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from narrows.errors import ConfigError
+
+Kind = Literal["classification", "regression", "multilabel"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """How a user's data are to be read. Everything has a default.
+
+    Attributes:
+        target: the column of a table, or the key of an NPZ file, that is to be predicted, or several. Default: the one
+            named label, target, y or class; a folder of class folders needs none.
+        kind: "auto" decides by the values; `Schema.summary` says how and why.
+        classes: the classes in the order of the network's outputs, or the labels of "multilabel". Default: those of
+            the data, sorted, numbers as numbers.
+        image_size: height and width in pixels; others are resized. Default: that of the images, where all are alike.
+        channels: 1 (grey) or 3 (RGB). Default: 1 where all images are grey.
+        features: the columns to predict from, or the key of the inputs in an NPZ file. Default: all but the target.
+        categorical: columns of numbers that are names of categories (postal codes, say), read as text.
+        bad: what to do with rows that cannot be used (infinite numbers, a missing target, an undecodable image):
+            "refuse" them all with a message, or "skip" and count them.
+        holdout: fraction of the training data to take out for validation (see `split`), 0 to below 1.
+        seed: of that choice.
+
+    A single name may stand where several may.
+
+    Raises:
+        ConfigError: a value out of its range.
+
+    >>> DataOptions(target="price", kind="regression").target
+    ('price',)
+    """
+
+    target: str | tuple[str, ...] | None = None
+    kind: Literal["auto", "classification", "regression", "multilabel"] = "auto"
+    classes: tuple[str, ...] | None = None
+    image_size: int | None = None
+    channels: int | None = None
+    features: tuple[str, ...] | None = None
+    categorical: tuple[str, ...] = ()
+    bad: Literal["refuse", "skip"] = "refuse"
+    holdout: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("target", "classes", "features", "categorical"):
+            object.__setattr__(self, name, _names(name, getattr(self, name)))
+        for name, choices in (("kind", ("auto", *KINDS)), ("bad", ("refuse", "skip"))):
+            if getattr(self, name) not in choices:
+                raise ConfigError(f"{name} is one of {', '.join(choices)}, not {getattr(self, name)!r}")
+        if self.classes is not None and self.kind == "regression":
+            raise ConfigError("a regression has no classes: say only one of kind='regression' and classes")
+        if self.channels not in (None, 1, 3):
+            raise ConfigError(f"channels is 1 (grey) or 3 (RGB), not {self.channels!r}")
+        if self.image_size is not None and not 1 <= self.image_size <= 1 << 14:
+            raise ConfigError(f"image_size is a number of pixels from 1 to {1 << 14}, not {self.image_size!r}")
+        if not 0 <= self.holdout < 1:
+            raise ConfigError(f"holdout is a fraction of the training data, from 0 to below 1; got {self.holdout!r}")
+        if self.seed < 0:
+            raise ConfigError(f"the seed must be zero or more, not {self.seed}")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns named in `target`; () where none is."""
+        return tuple(self.target or ())
+
+    def to_json(self) -> dict[str, Any]:
+        """What differs from the defaults, as plain JSON values.
+
+        >>> DataOptions(target="price", seed=3).to_json()
+        {'target': ['price'], 'seed': 3}
+        """
+        said = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.default != getattr(self, field.name)
+        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
+
+
+def _names(what: str, value: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    names = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"{what} holds names (text), not {names!r}")
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{what} names {next(n for n in names if names.count(n) > 1)!r} twice")
+    if not names and what != "categorical":
+        raise ConfigError(f"{what} names nothing; leave it out for the default")
+    return names

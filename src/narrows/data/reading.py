@@ -1,0 +1,128 @@
+"""From a user's data to tensors: fitting a schema to training data, and applying it to any later ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from narrows.data.column import Values
+from narrows.data.encoding import encode, find_missing
+from narrows.data.examples import Examples
+from narrows.data.faults import Faults
+from narrows.data.fitting import fit_target, target_columns
+from narrows.data.inputs import TableInputs
+from narrows.data.options import DataOptions
+from narrows.data.prepare import prepare_known, prepare_new
+from narrows.data.schema import Schema
+from narrows.data.sources import Targets, open_data
+from narrows.errors import DataError
+
+_DEFAULTS = DataOptions()
+
+
+def read_training(data: str | Path, options: DataOptions = _DEFAULTS) -> tuple[Schema, Examples]:
+    """Reads training data and fits the schema that all later data of the task are read with.
+
+    Means, medians, categories and classes are those of the rows that can be used. `options.holdout` is left to the
+    caller: `split(examples, options.holdout, options.seed)`.
+
+    Args:
+        data: a folder of class folders of images, a .csv, .parquet or .npz file, a folder of parquet files, a data
+            set of the Hugging Face hub ("hf:owner/name:split", or "owner/name"), or a function
+            ("hook:package.module:function"), which is run: pass on no such name that you have not chosen yourself.
+
+    Raises:
+        DatasetMissingError: there is nothing at `data`.
+        DataError: it cannot be learned from; the message says what, where and what to do.
+
+    >>> import tempfile, pathlib
+    >>> table = pathlib.Path(tempfile.mkdtemp()) / "fruit.csv"
+    >>> _ = table.write_text("weight,colour,label\\n150,red,apple\\n120,yellow,banana\\n170,green,apple\\n")
+    >>> schema, examples = read_training(table)
+    >>> examples.shape, examples.y.tolist()
+    ((4,), [0, 1, 0])
+    >>> schema.target.names
+    ('apple', 'banana')
+    """
+    raw = open_data(data, features=options.features, as_text=options.categorical, targets="required", training=True)
+    faults = Faults(raw.where, raw.ids)
+    chosen = target_columns(raw, options)
+    columns = [raw.column(name) for name in chosen]
+    find_missing(columns, options.kind == "multilabel", faults)
+    prepared = prepare_new(raw, options, chosen, faults)
+    keep = faults.settle(options.bad)
+    target = fit_target([column.take(keep) for column in columns], options, raw.where, raw.why)
+    y = encode(target, columns, faults)
+    inputs = prepared.fit(faults.settle(options.bad), faults)
+    x = prepared.tensor(inputs, faults)
+    examples = _examples(x, y, faults, options)
+    if target.kind == "classification":
+        _require_each(columns[0].labels(), faults.good(), options.classes, raw.where)
+    return Schema(inputs, target), examples
+
+
+def read_with(
+    schema: Schema, data: str | Path, options: DataOptions = _DEFAULTS, *, targets: Targets = "required"
+) -> Examples:
+    """Reads data with the schema of a task that has been learned: the same columns, categories, classes and sizes.
+
+    Of `options` only `bad` counts, and `features` where it names the array of an NPZ file or a column of images.
+
+    Args:
+        data: see `read_training`.
+        targets: "required"; "optional", read where they are there; or "ignored", not looked at.
+
+    Raises:
+        DatasetMissingError: there is nothing at `data`.
+        DataError: it does not fit the schema; the message says what, where and what to do.
+
+    >>> import tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "train.csv").write_text("size,y\\n1,a\\n3,b\\n")
+    >>> _ = (folder / "new.csv").write_text("size\\n2\\n")
+    >>> schema, _ = read_training(folder / "train.csv")
+    >>> read_with(schema, folder / "new.csv", targets="ignored").x.tolist()
+    [[0.0]]
+    """
+    inputs, target = schema.inputs, schema.target
+    as_text = {column.name for column in inputs.categories} if isinstance(inputs, TableInputs) else set()
+    if target.text:
+        as_text.update(target.columns)
+    features = inputs.names if isinstance(inputs, TableInputs) else options.features
+    raw = open_data(data, features=features, as_text=as_text, targets=targets)
+    faults = Faults(raw.where, raw.ids)
+    there = all(name in raw.names for name in target.columns)
+    columns = (
+        [raw.column(n) for n in target.columns] if targets == "required" or (targets == "optional" and there) else []
+    )
+    find_missing(columns, target.kind == "multilabel", faults)
+    prepared = prepare_known(raw, inputs, target.columns, faults)
+    y = encode(target, columns, faults) if columns else None
+    faults.settle(options.bad)
+    return _examples(prepared.tensor(inputs, faults), y, faults, options)
+
+
+def _examples(x: Tensor, y: Tensor | None, faults: Faults, options: DataOptions) -> Examples:
+    """The rows that can be used."""
+    keep = faults.settle(options.bad)
+    read = Examples(x, y, tuple(faults.ids))
+    if len(keep) < len(read):
+        read = read.take(torch.from_numpy(keep))
+    return replace(read, skipped=faults.skipped, notes=faults.all_notes())
+
+
+def _require_each(labels: Values, kept: npt.NDArray[np.int64], classes: tuple[str, ...] | None, where: str) -> None:
+    """DataError where leaving rows out has left a class without any example: the task would not know it."""
+    lost = set(labels.tolist()) - set(labels[kept].tolist()) - {None}
+    if classes is not None:
+        lost &= set(classes)
+    if lost:
+        raise DataError(
+            f"{where}: all examples of the class {min(lost)!r} had to be left out. Correct some of them, or remove the "
+            "class"
+        )

@@ -1,0 +1,94 @@
+"""Where data lie: the one function that tells the sources apart and opens the right one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from narrows.data.sources.folders import open_images
+from narrows.data.sources.hook import PREFIX, open_hook
+from narrows.data.sources.hub import is_id, open_hub
+from narrows.data.sources.npz import open_npz
+from narrows.data.sources.raw import Raw, Targets
+from narrows.data.sources.tables import open_csv, open_parquet
+from narrows.errors import DataError, DatasetMissingError
+
+__all__ = ["Raw", "Targets", "open_data"]
+
+_PARTS = ("train", "val", "valid", "validation", "test")
+
+
+def open_data(
+    data: str | Path,
+    *,
+    features: tuple[str, ...] | None = None,
+    as_text: Collection[str] = (),
+    targets: Targets = "required",
+    training: bool = False,
+) -> Raw:
+    """What lies at `data`.
+
+    Args:
+        features: columns asked for, or the key of the inputs.
+        as_text: columns of a CSV file that are not to be taken for numbers.
+        targets: whether a folder of images must have, may have or has no folders of classes.
+        training: whether every folder of a class must hold an image.
+
+    Raises:
+        DatasetMissingError: there is nothing.
+        DataError: it is of no known kind, ambiguous or damaged.
+    """
+    text = str(data)
+    if text.startswith(PREFIX):
+        return open_hook(text.removeprefix(PREFIX))
+    if text.startswith("hf:"):
+        return open_hub(text.removeprefix("hf:"), features)
+    path = Path(data)
+    try:
+        if path.is_dir():
+            return _open_folder(path, features, targets, training)
+        if path.is_file():
+            return _open_file(path, features, as_text)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    if is_id(text):
+        return open_hub(text, features)
+    raise DatasetMissingError(
+        f"There is no file or folder {text!r}. Data are a folder of class folders of images, a .csv, .parquet or .npz "
+        "file, a data set of the hub (hf:owner/name) or a function (hook:package.module:function)"
+    )
+
+
+def _open_file(path: Path, features: tuple[str, ...] | None, as_text: Collection[str]) -> Raw:
+    name = path.name.lower()
+    if not path.stat().st_size:
+        raise DataError(f"{path} is empty")
+    if name.endswith((".csv", ".csv.gz")):
+        return open_csv(path, features, as_text)
+    if name.endswith(".parquet"):
+        return open_parquet([path], str(path), features)
+    if name.endswith(".npz"):
+        return open_npz(path, features)
+    raise DataError(
+        f"{path}: files are read by their ending, .csv, .csv.gz, .parquet or .npz; images from their folder"
+    )
+
+
+def _open_folder(folder: Path, features: tuple[str, ...] | None, targets: Targets, training: bool) -> Raw:
+    tables = sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))
+    images = open_images(folder, targets, training)
+    if tables and images:
+        raise DataError(f"{folder} has parquet files and images: keep each in a folder of its own")
+    if images:
+        return images
+    if not tables:
+        raise DataError(
+            f"{folder} has no data: looked for CLASS/*.png, *.jpg (a folder for each class), images without classes "
+            "(to predict), and *.parquet"
+        )
+    parts = {part for part in _PARTS for path in tables if path.stem == part or path.name.startswith(f"{part}-")}
+    if len(parts) > 1:
+        raise DataError(
+            f"{folder} has files of the parts {', '.join(sorted(parts))}: put each into a folder of its own"
+        )
+    return open_parquet(tables, str(folder), features)

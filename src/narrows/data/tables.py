@@ -1,0 +1,188 @@
+"""Columns of a table to numbers, through scikit-learn's transformers, whose fitted values are kept as plain ones.
+
+Numbers: `SimpleImputer` (median), then `StandardScaler`. Categories: `OneHotEncoder`, unseen ones encoded as none.
+Each works on its own block of columns: a `ColumnTransformer` over both would need one array of Python objects.
+Knows no files and no targets.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.data.column import Column, Mask, Values, any_in_row
+from narrows.data.extras import require
+from narrows.data.faults import Faults
+from narrows.data.inputs import CategoryColumn, NumberColumn, TableInputs
+from narrows.errors import DataError
+
+MOST_CATEGORIES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """The columns in two blocks: float64 (n, a) with NaN where missing, and texts (n, b) with "" where missing."""
+
+    number_names: tuple[str, ...]
+    numbers: npt.NDArray[np.float64]
+    category_names: tuple[str, ...]
+    categories: Values
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Blocks:
+        """These rows of both."""
+        return Blocks(self.number_names, self.numbers[rows], self.category_names, self.categories[rows])
+
+
+def blocks_of(numbers: list[Column], categories: list[Column], rows: int, faults: Faults) -> Blocks:
+    """Both blocks; infinite numbers, and text where numbers should be, are faults.
+
+    DataError: dates, lists and other types that are neither.
+    """
+    block = np.empty((rows, len(numbers)))
+    for i, column in enumerate(numbers):
+        _require_known(column, faults.where)
+        block[:, i], wrong = column.numbers()
+        faults.add(wrong, partial(_no_number, column))
+        infinite = np.isinf(block[:, i])
+        faults.add(infinite, f"column {column.name!r} is infinite")
+        block[wrong | infinite, i] = 0.0  # of no meaning, and no missing number either
+    texts = np.empty((rows, len(categories)), dtype=object)
+    for i, column in enumerate(categories):
+        _require_known(column, faults.where)
+        texts[:, i] = [label or "" for label in column.labels()]
+    return Blocks(tuple(c.name for c in numbers), block, tuple(c.name for c in categories), texts)
+
+
+def sort_columns(columns: list[Column], categorical: tuple[str, ...]) -> tuple[list[Column], list[Column]]:
+    """Which columns are numbers (also true and false), which are categories: text, named numbers, those said to be."""
+    is_category = [c.kind == "text" or c.names is not None or c.name in categorical for c in columns]
+    pairs = list(zip(columns, is_category, strict=True))
+    return [column for column, yes in pairs if not yes], [column for column, yes in pairs if yes]
+
+
+def fit_table(blocks: Blocks, faults: Faults) -> TableInputs:
+    """Medians, means, standard deviations and categories of these rows.
+
+    DataError: a column without any value, of too large numbers, or of too many categories.
+    """
+    numbers: list[NumberColumn] = []
+    if blocks.number_names:
+        empty = np.isnan(blocks.numbers).all(axis=0)
+        if empty.any():
+            raise DataError(
+                f"{faults.where}: the column {blocks.number_names[int(empty.argmax())]!r} has no values; leave it out "
+                "with features"
+            )
+        with np.errstate(over="ignore", invalid="ignore"):
+            imputer = require("sklearn.impute").SimpleImputer(strategy="median").fit(blocks.numbers)
+            scaler = require("sklearn.preprocessing").StandardScaler().fit(imputer.transform(blocks.numbers))
+        fitted = zip(imputer.statistics_.tolist(), scaler.mean_.tolist(), scaler.scale_.tolist(), strict=True)
+        for name, (median, mean, std) in zip(blocks.number_names, fitted, strict=True):
+            if not all(map(math.isfinite, (median, mean, std))):
+                raise DataError(f"{faults.where}: the numbers of the column {name!r} are too large; scale them down")
+            numbers.append(NumberColumn(name, median, mean, std))
+    categories = [
+        CategoryColumn(name, _categories(name, blocks.categories[:, i], faults))
+        for i, name in enumerate(blocks.category_names)
+    ]
+    return TableInputs(tuple(numbers), tuple(categories))
+
+
+def apply_table(inputs: TableInputs, blocks: Blocks, faults: Faults) -> npt.NDArray[np.float32]:
+    """float32 (n, width). Missing numbers and unseen categories are noted; numbers too large for float32 are faults."""
+    x = np.zeros((len(blocks.numbers), inputs.width), dtype=np.float32)
+    imputer, scaler, encoder = transformers(inputs)
+    first = len(inputs.numbers)
+    if inputs.numbers:
+        missing = np.isnan(blocks.numbers).sum(axis=0)
+        for column, count in zip(inputs.numbers, missing.tolist(), strict=True):
+            if count:
+                faults.note(
+                    f"column {column.name!r}: {count} of {len(x)} numbers were missing and taken to be the median, "
+                    f"{column.median:g}"
+                )
+        with np.errstate(over="ignore"):
+            x[:, :first] = scaler.transform(imputer.transform(blocks.numbers))
+        faults.add(any_in_row(~np.isfinite(x[:, :first])), "a number is too large beside those of the training data")
+    if inputs.categories:
+        _note_unseen(inputs, blocks, faults)
+        x[:, first : inputs.encoded] = encoder.transform(blocks.categories)
+    return x
+
+
+def transformers(inputs: TableInputs) -> tuple[Any, Any, Any]:
+    """scikit-learn's imputer, scaler and encoder, from the saved values alone; None where there is no such column.
+
+    The imputer and the encoder are fitted on what gives them exactly these values, one row of medians and the
+    categories themselves; the scaler has them set.
+    """
+    imputer = scaler = encoder = None
+    if inputs.numbers:
+        medians = np.array([[column.median for column in inputs.numbers]])
+        imputer = require("sklearn.impute").SimpleImputer(strategy="median").fit(medians)
+        scaler = require("sklearn.preprocessing").StandardScaler()
+        scaler.mean_ = np.array([column.mean for column in inputs.numbers])
+        scaler.scale_ = np.array([column.std for column in inputs.numbers])
+        scaler.var_ = scaler.scale_**2
+        scaler.n_features_in_ = len(inputs.numbers)
+    if inputs.categories:
+        known = [np.array(column.values, dtype=object) for column in inputs.categories]
+        encoder = require("sklearn.preprocessing").OneHotEncoder(
+            categories=known, handle_unknown="ignore", sparse_output=False, dtype=np.float32
+        )
+        encoder.fit(np.array([[values[0] for values in known]], dtype=object))
+    return imputer, scaler, encoder
+
+
+def _no_number(column: Column, row: int) -> str:
+    return f"column {column.name!r} has {column.values[row]!r}, which is not a number"
+
+
+def _require_known(column: Column, where: str) -> None:
+    if column.kind in ("lists", "other") or column.values.ndim > 1:
+        hint = "; derive numbers from it (a year, days since)" if column.type.startswith(("date", "time")) else ""
+        raise DataError(
+            f"{where}: the column {column.name!r} is of the type {column.type}, which is neither numbers nor "
+            f"text{hint}, or leave it out with features"
+        )
+
+
+def _categories(name: str, texts: Values, faults: Faults) -> tuple[str, ...]:
+    distinct = sorted(set(texts.tolist()))
+    if len(distinct) > MOST_CATEGORIES:
+        raise DataError(
+            f"{faults.where}: the column {name!r} has {len(distinct)} different texts, as {distinct[-1]!r}; as "
+            f"categories there may be {MOST_CATEGORIES}. Leave it out with features, or derive numbers from it"
+        )
+    numeric: Mask = np.array([_is_number(text) for text in distinct])
+    words = [text for text, number in zip(distinct, numeric.tolist(), strict=True) if text and not number]
+    if numeric.sum() >= max(3, 10 * len(words)) and words:
+        faults.note(
+            f"column {name!r} is taken as categories, as it holds text among its numbers: "
+            f"{', '.join(map(repr, words[:3]))}"
+        )
+    return tuple(distinct)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _note_unseen(inputs: TableInputs, blocks: Blocks, faults: Faults) -> None:
+    for i, column in enumerate(inputs.categories):
+        known = set(column.values)
+        unseen = [text for text in blocks.categories[:, i].tolist() if text not in known]
+        if unseen:
+            shown = ", ".join(map(repr, list(dict.fromkeys(unseen))[:3]))
+            faults.note(
+                f"column {column.name!r}: {len(unseen)} of {len(blocks.categories)} values are in no category of the "
+                f"training data ({shown}) and count as none"
+            )
