@@ -5,69 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
+from disk_faults import Fault, Killed, disk
 from store_samples import assert_content, assert_sound, carry, content, make, record, snapshot
 
 from narrows.errors import StoreError
 from narrows.store import StoreDirectory, UnconfirmedCommitError
-
-CALLS = ("open", "write", "fsync", "close", "mkdir", "rename", "replace", "unlink", "rmdir")
-
-
-class Killed(BaseException):
-    """Stands in for SIGKILL: nothing may handle it."""
-
-
-class Fault:
-    """Lets `after` calls pass, then fails: once or for ever, instead of the call or just after it."""
-
-    def __init__(self, after: int, error: Callable[[], BaseException], for_ever: bool, late: bool = False) -> None:
-        self.left, self.error, self.for_ever, self.late, self.hit = after, error, for_ever, late, ""
-
-    def wrap(self, name: str) -> Callable[..., Any]:
-        # No power is cut here, so a flush that succeeds need not really be one: it is slow.
-        real = getattr(os, name) if name != "fsync" else lambda _: None
-
-        def call(*args: Any, **options: Any) -> Any:
-            if self.hit and not self.for_ever:
-                return real(*args, **options)
-            if self.hit or self.left == 0:
-                if name == "close":
-                    real(*args)  # a closed descriptor is closed, whatever the call reports
-                elif self.late and not self.hit:
-                    result = real(*args, **options)
-                    if name == "open":
-                        os.close(result)
-                elif name == "write" and not self.hit:
-                    real(args[0], args[1][: len(args[1]) // 2])
-                self.hit = self.hit or name
-                raise self.error()
-            self.left -= 1
-            return real(*args, **options)
-
-        return call
-
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        patches = [mock.patch.object(os, name, self.wrap(name)) for name in CALLS]
-        for patch in patches:
-            patch.start()
-        try:
-            yield
-        finally:
-            for patch in patches:
-                patch.stop()
-
-
-def disk(code: int) -> Callable[[], BaseException]:
-    return lambda: OSError(code, os.strerror(code))
-
 
 MODES = {
     "kill before": (Killed, True, False),

@@ -23,8 +23,8 @@ class Batches:
 
     x: (n, ...) uint8, scaled to 0..1, or floating, taken as it is; y: labels, int64 (n,), or numbers, float32
     (n, k). Batches are (x - mean) / std, mean and std one number or one a channel. The same arguments
-    give the same sequence of epochs again. The last, smaller batch is kept, but when shuffling (training) one of a single
-    example is dropped, as BatchNorm cannot be trained on it; the next epoch drops another example.
+    give the same sequence of epochs again. The last, smaller batch is kept, but when shuffling (training)
+    one of a single example is dropped, as BatchNorm cannot be trained on it; the next epoch drops another example.
     `examples` is n. DataError: no examples, shapes or types that do not agree. ConfigError: batch_size < 1.
     """
 

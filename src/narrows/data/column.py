@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +30,7 @@ class Column:
         missing: bool (n,).
         type: of the values where they came from, for messages.
         names: the names of class numbers, where the source has them.
+        where: the source's name, for messages.
     """
 
     name: str
@@ -38,13 +39,14 @@ class Column:
     missing: Mask
     type: str
     names: tuple[str, ...] | None = None
+    where: str = ""
 
     def __len__(self) -> int:
         return len(self.values)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Column:
         """These rows of it."""
-        return Column(self.name, self.kind, self.values[rows], self.missing[rows], self.type, self.names)
+        return replace(self, values=self.values[rows], missing=self.missing[rows])
 
     def numbers(self) -> tuple[npt.NDArray[np.float64], Mask]:
         """float64 (n, ...), NaN where missing, and the rows that hold something other than a number.
@@ -53,7 +55,7 @@ class Column:
         """
         wrong = np.zeros(len(self), dtype=bool)
         if self.kind in ("lists", "other"):
-            raise DataError(f"the column {self.name!r} is of the type {self.type}, which is not a number")
+            raise DataError(f"{self.where}: the column {self.name!r} is of the type {self.type}, which is not a number")
         if self.kind == "text":
             read = [_number(text) for text in self.values]
             wrong = np.array([number is None for number in read], dtype=bool)
@@ -69,7 +71,9 @@ class Column:
         The numbers 3 and 3.0 are "3", True is "true"; class numbers that have names are their names.
         """
         if self.kind in ("lists", "other") or self.values.ndim > 1:
-            raise DataError(f"the column {self.name!r} is of the type {self.type}, which cannot be a class")
+            raise DataError(
+                f"{self.where}: the column {self.name!r} is of the type {self.type}, which cannot be a class"
+            )
         if self.kind == "text":
             texts = self.values.copy()
         else:
@@ -166,6 +170,8 @@ def from_arrow(name: str, chunks: Any, names: tuple[str, ...] | None = None) -> 
 def _number(text: str) -> float | None:
     if text in MISSING:
         return math.nan
+    if text.lower() in ("true", "false"):
+        return float(text.lower() == "true")
     try:
         return float(text)
     except ValueError:

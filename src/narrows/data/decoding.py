@@ -68,6 +68,8 @@ def _opened(data: bytes, where: str) -> Iterator[Any]:
             # Only two formats: some of Pillow's others run outside programs on what they read.
             with pillow.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
                 yield image
+    except pillow.UnidentifiedImageError as error:
+        raise DataError(f"{where}: the image cannot be decoded (it is no whole JPEG or PNG)") from error
     except Exception as error:  # Pillow's readers raise OSError, SyntaxError, struct.error, ...
         raise DataError(f"{where}: the image cannot be decoded ({error})") from error
 

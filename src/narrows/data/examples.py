@@ -72,6 +72,18 @@ class Examples:
         y = None if self.y is None else self.y[rows]
         return replace(self, x=self.x[rows], y=y, ids=tuple(self.ids[row] for row in rows.tolist()))
 
+    def padded(self, width: int) -> Examples:
+        """The same with zero columns up to `width`, as `Schema.padded` has them.
+
+        Raises:
+            DataError: the table has more inputs, or these are no rows of a table.
+        """
+        if self.x.dim() != 2:
+            raise DataError(f"only tables can be padded with zero columns, not examples of the shape {self.shape}")
+        if width < self.x.shape[1]:
+            raise DataError(f"there are {self.x.shape[1]} inputs, which cannot be padded to {width}")
+        return replace(self, x=torch.nn.functional.pad(self.x, (0, width - self.x.shape[1])))
+
 
 def split(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples]:
     """Two parts, (training, validation), each in the order it was in; the second is `fraction` of the examples.

@@ -63,6 +63,8 @@ def fit_target(columns: Sequence[Column], options: DataOptions, where: str, give
     names = tuple(column.name for column in columns)
     text = all(column.kind == "text" for column in columns)
     if kind == "regression":
+        if options.classes is not None:
+            raise DataError(f"{where}: classes were named, but the target is a regression ({why}); say kind")
         mean, std = _scale(columns, where)
         return Target(kind, expanded(columns), names, False, mean, std, why)
     labels = _classes(columns[0], options, where) if kind == "classification" else _labels(columns, options, where)

@@ -45,11 +45,13 @@ def fit_shape(raw: Raw, found: Pixels | None, options: DataOptions) -> Shape:
 
     DataError: they differ and no size was asked for, or none can be read.
     """
+    size = options.image_size
+    if size is not None and options.channels is not None:
+        return (options.channels, size, size)
     if found is not None:
         channels, height, width = found.shape[1:]
     else:
-        channels, height, width = _survey(raw, ask_size=options.image_size is None)
-    size = options.image_size
+        channels, height, width = _survey(raw, ask_size=size is None)
     return (options.channels or channels, size or height, size or width)
 
 

@@ -82,6 +82,8 @@ class TableInputs:
         for column in self.numbers:
             _check_scale(f"table column {column.name!r}", 1, (column.mean,), (column.std,))
         for texts in self.categories:
+            if not texts.values:
+                raise DataError(f"table column {texts.name!r}: there are no categories")
             if len(set(texts.values)) < len(texts.values):
                 raise DataError(f"table column {texts.name!r}: a category stands twice")
 

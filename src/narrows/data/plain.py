@@ -6,7 +6,7 @@ X | None, or a choice of dataclasses, told apart by a field `type` that is a Lit
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -14,6 +14,7 @@ from typing import Any, Literal, NoReturn, TypeVar, Union, cast, get_args, get_o
 from narrows.errors import DataError, nearest
 
 T = TypeVar("T")
+_LARGEST = sys.float_info.max
 
 
 def to_plain(value: Any) -> Any:
@@ -61,7 +62,7 @@ def _read(hint: Any, value: Any, where: str) -> Any:
 def _scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or abs(value) > 1.8e308 or not math.isfinite(value):
+        if not number or not -_LARGEST <= value <= _LARGEST:
             _fail(where, "should be a finite number", value)
         return float(value)
     if hint is int and (type(value) is not int or not 0 <= value < 1 << 53):

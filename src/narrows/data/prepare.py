@@ -143,15 +143,16 @@ def _new_table(raw: Raw, options: DataOptions, targets: Sequence[str], faults: F
 
 
 def _known_table(raw: Raw, inputs: TableInputs, targets: Sequence[str], faults: Faults) -> Table:
-    missing = [name for name in inputs.names if name not in raw.names]
+    known = frozenset(inputs.names)
+    missing = [name for name in inputs.names if name not in raw.known]
     if missing:
-        other = [name for name in raw.names if name not in inputs.names]
+        other = [name for name in raw.names if name not in known]
         raise DataError(
             f"{raw.where}: {len(missing)} columns that the task was learned from are missing: "
             f"{', '.join(map(repr, missing[:5]))}{', ...' if len(missing) > 5 else ''}. For {missing[0]!r}: "
             f"{nearest(missing[0], other)}"
         )
-    extra = [name for name in raw.names if name not in inputs.names and name not in targets]
+    extra = [name for name in raw.names if name not in known and name not in targets]
     if extra:
         faults.note(f"columns that the task does not use: {', '.join(extra[:10])}{', ...' if len(extra) > 10 else ''}")
     numbers = [raw.column(column.name) for column in inputs.numbers]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from narrows.data.column import Values
 from narrows.data.encoding import encode, find_missing
 from narrows.data.examples import Examples
 from narrows.data.faults import Faults
@@ -60,7 +62,7 @@ def read_training(data: str | Path, options: DataOptions = _DEFAULTS) -> tuple[S
     x = prepared.tensor(inputs, faults)
     examples = _examples(x, y, faults, options)
     if target.kind == "classification":
-        _require_each(examples.y, target.names, raw.where)
+        _require_each(columns[0].labels(), faults.good(), options.classes, raw.where)
     return Schema(inputs, target), examples
 
 
@@ -114,9 +116,13 @@ def _examples(x: Tensor, y: Tensor | None, faults: Faults, options: DataOptions)
     return replace(read, skipped=faults.skipped, notes=faults.all_notes())
 
 
-def _require_each(y: Tensor | None, names: Sequence[str], where: str) -> None:
-    """DataError where leaving rows out has left a class without an example."""
-    left = set() if y is None else set(y.tolist())
-    for number, name in enumerate(names):
-        if number not in left:
-            raise DataError(f"{where}: all examples of the class {name!r} had to be left out; correct some of them")
+def _require_each(labels: Values, kept: npt.NDArray[np.int64], classes: tuple[str, ...] | None, where: str) -> None:
+    """DataError where leaving rows out has left a class without any example: the task would not know it."""
+    lost = set(labels.tolist()) - set(labels[kept].tolist()) - {None}
+    if classes is not None:
+        lost &= set(classes)
+    if lost:
+        raise DataError(
+            f"{where}: all examples of the class {min(lost)!r} had to be left out. Correct some of them, or remove the "
+            "class"
+        )

@@ -54,15 +54,13 @@ def blocks_of(numbers: list[Column], categories: list[Column], rows: int, faults
     texts = np.empty((rows, len(categories)), dtype=object)
     for i, column in enumerate(categories):
         _require_known(column, faults.where)
-        labels = column.labels()
-        labels[column.missing] = ""
-        texts[:, i] = labels
+        texts[:, i] = [label or "" for label in column.labels()]
     return Blocks(tuple(c.name for c in numbers), block, tuple(c.name for c in categories), texts)
 
 
 def sort_columns(columns: list[Column], categorical: tuple[str, ...]) -> tuple[list[Column], list[Column]]:
-    """Which columns are numbers (numbers, truth values) and which are categories (text, and those said to be)."""
-    is_category = [column.kind == "text" or column.name in categorical for column in columns]
+    """Which columns are numbers (also true and false), which are categories: text, named numbers, those said to be."""
+    is_category = [c.kind == "text" or c.names is not None or c.name in categorical for c in columns]
     pairs = list(zip(columns, is_category, strict=True))
     return [column for column, yes in pairs if not yes], [column for column, yes in pairs if yes]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -47,7 +48,14 @@ class Forgetting:
     drops_carry: bool
 
 
-def forget(reader: Reader, header: StoreHeader, name: str, revise: Revise) -> tuple[Forgetting, Change]:
+class Files(Reader, Protocol):
+    """A reader that also has the bytes of a task's files."""
+
+    def blobs(self, name: str) -> dict[str, bytes]:
+        """The files of a task but task.json, by plain name."""
+
+
+def forget(reader: Files, header: StoreHeader, name: str, revise: Revise) -> tuple[Forgetting, Change]:
     """What forgetting `name` does, and the change that does it.
 
     StoreError if a rewritten task would not have the weights it was committed with; DamagedStoreError.
@@ -58,7 +66,7 @@ def forget(reader: Reader, header: StoreHeader, name: str, revise: Revise) -> tu
     rewritten = {
         other: revise(replace(later[other], parents=heir.parents), heir.content) for other, heir in heirs.items()
     }
-    after = _After(reader, name, rewritten, {other: heir.content for other, heir in heirs.items()})
+    after = _After(reader, name, rewritten, {other: heir.content for other, heir in heirs.items() if heir.taken})
     then = _gather(after, rewritten)
     method = reader.record(name).method["name"]
     left_by_it = method not in {record.method["name"] for record in later.values()}
@@ -125,7 +133,7 @@ class _After:
     """The store as it will be, to be read before it is written."""
 
     def __init__(
-        self, reader: Reader, gone: str, records: dict[str, TaskRecord], contents: dict[str, TaskContent]
+        self, reader: Files, gone: str, records: dict[str, TaskRecord], contents: dict[str, TaskContent]
     ) -> None:
         self._reader, self._gone, self._records, self._contents = reader, gone, records, contents
 
@@ -141,6 +149,10 @@ class _After:
 
     def content(self, name: str) -> TaskContent:
         return self._contents.get(name) or self._reader.content(name)
+
+    def blobs(self, name: str) -> dict[str, bytes]:
+        changed = self._contents.get(name)
+        return content.encode(changed, self.shared) if changed else self._reader.blobs(name)
 
 
 def _gather(after: _After, rewritten: dict[str, TaskRecord]) -> Frozen:
@@ -164,8 +176,7 @@ def _change(header: StoreHeader, after: _After, rewritten: dict[str, TaskRecord]
     index, tasks, directories = header.next_index, [], {}
     for ref in header.tasks:
         if ref.name in rewritten:
-            blobs = content.encode(after.content(ref.name), after.shared)
-            record, files = change.encode_task(rewritten[ref.name], blobs, index)
+            record, files = change.encode_task(rewritten[ref.name], after.blobs(ref.name), index)
             tasks.append(change.ref_of(record, files))
             directories[record.directory] = files
             index += 1

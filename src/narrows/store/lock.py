@@ -15,7 +15,7 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 
 from narrows.errors import StoreError, StoreLockedError
-from narrows.store import names
+from narrows.store import durable, names
 from narrows.store.records import utc_now
 
 
@@ -44,7 +44,10 @@ class StoreLock:
             raise StoreError(f"the store {path} cannot be locked for writing: {error}") from error
         holder = {"pid": self._pid, "host": socket.gethostname(), "since": utc_now()}
         with suppress(OSError):  # it only serves the message above
-            self._holder.write_text(json.dumps(holder), encoding="utf-8")
+            self._holder.unlink(missing_ok=True)
+            # Made anew: in a store from somebody else a pipe in its place would hang, and a hard link lead outside.
+            with open(self._holder, "x", encoding="utf-8") as file:
+                json.dump(holder, file)
 
     @property
     def held(self) -> bool:
@@ -79,8 +82,7 @@ def refuse_links(path: Path) -> None:
 
 def _describe(holder: Path) -> str:
     try:
-        with open(holder, encoding="utf-8") as file:
-            found = json.loads(file.read(4096))
+        found = json.loads(durable.read(holder, names.HOLDER_FILE, 4096))
         return f"process {int(found['pid'])} on {found['host']!s} since {found['since']!s}"
-    except (OSError, ValueError, TypeError, KeyError):
+    except (StoreError, ValueError, TypeError, KeyError, RecursionError):
         return "another process or thread"

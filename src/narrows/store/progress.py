@@ -80,7 +80,13 @@ class ProgressFile:
 def encode(tree: dict[str, Any], label: str) -> bytes:
     """The bytes of a checkpoint. StoreError where `tree` holds what is no part of one."""
     tensors: dict[str, Tensor] = {}
-    text = json.dumps(_plain(tree, tensors, label), allow_nan=False, separators=(",", ":")).encode()
+    strict_json.require_shallow(tree, label)
+    plain = _plain(tree, tensors, label)
+    strict_json.require_shallow(plain, label)
+    try:
+        text = json.dumps(plain, allow_nan=False, separators=(",", ":")).encode()
+    except ValueError as error:  # an integer of thousands of digits
+        raise StoreError(f"{label}: a checkpoint cannot hold this: {error}") from error
     tensors[_TREE] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
     payload = tensors_file.encode(tensors, label)
     return MAGIC + hashlib.sha256(payload).digest() + payload
@@ -99,7 +105,7 @@ def decode(data: bytes, label: str) -> dict[str, Any]:
         raise DamagedFileError(label, "holds no tree", REMEDY)
     try:
         tree = _tree(strict_json.parse(text.numpy().tobytes(), label, REMEDY).values, tensors)
-    except (KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise DamagedFileError(label, f"holds a tree that does not fit its tensors ({error})", REMEDY) from error
     if not isinstance(tree, dict):
         raise DamagedFileError(label, "holds no tree", REMEDY)

@@ -134,6 +134,7 @@ def fingerprint(shared: Sequence[TensorSpec], base: Mapping[str, Tensor]) -> str
 
 def header_to_json(header: StoreHeader) -> bytes:
     """store.json, with its own checksum at its end."""
+    strict_json.require_shallow(header.model, names.STORE_FILE)  # `asdict` goes as deep as it does
     values: dict[str, Any] = {"format": "narrows-store", "version": VERSION} | asdict(header)
     for key in ("snapshot", "model"):
         if values[key] is None:
@@ -182,6 +183,8 @@ def header_from_json(data: bytes) -> StoreHeader:
 
 def task_to_json(record: TaskRecord) -> bytes:
     """task.json."""
+    for part in (record.method, record.head, record.data, record.metrics, record.layers, record.blobs):
+        strict_json.require_shallow(part, names.TASK_FILE)  # `asdict` goes as deep as they do
     values = {"format": "narrows-task", "version": VERSION} | asdict(record)
     del values["task_json_bytes"]
     return strict_json.dump(values, names.TASK_FILE)

@@ -16,11 +16,13 @@ from narrows.errors import StoreError
 from narrows.store.durable import RESTORE, DamagedFileError
 
 MAX_JSON: Final = 64 << 20  # bytes
+MAX_NESTING: Final = 100  # lists and objects within each other; far below where Python's own recursion ends
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def dump(value: dict[str, Any], label: str) -> bytes:
-    """`value` as readable JSON bytes. StoreError if it is not plain JSON: NaN, odd types, over 64 MiB."""
+    """`value` as readable JSON bytes. StoreError if it is not plain JSON: NaN, odd types, too deep, over 64 MiB."""
+    require_shallow(value, label)
     try:
         data = (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -28,6 +30,12 @@ def dump(value: dict[str, Any], label: str) -> bytes:
     if len(data) > MAX_JSON:
         raise StoreError(f"{label} would have {len(data)} bytes, more than {MAX_JSON}")
     return data
+
+
+def require_shallow(value: Any, label: str) -> None:
+    """StoreError if lists and dictionaries are nested so deeply that no reader would take them, or endlessly."""
+    if _too_deep(value):
+        raise StoreError(f"{label} cannot be written: more than {MAX_NESTING} lists or dictionaries within each other")
 
 
 def canonical(value: Any) -> bytes:
@@ -43,6 +51,8 @@ def parse(data: bytes, label: str, remedy: str = RESTORE) -> Fields:
         raise DamagedFileError(label, f"is not valid JSON ({error})", remedy) from None
     if not isinstance(value, dict):
         raise DamagedFileError(label, "is not a JSON object", remedy)
+    if _too_deep(value):
+        raise DamagedFileError(label, f"is not valid JSON: nested more than {MAX_NESTING} deep", remedy)
     return Fields(value, label, remedy)
 
 
@@ -140,6 +150,17 @@ class Fields:
         if not isinstance(value, list):
             self.fail(key, "should be a list")
         return list(value)
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_NESTING + 1):
+        nests = [node for node in level if isinstance(node, dict | list | tuple)]
+        inner = [node.values() if isinstance(node, dict) else node for node in nests]
+        level = list({id(part): part for parts in inner for part in parts}.values())  # each once: it may be a ring
+        if not level:
+            return False
+    return True
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -25,7 +25,28 @@ FORMAT = 1
 
 
 class Checkpoint(Protocol):
-    """A place for one tree; `narrows.tasks.trees` says what a tree is."""
+    """A place for one tree; `narrows.tasks.trees` says what a tree is.
+
+    >>> import copy, tempfile, torch, narrows
+    >>> class InMemory:
+    ...     tree = None
+    ...     def load(self): return self.tree
+    ...     def save(self, tree): self.tree = copy.deepcopy(tree)
+    ...     def drop(self): self.tree = None
+    >>> kept, batches = InMemory(), [(torch.randn(8, 4), torch.arange(8) % 2)]
+    >>> def stop(step):
+    ...     if step.step == 3:
+    ...         raise narrows.errors.Interrupted
+    >>> store = narrows.TaskStore.create(tempfile.mkdtemp() + "/store", torch.nn.Linear(4, 2))
+    >>> for callbacks in ([stop], []):
+    ...     with store.begin("task", narrows.Finetune()) as task:
+    ...         try:
+    ...             print(task.fit(batches, 5, checkpoint=kept, callbacks=callbacks).steps, "steps")
+    ...         except narrows.errors.Interrupted:
+    ...             print("interrupted")
+    interrupted
+    5 steps
+    """
 
     def load(self) -> Tree | None:
         """The tree saved last, or None where there is none. Tensors may lie anywhere."""

@@ -166,7 +166,8 @@ def fit(
         training, resume = None, None
         if checkpoint is not None:
             said = {"epochs": epochs, "total_steps": total, **data, "lr": lr, "cosine": cosine, "options": options}
-            by = {"optimizer": optimizer, "loss": loss, "valid": valid is not None, "patience": patience}
+            by = {"optimizer": optimizer, "loss": loss, "valid": valid is not None}
+            by |= {"measure": measure, "patience": patience}
             training = Training(task, wrapped, scheduler, stopping, checkpoint, _plan(task) | said | by)
             resume = training.load()
         observed = training is not None or stopping is not None

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from narrows.errors import DataError
+
 State = dict[str, Any]
 
 
@@ -59,10 +61,21 @@ def order_of(batches: Any, device: torch.device) -> State:
 
 
 def set_order(batches: Any, order: State, device: torch.device) -> None:
-    """Makes the next pass over `batches` come in that order."""
-    if order["epoch"] is not None:
+    """Makes the next pass over `batches` come in that order.
+
+    Raises:
+        DataError: these are batches of another kind.
+    """
+    own = _own_generators(batches)
+    counts = type(getattr(batches, "epoch", None)) is int
+    if len(own) != len(order["own"]) or counts != (order["epoch"] is not None):
+        raise DataError(
+            "The batches are of another kind than those that training began with: their order is drawn otherwise. Go "
+            "on with batches made alike, or begin the task anew without the checkpoint."
+        )
+    if counts:
         batches.epoch = order["epoch"]
-    for generator, state in zip(_own_generators(batches), order["own"], strict=True):
+    for generator, state in zip(own, order["own"], strict=True):
         generator.set_state(state.cpu())
     set_generators(order["global"], device)
 

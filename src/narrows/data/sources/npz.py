@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +20,7 @@ def open_npz(path: Path, features: tuple[str, ...] | None) -> Raw:
     Raises:
         DataError: no whole NPZ file, pickled (object) arrays, no array for the inputs or several.
     """
-    try:
-        held = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is not a whole NPZ file: {error}") from error
-    if not isinstance(held, np.lib.npyio.NpzFile):
-        raise DataError(f"{path} is a single array and not an NPZ file: save inputs and targets with numpy.savez")
-    with held:
-        keys = list(held.files)
+    keys = _keys(path)
     key = _inputs(path, keys, features)
     array = _read(path, key)
     if not array.ndim or not len(array):
@@ -40,6 +31,18 @@ def open_npz(path: Path, features: tuple[str, ...] | None) -> Raw:
 
     names = tuple(name for name in keys if name != key)
     return Raw(str(path), tuple(map(str, range(len(array)))), names, read, array=array)
+
+
+def _keys(path: Path) -> list[str]:
+    try:
+        # Opened here: NumPy leaves a file open whose archive is broken.
+        with path.open("rb") as file:
+            held = np.load(file, allow_pickle=False)
+            if isinstance(held, np.lib.npyio.NpzFile):
+                return list(held.files)
+    except Exception as error:  # zipfile and zlib raise many kinds
+        raise DataError(f"{path} is not a whole NPZ file: {error}") from error
+    raise DataError(f"{path} is a single array and not an NPZ file: save inputs and targets with numpy.savez")
 
 
 def _inputs(path: Path, keys: list[str], features: tuple[str, ...] | None) -> str:
@@ -60,9 +63,9 @@ def _inputs(path: Path, keys: list[str], features: tuple[str, ...] | None) -> st
 
 def _read(path: Path, key: str) -> Values:
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             array: Any = held[key]
-    except (ValueError, OSError, EOFError, MemoryError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # as above; and a header that asks for more memory than there is
         way_out = "; save it as numbers or text, not as Python objects" if "pickle" in str(error) else ""
         raise DataError(f"{path}: {key!r} cannot be read: {error}{way_out}") from error
     if not isinstance(array, np.ndarray) or not array.ndim:

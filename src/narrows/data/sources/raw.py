@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 from narrows.data.column import Column, Values
@@ -39,6 +40,11 @@ class Raw:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The names, to look up one among very many."""
+        return frozenset(self.names)
+
     @property
     def is_table(self) -> bool:
         """Whether the columns are the inputs."""
@@ -50,9 +56,9 @@ class Raw:
         Raises:
             DataError: there is none; the message suggests the nearest.
         """
-        if name not in self.names:
+        if name not in self.known:
             raise DataError(f"{self.where}: there is no column {name!r}; {nearest(name, self.names)}")
         column = self.read(name)
         if len(column) != len(self):
             raise DataError(f"{self.where}: {name!r} has {len(column)} entries, the inputs {len(self)}")
-        return column
+        return replace(column, where=self.where)

@@ -39,9 +39,9 @@ def open_csv(path: Path, features: tuple[str, ...] | None, as_text: Collection[s
     except (OSError, UnicodeDecodeError, arrow.ArrowException) as error:
         hint = "; save it as UTF-8" if "utf" in str(error).lower() else ""
         raise DataError(f"{path} cannot be read as CSV: {error}{hint}") from error
-    for name in names:
-        if arrow.types.is_binary(table.schema.field(name).type) if names.count(name) == 1 else False:
-            raise DataError(f"{path}: the column {name!r} is not in UTF-8; save the file as UTF-8")
+    for field in table.schema:
+        if arrow.types.is_binary(field.type):
+            raise DataError(f"{path}: the column {field.name!r} is not in UTF-8; save the file as UTF-8")
     if len(names) == 1 and any(mark in names[0] for mark in ";\t"):
         raise DataError(f"{path}: the header {names[0]!r} is not separated by commas; save the file with commas")
     return from_table(table, str(path), features)
@@ -87,8 +87,8 @@ def from_table(
         DataError: no rows, a name that stands twice, several columns of images.
     """
     columns = table.column_names
-    twice = next((name for name in columns if columns.count(name) > 1), None)
-    if twice is not None:
+    if len(set(columns)) < len(columns):
+        twice = next(name for name in columns if columns.count(name) > 1)
         raise DataError(f"{where}: the column {twice!r} stands {columns.count(twice)} times; rename or remove it")
     if not table.num_rows:
         raise DataError(f"{where}: there are no rows")

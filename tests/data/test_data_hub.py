@@ -1,0 +1,79 @@
+"""Data sets of the hub, through the true library `datasets` without a network."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from data_samples import png
+
+from narrows.data import Schema, read_training, read_with
+from narrows.errors import DataError, DatasetMissingError
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    datasets.disable_progress_bars()
+    return datasets
+
+
+def test_images_with_named_classes(library: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "3.png").write_bytes(png((3, 0, 0)))
+    features = library.Features({"image": library.Image(), "label": library.ClassLabel(names=["dog", "cat"])})
+    images = [{"bytes": png((i, 0, 0)), "path": None} for i in range(3)]
+    images.append({"bytes": None, "path": str(tmp_path / "3.png")})
+    held = library.Dataset.from_dict({"image": images, "label": [1, 0, 1, 0]}, features=features)
+    asked = []
+    monkeypatch.setattr(library, "load_dataset", lambda name, split: asked.append((name, split)) or held)
+    schema, examples = read_training("owner/animals")
+    assert schema.target.names == ("dog", "cat")
+    assert examples.x[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert examples.y is not None
+    assert examples.y.tolist() == [1, 0, 1, 0]
+    assert read_with(schema, "hf:animals:test").fingerprint == examples.fingerprint
+    assert asked == [("owner/animals", "train"), ("animals", "test")]
+    held = held.select([2, 0]).cast_column("label", library.Value("int64"))
+    assert read_with(schema, "hf:owner/animals", targets="ignored").x[:, 0, 0, 0].tolist() == [2, 0]
+
+
+def test_a_table_with_lists_of_named_labels(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    features = library.Features(
+        {"size": library.Value("float32"), "label": library.List(library.ClassLabel(names=["red", "big", "odd"]))}
+    )
+    held = library.Dataset.from_dict({"size": [1.0, 2.0, 3.0], "label": [[0, 1], [], [1]]}, features=features)
+    monkeypatch.setattr(library, "load_dataset", lambda name, split: held)  # noqa: ARG005
+    schema, examples = read_training("hf:owner/things")
+    assert schema.target.names == ("red", "big")
+    assert examples.y is not None
+    assert examples.y.tolist() == [[1, 1], [0, 0], [0, 1]]
+
+
+def test_named_numbers_are_categories(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = library.ClassLabel(names=["red", "blue"])
+    features = library.Features({"colour": kind, "label": library.Value("string")})
+    held = library.Dataset.from_dict({"colour": [1, 0, None, -1], "label": ["u", "v", "u", "v"]}, features=features)
+    monkeypatch.setattr(library, "load_dataset", lambda name, split: held)  # noqa: ARG005
+    schema, examples = read_training("hf:owner/things")
+    assert examples.x.tolist() == [[0, 1, 0], [0, 0, 1], [1, 0, 0], [1, 0, 0]]
+    assert Schema.from_json(schema.to_json()) == schema
+
+
+def test_what_the_hub_does_not_give_is_said(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: str, **__: str) -> None:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(library, "load_dataset", refuse)
+    with pytest.raises(DatasetMissingError, match=r"no file or folder 'data/trian', and from the hub .*no network"):
+        read_training("data/trian")
+    with pytest.raises(DataError, match="is not an id of the hub"):
+        read_training("hf:../secret")
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(DataError, match=r'needs datasets: pip install "narrows\[hub\]"'):
+        read_training("hf:owner/name")

@@ -1,0 +1,250 @@
+"""Any life of a store, with crashes and failing disks in it, against a model made of dictionaries."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+from unittest import mock
+
+import store_samples
+import torch
+from claims import Claims, Held, Values
+from disk_faults import Fault, Killed, disk
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from tally import Tally
+from torch import Tensor
+
+from narrows.errors import StoreError
+from narrows.store import StoreDirectory, TaskContent, TensorSpec, UnconfirmedCommitError
+from narrows.store.compose import baked_weights, digest, frozen_weights
+
+SPECS = (TensorSpec("a", (3, 3), "float32"), TensorSpec("b", (2, 2), "float32"))
+COUNT = sum(spec.numel for spec in SPECS)
+BASE = {"a": torch.zeros(3, 3), "b": torch.zeros(2, 2), "bias": torch.zeros(2)}
+NAMES = st.sampled_from(["one", "two", "three", "four", "five", "six", "seven", "eight"])
+BITS = st.frozensets(st.integers(0, COUNT - 1))
+METHODS = {"ibm": "shared", "wsn": "shared", "independent": "own", "ewc": "none"}
+FAULTS = {
+    "none": None,
+    "crash": (Killed, True, False),
+    "crash after": (Killed, True, True),
+    "full once": (disk(errno.ENOSPC), False, False),
+    "broken for ever": (disk(errno.EIO), True, False),
+    "broken after": (disk(errno.EIO), False, True),
+}
+faults = st.sampled_from(list(FAULTS))
+moments = st.integers(0, 60)
+
+
+def spread(values: Values, fill: float = 0.0) -> dict[str, Tensor]:
+    """Values by the weights' numbers as tensors by the parameters' names."""
+    flat = torch.full((COUNT,), fill)
+    for weight, value in values.items():
+        flat[weight] = value
+    parts = flat.split([spec.numel for spec in SPECS])
+    return {spec.name: part.reshape(spec.shape).clone() for spec, part in zip(SPECS, parts, strict=True)}
+
+
+def mask(weights: frozenset[int] | set[int]) -> dict[str, Tensor]:
+    return {name: tensor.bool() for name, tensor in spread(dict.fromkeys(weights, 1.0)).items()}
+
+
+def private(value: float) -> dict[str, Tensor]:
+    return {"bias": torch.full((2,), value)}
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Each rule works on the store and on a copy of the model, and a fault may strike it at any call of the disk."""
+
+    struck: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+        self.root = self.place / "store"
+        self.model = Claims()
+        self.values = 0.0  # no two weights that are ever stored have the same value
+        # Snapshots come with every third task instead of every eighth.
+        self.often = mock.patch("narrows.store.snapshot.EVERY", 3)
+        self.often.start()
+
+    def teardown(self) -> None:
+        self.often.stop()
+        shutil.rmtree(self.place)
+
+    @initialize(fault=faults, moment=moments)
+    def create(self, fault: str, moment: int) -> None:
+        def act() -> object:
+            return StoreDirectory.create(self.root, BASE, SPECS, ["bias"])
+
+        self.strike(act, fault, moment)
+        if not (self.root / "store.json").exists():
+            act()
+        self.store = StoreDirectory.open(self.root)
+
+    @rule(name=NAMES, used=BITS, refined=BITS, method=st.sampled_from(list(METHODS)), fault=faults, moment=moments, leaves=st.booleans())
+    def commit(
+        self, name: str, used: frozenset[int], refined: frozenset[int], method: str, fault: str, moment: int, leaves: bool
+    ) -> None:
+        if name in self.model.tasks:
+            return
+        isolation = METHODS[method]
+        self.store.reload()
+        reused = set(self.model.frozen()) & used - refined if isolation == "shared" else set()
+        claims = {weight: self.next_value() for weight in sorted(used - reused)}
+        task = Held(isolation, method, used, claims, self.next_value())
+        after = self.model.copy()
+        after.commit(name, task, self.next_value() if leaves else None)
+        given = TaskContent(
+            mask(used),
+            mask(set(claims)),
+            {key: value[mask(set(claims))[key]] for key, value in spread(claims).items()},
+            private(task.private),
+        )
+        record = store_samples.record(
+            name,
+            isolation=isolation,
+            method={"name": method},
+            parents=after.parents(name) if isolation == "shared" else (),
+            weights_sha256=digest(spread(after.weights(name)), private(task.private)),
+        )
+        carry = {"state": torch.tensor(after.carry[1])} if leaves and after.carry else None
+        self.change(lambda: self.store.append(record, given, carry=carry), after, fault, moment)
+
+    @precondition(lambda self: self.model.tasks)
+    @rule(pick=st.integers(0, 99), fault=faults, moment=moments, first_say=st.booleans())
+    def forget(self, pick: int, fault: str, moment: int, first_say: bool) -> None:
+        name = list(self.model.tasks)[pick % len(self.model.tasks)]
+        after = self.model.copy()
+        after.forget(name)
+        if first_say:
+            said = self.store.forget(name, dry_run=True)
+            assert said.freed == len(self.model.frozen()) - len(after.frozen())
+            assert said.values == self.model.kept() - after.kept()
+        self.change(lambda: self.store.forget(name), after, fault, moment)
+
+    @rule(fault=faults, moment=moments)
+    def compact(self, fault: str, moment: int) -> None:
+        after = self.model.copy()
+        after.compact()
+        # Its first steps, dropping the checkpoints of tasks that were committed, stand whatever follows.
+        self.model.compact()
+        self.change(self.store.compact, after, fault, moment)
+
+    @rule(name=NAMES, step=st.integers(0, 9), fault=faults, moment=moments)
+    def save_checkpoint(self, name: str, step: int, fault: str, moment: int) -> None:
+        after = self.model.copy()
+        after.checkpoints[name] = step
+        self.change(lambda: self.store.progress(name).save(self.tree(step)), after, fault, moment, exact=False)
+
+    @precondition(lambda self: self.model.checkpoints)
+    @rule(pick=st.integers(0, 99), fault=faults, moment=st.integers(0, 1))
+    def drop_checkpoint(self, pick: int, fault: str, moment: int) -> None:
+        name = sorted(self.model.checkpoints)[pick % len(self.model.checkpoints)]
+        after = self.model.copy()
+        del after.checkpoints[name]
+        self.change(self.store.progress(name).drop, after, fault, moment, exact=False)
+
+    @rule()
+    def reopen(self) -> None:
+        self.store = StoreDirectory.open(self.root)
+
+    def change(
+        self, act: Callable[[], object], after: Claims, fault: str, moment: int, exact: bool = True
+    ) -> None:
+        """Do it under a fault; what becomes of the store must be what the model was, or is, or what the error says."""
+        before = self.model
+        with self.store.lock():
+            outcome = self.strike(act, fault, moment)
+        if outcome == "crashed":
+            self.store = StoreDirectory.open(self.root)
+        if outcome in ("done", "unconfirmed"):
+            self.model = after
+        elif outcome == "crashed" or not exact:
+            self.model = after if self.looks(after) else before
+
+    def strike(self, act: Callable[[], object], fault: str, moment: int) -> str:
+        kind = FAULTS[fault]
+        try:
+            if kind is None:
+                act()
+            else:
+                struck = Fault(moment, *kind)
+                try:
+                    with struck.active():
+                        act()
+                finally:
+                    self.struck[fault] += bool(struck.hit)
+        except Killed:
+            return "crashed"
+        except UnconfirmedCommitError:
+            return "unconfirmed"
+        except StoreError:
+            return "failed"
+        return "done"
+
+    def looks(self, model: Claims) -> bool:
+        """Whether the store may be the model: which tasks and checkpoints there are. `agrees` looks at the rest."""
+        store = StoreDirectory.open(self.root)
+        names = {*model.checkpoints, *self.model.checkpoints}
+        trees = {name: tree for name in names if (tree := store.progress(name).load()) is not None}
+        same = trees == {name: self.tree(step) for name, step in model.checkpoints.items()}
+        return store.task_names() == tuple(model.tasks) and same
+
+    @invariant()
+    def agrees(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        store, model = StoreDirectory.open(self.root), self.model
+        assert store.task_names() == tuple(model.tasks)
+        for name, task in model.tasks.items():
+            record, found = store.record(name), store.content(name)
+            assert record.isolation == task.isolation
+            assert record.parents == (model.parents(name) if task.isolation == "shared" else ())
+            assert digest(found.used, {}) == digest(mask(task.used), {})
+            assert digest(found.claimed, {}) == digest(mask(set(task.claims)), {})
+            expected = digest(spread(model.weights(name)), private(task.private))
+            assert digest(*baked_weights(store, name)) == expected
+            if task.isolation != "none":
+                assert record.weights_sha256 == expected
+        for anew in (False, True):
+            frozen = frozen_weights(store, anew=anew)
+            assert digest(frozen.masks, {}) == digest(mask(set(model.frozen())), {})
+            assert digest(frozen.values, {}) == digest(spread(model.frozen()), {})
+            assert frozen.kept == model.kept()
+        for method in METHODS:
+            carry = store.carry(method)
+            expected_carry = model.carry[1] if model.carry and model.carry[0] == method else None
+            assert (None if carry is None else carry["state"].item()) == expected_carry
+        for name in model.checkpoints:
+            assert store.progress(name).load() == self.tree(model.checkpoints[name])
+        assert [problem for problem in store.verify(deep=True) if not problem.harmless] == []
+        assert [path.name for path in self.place.iterdir()] == ["store"]
+
+    def next_value(self) -> float:
+        self.values += 1.0
+        return self.values
+
+    def tree(self, step: int) -> dict[str, object]:
+        return {"step": step, "lists": [[step], {"rate": 0.5}]}
+
+
+def test_any_life_of_a_store(tally: Tally, long: bool):
+    length = {"max_examples": 500, "stateful_step_count": 40} if long else {"max_examples": 60, "stateful_step_count": 20}
+    StoreMachine.struck = Counter()
+    run_state_machine_as_test(
+        StoreMachine,
+        settings=settings(**length, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)),
+    )
+    for kind, count in StoreMachine.struck.items():
+        with tally.fault("any life", kind, count):
+            assert count
+    assert len(StoreMachine.struck) > 4
