@@ -105,7 +105,13 @@ def measure(task: FirstTask, model: nn.Module, method: nw.Method, epochs: int, l
     with tempfile.TemporaryDirectory() as folder:
         store = nw.TaskStore.create(Path(folder) / "store", model)
         started = time.perf_counter()
-        options: dict[str, Any] = {"method": method, "epochs": epochs, "lr": lr, "valid": task.test_batches(), "progress": False}
+        options: dict[str, Any] = {
+            "method": method,
+            "epochs": epochs,
+            "lr": lr,
+            "valid": task.test_batches(),
+            "progress": False,
+        }
         found = adopt(store, "first", task.train_batches(1), head="head", **options)
         loaded = accuracy(store.load("first"), task.test_batches())
         return {
