@@ -4,7 +4,8 @@
 
 Stores are made as `narrows run` makes them (defaults; kept in --runs, where a run that was cut off goes on). Test
 examples of every task are then routed, one by one and in batches of one task, and classified by the network they
-were routed to; right is who has the right class, where tasks share classes whichever task it came from.
+were routed to; right is who has the right class, where tasks share classes whichever task it came from. One class: the
+share of batches of a single class that find their task.
 
 Unseen: the last task's test images are routed among the tasks before it, none of which knows anything of it, and so
 is Gaussian noise. Said is the share of such batches that are as sure as 95% of the batches of the known tasks are
@@ -49,11 +50,13 @@ class Tasks:
         self.names = [record.name for record in self.store.tasks()]
         self.networks = {name: self.store.load(name) for name in self.names}
         self.x: list[Tensor] = []
+        self.y: list[Tensor] = []
         self.right: list[Tensor] = []  # of each task (networks, examples): whether it names the right class
         for task in material.stream.tasks:
             batches = list(material.test_batches(task))
             x, y = (torch.cat([batch[part] for batch in batches])[:EXAMPLES] for part in (0, 1))
             self.x.append(x)
+            self.y.append(y)
             truth = [task.classes[label] for label in y.tolist()]
             guesses = [
                 [other.classes[guess] for guess in self._guesses(name, x)]
@@ -95,6 +98,18 @@ def known(tasks: Tasks, by: str, size: int) -> dict[str, Any] | None:
     }
 
 
+def single_class(tasks: Tasks, by: str, size: int) -> float | None:
+    """Share of batches of one class that find their task; None where a class has not so many examples."""
+    found = []
+    for name, x, y in zip(tasks.names, tasks.x, tasks.y, strict=True):
+        for label in y.unique():
+            of_class = x[y == label]
+            if len(of_class) < size:
+                return None
+            found += [tasks.route(of_class[rows], by).best == name for rows in draws(len(of_class), size, 0)[:10]]
+    return statistics.fmean(found)
+
+
 def unseen(tasks: Tasks, by: str, size: int) -> dict[str, float]:
     """Shares of batches from nowhere that are as sure as 95% of those of the tasks before the last."""
     before, last = tasks.names[:-1], tasks.x[-1]
@@ -131,23 +146,22 @@ def seconds(tasks: Tasks, by: str) -> float:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Means over seeds with standard errors, in %."""
-    lines = [
-        "| stream | by | batch | routed right | class right, routed | told | unseen task as sure | noise as sure |"
-    ]
-    lines.append("|---|---|---|---|---|---|---|---|")
+    titles = ("stream", "by", "batch", "routed right", "class right, routed", "told", "one class", "unseen", "noise")
+    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     for key in dict.fromkeys((row["stream"], row["by"], row["batch"]) for row in rows):
         same = [row for row in rows if (row["stream"], row["by"], row["batch"]) == key]
-        figures = ("routed", "accuracy_routed", "accuracy_told", "unseen_as_sure", "noise_as_sure")
+        figures = ("routed", "accuracy_routed", "accuracy_told", "single_class", "unseen_as_sure", "noise_as_sure")
         cells = [_percent([row[figure] for row in same]) for figure in figures]
         lines.append("| " + " | ".join([*map(str, key), *cells]) + " |")
     return "\n".join(lines)
 
 
-def _percent(values: list[float]) -> str:
-    mean = 100 * statistics.fmean(values)
-    if len(values) < 2:
-        return f"{mean:.1f}"
-    return f"{mean:.1f} ± {100 * statistics.stdev(values) / len(values) ** 0.5:.1f}"
+def _percent(values: list[float | None]) -> str:
+    measured = [100 * value for value in values if value is not None]
+    if not measured:
+        return "-"
+    mean = f"{statistics.fmean(measured):.1f}"
+    return mean if len(measured) < 2 else f"{mean} ± {statistics.stdev(measured) / len(measured) ** 0.5:.1f}"
 
 
 def main() -> None:
@@ -167,7 +181,8 @@ def main() -> None:
                     found = known(tasks, by, size)
                     if found is not None:
                         what = {"stream": stream, "seed": seed, "by": by, "batch": size, "seconds": took}
-                        rows.append(what | found | unseen(tasks, by, size))
+                        alone = {"single_class": single_class(tasks, by, size)}
+                        rows.append(what | found | alone | unseen(tasks, by, size))
                         print(stream, seed, by, size, f"{found['routed']:.3f}", flush=True)
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps({"environment": environment("cpu"), "rows": rows}, indent=1) + "\n")

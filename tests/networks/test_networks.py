@@ -22,10 +22,12 @@ WEIGHTS = {
     ("resnet18", (3, 64, 64)): 11_159_232,
     ("resnet18", (3, 84, 84)): 11_166_912,
     ("resnet18-reduced", (3, 32, 32)): 1_090_140,
+    ("resnet18-narrow", (3, 32, 32)): 697_776,
 }
 SMALLEST = {"conv": 19, "lenet": 16, "lenet-wide": 4, "lenet-large": 4, "alexnet": 19, "conv4": 16} | {
     "resnet18": 8,
     "resnet18-reduced": 8,
+    "resnet18-narrow": 8,
 }
 
 

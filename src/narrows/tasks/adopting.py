@@ -25,6 +25,7 @@ from narrows.tasks.fit import Fit
 from narrows.tasks.heads import Head, find_head
 from narrows.tasks.task import Task, Told
 from narrows.training import accuracy
+from narrows.training.evaluation import evaluating
 
 Batches = Iterable[tuple[Any, Any]]
 Measure = Callable[[nn.Module, Batches], float]
@@ -96,11 +97,12 @@ def adopt(
         method: what chooses them, in the place of `IBM(density=density)`.
         epochs, lr: of the fine-tuning; some tenths of the epochs that the network was trained for.
         valid: batches to measure on. Without them it is measured on `batches`, which flatters.
-        measure: (model, batches) -> a figure, the higher the better; accuracy of a classifier by default. Say one for
-            regression and multi-label, beside `loss`.
+        measure: (model in eval mode, batches) -> a figure, the higher the better; accuracy of a classifier by default.
+            Say one for regression and multi-label, beside `loss`.
         data: what it was learned on, to keep with the task; see `Task.commit`.
         device: where to train; default: the CPU.
-        **options: given to `Task.fit` (`loss`, `optimizer`, `progress`, ...). With `patience`, `valid` is too.
+        **options: given to `Task.fit` (`loss`, `optimizer`, `progress`, ...). With `patience`, `valid` and `measure`
+            are too.
 
     Raises:
         TaskExistsError: the store holds a task.
@@ -128,7 +130,7 @@ def adopt(
     path = find_head(network, _first_inputs(batches)) if head is None else head
     measured_on = batches if valid is None else valid
     if options.get("patience") is not None:
-        options["valid"] = valid
+        options |= {"valid": valid, "measure": measure}
     with store.begin(name, method or IBM(density=density), head=_own_head(network, path)) as task:
         if device is not None:
             task.model.to(device)
@@ -147,7 +149,8 @@ def _own_head(network: nn.Module, path: str) -> Head:
 
 def _measured(measure: Measure, model: nn.Module, batches: Batches) -> float:
     # A copy: shuffled batches may count their passes, which is for the training.
-    return measure(model, copy.copy(batches))
+    with evaluating(model):
+        return measure(model, copy.copy(batches))
 
 
 def _first_inputs(batches: Batches) -> Any:

@@ -40,7 +40,7 @@ def confidence(outputs: Any) -> Scores:
         raise CannotBeRanked(f"it gives {found} and not the logits of two classes or more")
     logs = outputs.float().log_softmax(1)
     entropy = -(logs.exp() * logs.clamp_min(torch.finfo(logs.dtype).min)).sum(1)
-    examples = (1 - entropy / math.log(outputs.shape[1])).reshape(len(outputs), -1).mean(1)
+    examples = (1 - entropy / math.log(outputs.shape[1])).unsqueeze(-1).flatten(1).mean(1)
     return Scores(float(examples.mean()), examples.cpu())
 
 

@@ -92,7 +92,7 @@ def route(
         batch: whether all examples are of one task. Otherwise each example goes its own way, and tasks are ranked by
             the share that they win.
         by: "entropy" or "statistics". Statistics are the better measure where networks have BatchNorm and the batch
-            eight examples or more (docs/benchmarks.md).
+            has eight examples or more, of the task's classes in their usual mix (docs/benchmarks.md).
         networks: networks loaded before, by task, to save loading them.
 
     Raises:
