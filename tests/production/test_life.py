@@ -272,6 +272,20 @@ def test_an_interrupted_task_goes_on_to_the_same_weights(method, tmp_path):
     assert not list((parts.path / "progress").iterdir())
 
 
+def test_an_interrupted_adoption_goes_on_to_the_same_weights(tmp_path):
+    data = shop_data.images(tmp_path / "photos")
+    weights = trained(data, tmp_path / "w.pt", epochs=3)
+    options = {"density": 0.2, "epochs": 4, "batch_size": 8, "options": DataOptions(holdout=0.25)}
+    stores = [init(tmp_path / name, "narrows.networks:mlp", MLP, weights=weights) for name in ("whole", "parts")]
+    expected = adopt(stores[0], "light", data, **options).adoption
+    with pytest.raises(KeyboardInterrupt):
+        adopt(stores[1], "light", data, **options, callbacks=[stopping_at(5)])
+    found = adopt(stores[1], "light", data, **options)
+    assert found.resumed
+    assert found.adoption.record.weights_sha256 == expected.record.weights_sha256
+    assert (found.adoption.before, found.adoption.after) == (expected.before, expected.after)
+
+
 def test_another_training_does_not_go_on_with_the_checkpoint_and_restart_does_without(store, tmp_path):
     data = shop_data.images(tmp_path / "photos")
     other = shop_data.images(tmp_path / "other", seed=3)

@@ -1,0 +1,257 @@
+"""The life of a model on the command line, as a user lives it; what must not depend on luck is compared bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+import torch
+
+import shop_data
+from narrows.cli import main
+from narrows.production import open_store
+
+MODEL = ["--model", "narrows.networks:mlp", "-a", "input_shape=[1,6,6]", "-a", "classes=2", "-a", "hidden=[24]"]
+QUICK = ["--epochs", "6", "--batch-size", "8", "--lr", "0.02", "--set", "density=0.3"]
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+@pytest.fixture
+def narrows(monkeypatch, capsys, tmp_path):
+    """Runs a command in this process: its exit code, what it prints, what it says on standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["narrows", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        printed = capsys.readouterr()
+        return int(end.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def shop(narrows, tmp_path):
+    """A store with two tasks: `light` from a folder of images, `level` from an NPZ file."""
+    shop_data.images(tmp_path / "photos")
+    shop_data.arrays(tmp_path / "x.npz")
+    assert narrows("init", "shop", *MODEL, "--head", "head")[0] == 0
+    assert narrows("learn", "shop", "--task", "light", "--data", "photos", "--holdout", "0.25", *QUICK)[0] == 0
+    assert narrows("learn", "shop", "-t", "level", "-d", "x.npz", *QUICK)[0] == 0
+    return tmp_path / "shop"
+
+
+def contents(store: Path) -> dict[str, bytes]:
+    found = (path for path in store.rglob("*") if path.is_file() and not path.name.startswith(".lock"))
+    return {str(path.relative_to(store)): path.read_bytes() for path in found}
+
+
+def test_a_life(shop, narrows, tmp_path):
+    assert narrows("predict", "shop", "-t", "light", "-d", "photos", "-o", "before.csv")[0] == 0
+    code, said, noted = narrows("learn", "shop", "-t", "table", "-d", shop_data.table(tmp_path / "t.csv"), *QUICK)
+    assert code == 0
+    assert "a table with columns: 2 of numbers and 1 of categories (36 inputs, 32 of them zero)" in noted
+    assert "of the shared weights" in said
+    assert narrows("predict", "shop", "-t", "light", "-d", "photos", "-o", "after.parquet")[0] == 0
+    before = shop_data.read(tmp_path / "before.csv")
+    after = pyarrow.parquet.read_table(tmp_path / "after.parquet").to_pydict()
+    assert [float(row["p_dark"]) for row in before] == after["p_dark"]
+    assert [row["prediction"] for row in before] == after["prediction"]
+    code, said, noted = narrows("evaluate", "shop", "-d", "photos")
+    assert code == 0
+    assert "accuracy 1" in said
+    assert "left out: table" in noted
+    _, said, _ = narrows("predict", "shop", "-t", "table", "-d", "t.csv")
+    assert "and 50 more; --out" in said
+    code, said, noted = narrows("route", "shop", "-d", "x.npz")
+    assert code == 1
+    assert "fit 1 tasks of the store, and to choose takes two" in noted
+
+
+def test_what_is_known_of_a_task(shop, narrows):
+    code, said, _ = narrows("show", "shop", "light")
+    assert code == 0
+    for part in ("grey images of 6 x 6 pixels", "2 classes (bright, dark)", "ibm (density=0.3)", "builds on it  level"):
+        assert part in said
+    told = json.loads(narrows("show", "shop", "level", "--json")[1])
+    assert told["parents"] == ["light"]
+    assert told["data"]["examples"] == 48
+    assert set(told["layers"]) == {"hidden.0.weight"}
+    assert narrows("tasks", "shop")[0] == 0
+
+
+def test_forgetting_is_announced_asked_for_and_exact(shop, narrows):
+    before = contents(shop)
+    narrows("predict", "shop", "-t", "level", "-d", "x.npz", "-o", "before.csv")
+    code, said, _ = narrows("forget", "shop", "light", "--dry-run")
+    assert code == 0
+    assert "would be free again" in said
+    assert "level reuses its weights" in said
+    assert contents(shop) == before
+    assert narrows("forget", "shop", "light")[0] == 1  # nobody is there to say yes
+    assert contents(shop) == before
+    assert narrows("forget", "shop", "light", "--yes")[0] == 0
+    assert narrows("compact", "shop")[0] == 0
+    narrows("predict", "shop", "-t", "level", "-d", "x.npz", "-o", "after.csv")
+    assert Path("before.csv").read_bytes() == Path("after.csv").read_bytes()
+    code, said, _ = narrows("verify", "shop", "--deep")
+    assert code == 0
+    assert "1 of 1 tasks give the outputs that were committed, bit for bit" in said
+    code, _, noted = narrows("predict", "shop", "-t", "light", "-d", "photos")
+    assert code == 1
+    assert "no task 'light'" in noted
+
+
+def test_a_trained_network_of_the_users_own_package_is_adopted(narrows, tmp_path, monkeypatch):
+    source = "from torch import nn\ndef net(width):\n    return nn.Sequential(nn.Flatten(), nn.Linear(36, width), nn.ReLU(), nn.Linear(width, 2))\n"
+    (tmp_path / "my_nets.py").write_text(source)  # found in the current directory
+    shop_data.images(tmp_path / "photos")
+    spaces = {}
+    exec(source, spaces)
+    torch.save(spaces["net"](8).state_dict(), tmp_path / "w.pt")
+    code, said, _ = narrows("init", "shop", "--model", "my_nets:net", "--arg", "width=8", "--weights", "w.pt")
+    assert code == 0
+    assert "adopt shop --task NAME" in said
+    code, said, noted = narrows("adopt", "shop", "-t", "light", "-d", "photos", "--density", "0.5", "--epochs", "3")
+    assert code == 0
+    assert "capacity won: 50.00%" in said
+    assert "little more than chance" in noted  # it was not trained at all
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "stranger"))
+    for command in ("predict", "learn"):
+        code, _, noted = narrows(command, "shop", "-t", "light", "-d", "photos")
+        assert code == 1
+        assert "my_nets:net(width=8)" in noted
+    code, said, _ = narrows("verify", "shop", "--deep")
+    assert code == 0
+    assert "outputs were not compared" in said
+    assert narrows("predict", "shop", "-t", "light", "-d", "photos", "--trust")[0] == 0
+    assert narrows("predict", "shop", "-t", "light", "-d", "photos")[0] == 0
+
+
+def test_a_hostile_store_cannot_run_a_module_of_the_folder_it_is_unpacked_in(narrows, tmp_path):
+    (tmp_path / "trap.py").write_text(
+        "open('owned', 'w').close()\nfrom torch import nn\ndef net():\n    return nn.Linear(4, 4)\n"
+    )
+    assert narrows("init", "shop", "--model", "trap:net")[0] == 0
+    Path("owned").unlink()
+    sys.modules.pop("trap")
+    sys.path[:] = [place for place in sys.path if place not in ("", os.getcwd())]
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path / "stranger")
+    for words in (
+        ["tasks", "shop"],
+        ["verify", "shop", "--deep"],
+        ["learn", "shop", "-t", "a", "-d", "x.csv"],
+        ["predict", "shop", "-t", "a", "-d", "x.csv"],
+        ["evaluate", "shop", "-d", "x.csv"],
+        ["route", "shop", "-d", "x.csv"],
+    ):
+        narrows(*words)
+        assert not Path("owned").exists()
+        assert os.getcwd() not in sys.path
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["init", "new", "--model", "nn"], "package.module:factory"),
+        (["init", "new", "--model", "no_such_package:net"], "no module 'no_such_package'"),
+        (["init", "new", "--model", "narrows.networks:mpl"], "did you mean 'mlp'"),
+        (["init", "new", *MODEL, "--arg", "clases=3"], "unexpected keyword"),
+        (["init", "new", *MODEL, "--arg", "classes"], "--arg takes NAME=VALUE"),
+        (["init", "new", *MODEL, "--weights", "no.pt"], "no file of weights at no.pt"),
+        (["init", "new", *MODEL, "--head", "haed"], "no module 'haed'"),
+        (["init", "shop", *MODEL], "there is a store"),
+        (["learn", "shop", "-t", "light", "-d", "photos"], "already has a task 'light'"),
+        (["learn", "shop", "-t", "new", "-d", "nowhere"], "nowhere"),
+        (["learn", "shop", "-t", "new", "-d", "bad.csv"], "bad.csv"),
+        (["learn", "shop", "-t", "new", "-d", "photos", "-m", "imb"], "did you mean 'ibm'"),
+        (["learn", "shop", "-t", "new", "-d", "photos", "--epochs", "0"], "0 epochs"),
+        (["learn", "shop", "-t", "new", "-d", "photos", "--batch-size", "0"], "batch_size"),
+        (["learn", "shop", "-t", "new", "-d", "photos", "--patience", "2"], "validation data"),
+        (["learn", "shop", "-t", "new", "-d", "photos", "--kind", "ranking"], "kind is one of"),
+        (["learn", "shop", "-t", "new", "-d", "photos", "--mean", "0.5"], "said together"),
+        (["learn", "shop", "-t", "new", "-d", "photos", "--device", "cuda:55"], "cuda:55"),
+        (["learn", "shop", "-t", "a\nb", "-d", "photos"], "control character"),
+        (["adopt", "shop", "-t", "new", "-d", "photos"], "Only an empty store can adopt"),
+        (["predict", "shop", "-t", "lite", "-d", "photos"], "did you mean 'light'"),
+        (["predict", "shop", "-t", "light", "-d", "photos", "-o", "p.txt"], ".csv or .parquet"),
+        (["predict", "shop", "-t", "light", "-d", "bad.csv"], "images"),
+        (["evaluate", "shop", "-d", "bad.csv"], "fit no task"),
+        (["route", "shop", "-d", "photos", "--by", "luck"], "entropy or statistics"),
+        (["show", "shop", "lite"], "did you mean 'light'"),
+        (["forget", "shop", "lite"], "did you mean 'light'"),
+    ],
+)
+def test_bad_input_gets_one_clear_message_and_changes_nothing(words, said, shop, narrows, tmp_path):
+    (tmp_path / "bad.csv").write_text("a,label\n1,yes\ninf,no\n")
+    before = contents(shop)
+    code, _, noted = narrows(*words)
+    assert code == 1
+    assert noted.count("error:") == 1
+    assert said in noted
+    assert "Traceback" not in noted
+    assert contents(shop) == before
+    assert not (tmp_path / "new").exists()
+
+
+SLOW = ["learn", "shop", "-t", "slow", "-d", "photos", "--batch-size", "2", "--set", "density=0.3", "--holdout", "0.25"]
+
+
+def start(where: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "narrows", *words],
+        cwd=where,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_checkpoint(store: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not list(store.glob("progress/*.ckpt")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_stopped_in_the_middle_the_same_command_goes_on_to_the_same_weights(number, code, narrows, tmp_path):
+    epochs = ["--epochs", "60"]
+    shop_data.images(tmp_path / "photos")
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole/photos").symlink_to(tmp_path / "photos")
+    for folder in (tmp_path, tmp_path / "whole"):
+        assert narrows("init", folder / "shop", *MODEL, "--head", "head")[0] == 0
+    process = start(tmp_path, *SLOW, *epochs)
+    wait_for_checkpoint(tmp_path / "shop", process)
+    process.send_signal(number)
+    _, noted = process.communicate(timeout=120)
+    assert process.returncode == code
+    assert not open_store(tmp_path / "shop").tasks()
+    if code > 0:
+        assert "The same command goes on from there" in noted
+        assert "Traceback" not in noted
+    code, _, noted = narrows(*SLOW, *epochs)
+    assert code == 0
+    assert "goes on where it was interrupted" in noted
+    os.chdir(tmp_path / "whole")
+    assert narrows(*SLOW, *epochs)[0] == 0
+    digests = {open_store(folder / "shop").tasks()[0].weights_sha256 for folder in (tmp_path, tmp_path / "whole")}
+    assert len(digests) == 1
+    assert not list((tmp_path / "shop/progress").iterdir())
+    os.chdir(tmp_path)
+    assert narrows("verify", "shop", "--deep")[0] == 0
