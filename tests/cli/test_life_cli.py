@@ -60,7 +60,8 @@ def contents(store: Path) -> dict[str, bytes]:
     return {str(path.relative_to(store)): path.read_bytes() for path in found}
 
 
-def test_a_life(shop, narrows, tmp_path):
+@pytest.mark.usefixtures("shop")
+def test_a_life(narrows, tmp_path):
     assert narrows("predict", "shop", "-t", "light", "-d", "photos", "-o", "before.csv")[0] == 0
     code, said, noted = narrows("learn", "shop", "-t", "table", "-d", shop_data.table(tmp_path / "t.csv"), *QUICK)
     assert code == 0
@@ -82,7 +83,8 @@ def test_a_life(shop, narrows, tmp_path):
     assert "fit 1 tasks of the store, and to choose takes two" in noted
 
 
-def test_what_is_known_of_a_task(shop, narrows):
+@pytest.mark.usefixtures("shop")
+def test_what_is_known_of_a_task(narrows):
     code, said, _ = narrows("show", "shop", "light")
     assert code == 0
     for part in ("grey images of 6 x 6 pixels", "2 classes (bright, dark)", "ibm (density=0.3)", "builds on it  level"):
@@ -102,7 +104,9 @@ def test_forgetting_is_announced_asked_for_and_exact(shop, narrows):
     assert "would be free again" in said
     assert "level reuses its weights" in said
     assert contents(shop) == before
-    assert narrows("forget", "shop", "light")[0] == 1  # nobody is there to say yes
+    code, _, noted = narrows("forget", "shop", "light")
+    assert code == 1
+    assert "nobody to ask" in noted
     assert contents(shop) == before
     assert narrows("forget", "shop", "light", "--yes")[0] == 0
     assert narrows("compact", "shop")[0] == 0
@@ -117,7 +121,11 @@ def test_forgetting_is_announced_asked_for_and_exact(shop, narrows):
 
 
 def test_a_trained_network_of_the_users_own_package_is_adopted(narrows, tmp_path, monkeypatch):
-    source = "from torch import nn\ndef net(width):\n    return nn.Sequential(nn.Flatten(), nn.Linear(36, width), nn.ReLU(), nn.Linear(width, 2))\n"
+    source = (
+        "from torch import nn\n"
+        "def net(width):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(36, width), nn.ReLU(), nn.Linear(width, 2))\n"
+    )
     (tmp_path / "my_nets.py").write_text(source)  # found in the current directory
     shop_data.images(tmp_path / "photos")
     spaces = {}
@@ -142,7 +150,7 @@ def test_a_trained_network_of_the_users_own_package_is_adopted(narrows, tmp_path
     assert narrows("predict", "shop", "-t", "light", "-d", "photos")[0] == 0
 
 
-def test_a_hostile_store_cannot_run_a_module_of_the_folder_it_is_unpacked_in(narrows, tmp_path):
+def test_a_hostile_store_cannot_run_a_module_of_the_folder_it_is_unpacked_in(narrows, tmp_path, monkeypatch):
     (tmp_path / "trap.py").write_text(
         "open('owned', 'w').close()\nfrom torch import nn\ndef net():\n    return nn.Linear(4, 4)\n"
     )
@@ -150,7 +158,7 @@ def test_a_hostile_store_cannot_run_a_module_of_the_folder_it_is_unpacked_in(nar
     Path("owned").unlink()
     sys.modules.pop("trap")
     sys.path[:] = [place for place in sys.path if place not in ("", os.getcwd())]
-    os.environ["XDG_CONFIG_HOME"] = str(tmp_path / "stranger")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "stranger"))
     for words in (
         ["tasks", "shop"],
         ["verify", "shop", "--deep"],
@@ -230,7 +238,7 @@ def wait_for_checkpoint(store: Path, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_stopped_in_the_middle_the_same_command_goes_on_to_the_same_weights(number, code, narrows, tmp_path):
-    epochs = ["--epochs", "60"]
+    epochs = ["--epochs", "30"]
     shop_data.images(tmp_path / "photos")
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole/photos").symlink_to(tmp_path / "photos")

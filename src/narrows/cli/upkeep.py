@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from rich.progress import Progress
 
 from narrows.cli.common import StorePath, TaskName, Trust, open_for_use, say
 from narrows.cli.tables import size
-from narrows.errors import ModelBuildError, UntrustedModelError
+from narrows.errors import ConfigError, ModelBuildError, UntrustedModelError
 from narrows.production import model_record
 from narrows.production.verifying import OutputCheck, verify_outputs
 from narrows.store import Problem
@@ -101,6 +102,8 @@ def forget_command(
     _print_forgetting(console, planned, dry_run)
     if dry_run:
         return
+    if not yes and not sys.stdin.isatty():
+        raise ConfigError("There is nobody to ask whether to forget it for good: say --yes. Nothing was changed.")
     if not yes and not typer.confirm(f"Forget {name!r} for good?"):
         say(console, "Nothing was changed.")
         raise typer.Exit(1)
