@@ -55,6 +55,16 @@ def test_next_month(tmp_path: Path) -> None:
     assert "identical, bit for bit" in said
 
 
+def test_production(tmp_path: Path) -> None:
+    said = run(tmp_path, str(ROOT / "examples/production.py"))
+    accuracies = fractions(r"accuracy ([0-9.]+)", said)
+    assert len(accuracies) == 3
+    assert min(accuracies) > 0.85
+    assert "wine builds on parts" in said
+    assert "4505 numbers, identical" in said
+    assert "sound: True, same" in said
+
+
 def code(page: str) -> str:
     """The one block of Python on a page."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
@@ -85,6 +95,15 @@ assert torch.equal(*outputs)
 assert [sum(layer.used for layer in store.explain(name)) for name in "ab"] == [80, 80]
 assert not store.verify()
 """
+
+
+def test_the_code_of_the_production_page_runs(tmp_path: Path) -> None:
+    rows = "\n".join(f"{i},{i % 7},{'odd' if i % 2 else 'even'}" for i in range(60))
+    (tmp_path / "returns.csv").write_text(f"a,b,reason\n{rows}\n")
+    (tmp_path / "new.csv").write_text("a,b\n1,2\n3,4\n")
+    said = run(tmp_path, "-c", code("docs/production.md"))
+    assert "returns.csv" in said
+    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 3
 
 
 def test_the_method_of_the_architecture_page_keeps_the_contract(tmp_path: Path) -> None:

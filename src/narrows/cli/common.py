@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from narrows.production import model_record, open_store
-from narrows.production.trust import require_trust
+from narrows.production.trust import OURS, require_trust
 from narrows.tasks import TaskStore
 
 INTERRUPTED = 130
@@ -24,11 +24,14 @@ Trust = Annotated[
 ]
 
 
-def open_for_use(path: Path, trust: bool) -> TaskStore:
-    """The store with its model; the user's package may lie in the current directory."""
+def open_for_use(path: Path, trust: bool, *data: str | None) -> TaskStore:
+    """The store with its model; the user's package, for the model or a function of `data`, may lie right here."""
     record = model_record(path)
     if record is not None:
         require_trust(record, path, trust)
+    if any(source and source.startswith("hook:") for source in data) or (
+        record is not None and record.factory not in OURS
+    ):
         look_here()
     return open_store(path)
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from narrows.cli import data_options as say_of
-from narrows.cli.common import StorePath, Trust, look_here, open_for_use, program, say
+from narrows.cli.common import StorePath, Trust, open_for_use, program, say
 from narrows.cli.data_options import data_options, names_of, scale_of
 from narrows.cli.tables import percent, size
 from narrows.cli.training import Watch, interruptible
@@ -68,7 +68,7 @@ def learn_command(
 
     Interrupted by Ctrl-C, a kill or a reboot, the same command goes on where it was, to the same weights.
     """
-    opened = _open(store, trust, threads)
+    opened = _open(store, trust, threads, data, valid)
     said = parse_pairs(settings or [], "--set", "--set density=0.03")
     default = {"density": str(DENSITY)} if method == "ibm" and not said else {}
     options = data_options(
@@ -145,7 +145,7 @@ def adopt_command(
 
     The rest of its weights is free for the tasks to come. Give the data it was trained on.
     """
-    opened = _open(store, trust, threads)
+    opened = _open(store, trust, threads, data, valid)
     options = data_options(
         target=target,
         kind=kind,
@@ -190,12 +190,10 @@ def adopt_command(
     _print_cost(console, opened, task)
 
 
-def _open(store: StorePath, trust: bool, threads: int | None) -> TaskStore:
+def _open(store: StorePath, trust: bool, threads: int | None, *data: str | None) -> TaskStore:
     if threads is not None:
         torch.set_num_threads(threads)
-    opened = open_for_use(store, trust)
-    look_here()  # a function of the user's may give the data
-    return opened
+    return open_for_use(store, trust, *data)
 
 
 def _ended(fit: Any) -> str:

@@ -10,12 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from narrows.cli import data_options as say_of
-from narrows.cli.common import StorePath, Trust, look_here, open_for_use, say
+from narrows.cli.common import StorePath, Trust, open_for_use, say
 from narrows.cli.data_options import data_options
 from narrows.cli.tables import plain_table
 from narrows.errors import ConfigError
 from narrows.production import Evaluation, Predictions, evaluate, evaluate_all, predict, route
-from narrows.tasks import TaskStore
 
 SHOWN = 10
 """Rows of predictions that are shown where they are not written to a file."""
@@ -40,7 +39,7 @@ def predict_command(
     Without --out the first rows are shown.
     """
     _require_suffix(out)
-    opened = _open(store, trust)
+    opened = open_for_use(store, trust, data)
     found = predict(opened, task, data, options=data_options(features=features, bad=bad), device=device)
     errors, console = Console(stderr=True), Console()
     _print_notes(errors, found.notes)
@@ -63,7 +62,7 @@ def evaluate_command(
     trust: Trust = False,
 ) -> None:
     """Measure tasks on your data, which need their targets."""
-    opened = _open(store, trust)
+    opened = open_for_use(store, trust, data)
     options = data_options(features=features, bad=bad)
     errors, console = Console(stderr=True), Console()
     if task is not None:
@@ -91,7 +90,7 @@ def route_command(
     """
     if by not in ("entropy", "statistics"):
         raise ConfigError(f"--by is entropy or statistics, not {by!r}.")
-    opened = _open(store, trust)
+    opened = open_for_use(store, trust, data)
     options = data_options(features=features, bad=bad)
     measure = cast(Literal["entropy", "statistics"], by)
     found = route(opened, data, batch=not each, by=measure, options=options)
@@ -103,12 +102,6 @@ def route_command(
     Console().print(table)
     for name, reason in found.left_out.items():
         say(Console(stderr=True), f"left out: {name}: {reason}")
-
-
-def _open(store: Path, trust: bool) -> TaskStore:
-    opened = open_for_use(store, trust)
-    look_here()  # a function of the user's may give the data
-    return opened
 
 
 def _require_suffix(out: Path | None) -> None:

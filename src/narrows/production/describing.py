@@ -23,6 +23,10 @@ def describe(store: TaskStore, name: str) -> dict[str, Any]:
         UnknownNameError: there is no such task; suggests the nearest name.
         DamagedStoreError: a record is damaged.
     """
+    return store.directory.steadily(lambda: _described(store, name))
+
+
+def _described(store: TaskStore, name: str) -> dict[str, Any]:
     record = store.directory.record(name)
     total, used, claimed = (
         sum(layer[key] for layer in record.layers.values()) for key in ("weights", "used", "claimed")
@@ -41,6 +45,6 @@ def describe(store: TaskStore, name: str) -> dict[str, Any]:
         "reused": used - claimed,
         "bytes": store.directory.bytes_of(name),
         "parents": list(record.parents),
-        "children": [other.name for other in store.tasks() if name in other.parents],
+        "children": [other.name for other in store.directory.records() if name in other.parents],
         "layers": record.layers,
     }

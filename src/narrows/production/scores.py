@@ -1,6 +1,6 @@
 """Figures of how good outputs are: classification, regression, multi-label. All in plain JSON values.
 
-Knows tensors of outputs and targets; no model, data or store. Needs scikit-learn.
+Knows tensors of outputs and targets; no model, data or store. Needs scikit-learn (`narrows[data]`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from typing import Any
 
 from torch import Tensor
 from torch.nn import functional
+
+from narrows.data.extras import require
 
 Scores = dict[str, Any]
 
@@ -25,16 +27,15 @@ def classification_scores(logits: Tensor, labels: Tensor) -> Scores:
     >>> classification_scores(torch.tensor([[2.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1]))["confusion"]
     [[1, 0], [0, 1]]
     """
-    from sklearn.metrics import confusion_matrix, f1_score
-
+    metrics = require("sklearn.metrics")
     predicted = logits.argmax(1)
     classes = range(logits.shape[1])
     return {
         "examples": len(labels),
         "accuracy": float((predicted == labels).double().mean()),
         "log_loss": float(functional.cross_entropy(logits.double(), labels)),
-        "macro_f1": float(f1_score(labels.numpy(), predicted.numpy(), average="macro", zero_division=0.0)),
-        "confusion": confusion_matrix(labels.numpy(), predicted.numpy(), labels=list(classes)).tolist(),
+        "macro_f1": float(metrics.f1_score(labels.numpy(), predicted.numpy(), average="macro", zero_division=0.0)),
+        "confusion": metrics.confusion_matrix(labels.numpy(), predicted.numpy(), labels=list(classes)).tolist(),
     }
 
 
@@ -63,15 +64,14 @@ def multilabel_scores(logits: Tensor, labels: Tensor) -> Scores:
         micro_f1, macro_f1, mean_average_precision (fractions; the last over labels that hold somewhere, None where
         none does), exact (examples whose labels are all right), log_loss (mean over labels, nats).
     """
-    from sklearn.metrics import average_precision_score, f1_score
-
+    metrics = require("sklearn.metrics")
     truth, predicted = labels.bool().numpy(), (logits > 0).numpy()
     present = [column for column in range(truth.shape[1]) if truth[:, column].any()]
-    precisions = [average_precision_score(truth[:, column], logits[:, column].numpy()) for column in present]
+    precisions = [metrics.average_precision_score(truth[:, column], logits[:, column].numpy()) for column in present]
     return {
         "examples": len(labels),
-        "micro_f1": float(f1_score(truth, predicted, average="micro", zero_division=0.0)),
-        "macro_f1": float(f1_score(truth, predicted, average="macro", zero_division=0.0)),
+        "micro_f1": float(metrics.f1_score(truth, predicted, average="micro", zero_division=0.0)),
+        "macro_f1": float(metrics.f1_score(truth, predicted, average="macro", zero_division=0.0)),
         "mean_average_precision": float(sum(precisions) / len(precisions)) if precisions else None,
         "exact": float((truth == predicted).all(1).mean()),
         "log_loss": float(functional.binary_cross_entropy_with_logits(logits.double(), labels.double())),
