@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 import narrows as nw
-from narrows.benchmarks.networks import make_network
+from narrows.networks import make_network
 
 EVERY = {"prune_every": 10}  # as in a training of 400 steps or more; in one as short as this it would be oftener
 METHODS = {

@@ -26,7 +26,7 @@ from torch import nn
 
 import narrows as nw
 from narrows.benchmarks.environment import environment
-from narrows.benchmarks.networks import make_network
+from narrows.networks import make_network
 
 SHAPE, BATCH, STEPS = (3, 32, 32), 16, 6
 METHOD = nw.IBM(new=0.005, reuse=0.025, prune_every=1)

@@ -21,7 +21,7 @@ from narrows.methods import (
     SupSup,
     make_method,
 )
-from narrows.tasks import Fit, LayerAccount, Task, TaskStore
+from narrows.tasks import Adoption, Checkpoint, Fit, LayerAccount, Routing, Task, TaskStore, adopt, find_head
 
 __version__ = "0.1.0"
 
@@ -31,6 +31,8 @@ __all__ = [
     "IBM",
     "METHODS",
     "WSN",
+    "Adoption",
+    "Checkpoint",
     "Finetune",
     "Fit",
     "Independent",
@@ -39,9 +41,12 @@ __all__ = [
     "Magnitude",
     "Method",
     "PackNet",
+    "Routing",
     "SupSup",
     "Task",
     "TaskStore",
+    "adopt",
     "errors",
+    "find_head",
     "make_method",
 ]

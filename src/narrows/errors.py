@@ -40,8 +40,24 @@ class ModelMismatchError(NarrowsError):
     """The model's parameters are not the store's; the message says which."""
 
 
+class ModelBuildError(NarrowsError):
+    """The model cannot be built from its record: the factory is not there, or its call fails."""
+
+
+class UntrustedModelError(NarrowsError):
+    """A store names code that this user has not said may be run; the message says how to."""
+
+
+class WeightsError(NarrowsError, ValueError):
+    """A file of weights is missing or damaged, or holds more than a state dict."""
+
+
 class CapacityError(NarrowsError):
     """More new weights are asked for than are free; the message says how much is left."""
+
+
+class RoutingError(NarrowsError):
+    """There are not two tasks to choose between for an input."""
 
 
 class OptimizerError(NarrowsError):
@@ -50,6 +66,10 @@ class OptimizerError(NarrowsError):
 
 class NonFiniteError(NarrowsError, ArithmeticError):
     """The loss or a weight became infinite or NaN; nothing was committed."""
+
+
+class Interrupted(NarrowsError):
+    """Raised by a callback to end training between two steps; `fit` keeps a checkpoint there, if it was given one."""
 
 
 class DataError(NarrowsError, ValueError):

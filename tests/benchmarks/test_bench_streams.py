@@ -21,10 +21,10 @@ from PIL import Image
 
 from narrows.benchmarks import task_data
 from narrows.benchmarks.datasets.cifar import CIFAR100_CLASSES, CIFAR100_SUPERCLASSES
-from narrows.benchmarks.networks import make_network
 from narrows.benchmarks.streams import make_stream, stream_names
 from narrows.benchmarks.transformations import angles, permutation, permute, rotate
 from narrows.errors import ConfigError, DataError, DatasetMissingError, UnknownNameError
+from narrows.networks import make_network
 
 
 @pytest.fixture(scope="module")

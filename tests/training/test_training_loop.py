@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import math
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from narrows.errors import DataError, NonFiniteError
-from narrows.training import ProgressBar, Step, check_labels, train
+from narrows.training import Position, ProgressBar, Step, check_labels, evaluating, mean_loss, train
 
 
 def setup() -> tuple[nn.Module, torch.optim.Optimizer, list[Any]]:
@@ -124,3 +125,75 @@ def test_the_progress_bar_draws_the_last_step() -> None:
     assert "shop" in text.getvalue()
     assert "3/4" in text.getvalue()
     assert "loss 0.500" in text.getvalue()
+
+
+class Halting:
+    """An observer that ends training after a step, or an epoch, and keeps where it stood."""
+
+    def __init__(self, step: int = 0, epochs: int = 0) -> None:
+        self.step, self.epochs = step, epochs
+        self.done = False
+        self.kept: Any = None
+
+    def after_step(self, at: Position) -> None:
+        if at.steps == self.step:
+            self.kept = at.state()
+            raise InterruptedError
+
+    def after_epoch(self, at: Position) -> None:
+        self.done = at.epoch == self.epochs
+        self.kept = at.state()
+
+    def interrupted(self, _: Position) -> None:
+        raise AssertionError("no callback raised")
+
+
+def weights_after(model: nn.Module, halting: Halting | None, resume: Any = None) -> Any:
+    """SGD has no state of its own: model and position are all there is."""
+    x, y = torch.arange(36.0).reshape(12, 3) / 36, torch.arange(12) % 2
+    data = torch.utils.data.TensorDataset(x, y)
+    loader = torch.utils.data.DataLoader(data, batch_size=2, shuffle=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return train(model, optimizer, loader, 3, total_steps=18, observer=halting, resume=resume)
+
+
+@pytest.mark.parametrize("step", [1, 5, 6, 7, 12, 18])
+def test_training_goes_on_at_any_step(step: int) -> None:
+    model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 2))
+    other = copy.deepcopy(model)
+    torch.manual_seed(1)
+    log = weights_after(model, None)
+    torch.manual_seed(1)
+    halting = Halting(step)
+    with pytest.raises(InterruptedError):
+        weights_after(other, halting)
+    torch.manual_seed(2)
+    again = weights_after(other, None, halting.kept)
+    assert (again.steps, again.losses) == (log.steps, log.losses)
+    assert all(map(torch.equal, model.parameters(), other.parameters()))
+
+
+def test_an_observer_may_end_training_after_an_epoch() -> None:
+    halting = Halting(epochs=2)
+    log = weights_after(nn.Linear(3, 2), halting)
+    assert (log.steps, len(log.losses)) == (12, 2)
+    assert (halting.kept["epoch"], halting.kept["step"]) == (2, 0)
+
+
+def test_evaluating_puts_every_module_back_into_its_mode() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    model[1].eval()
+    with evaluating(model):
+        assert not model.training
+        assert not torch.is_grad_enabled()
+    assert (model.training, model[0].training, model[1].training) == (True, True, False)
+
+
+def test_the_mean_loss_weighs_examples_alike() -> None:
+    model = nn.Linear(3, 2)
+    batches = [(torch.randn(n, 3), torch.randn(n, 2)) for n in (4, 1)]
+    whole = [torch.cat(parts) for parts in zip(*batches, strict=True)]
+    expected = F.mse_loss(model(whole[0]), whole[1]).item()
+    assert mean_loss(model, batches, F.mse_loss) == pytest.approx(expected)
+    with pytest.raises(DataError, match="no example"):
+        mean_loss(model, [], F.mse_loss)

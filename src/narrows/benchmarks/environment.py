@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from narrows.errors import ConfigError
 from narrows.training import Step
 
 
@@ -26,15 +25,6 @@ def environment(device: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def require_device(device: str) -> None:
-    """Raises ConfigError where torch has no such device here."""
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"The device {device!r} cannot be used here: {reason}") from error
 
 
 class StepClock:

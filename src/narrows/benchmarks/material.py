@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from narrows.benchmarks.networks import make_network
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.streams import Stream
 from narrows.benchmarks.task_data import TaskData
 from narrows.data.batches import Batches
+from narrows.networks import make_network
 from narrows.training import accuracy
 
 HEAD = "head"

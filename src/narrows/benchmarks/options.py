@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from narrows.benchmarks.environment import require_device
 from narrows.benchmarks.streams import stream_names
 from narrows.errors import ConfigError
 from narrows.methods import Method
+from narrows.training.device import require_device
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from narrows.cli.compare import compare_command
+from narrows.cli.init import init_command
+from narrows.cli.learn import adopt_command, learn_command
+from narrows.cli.predict import evaluate_command, predict_command, route_command
 from narrows.cli.run import run_command
-from narrows.cli.show import methods_command, streams_command, tasks_command, verify_command
+from narrows.cli.show import methods_command, show_command, streams_command, tasks_command
+from narrows.cli.upkeep import compact_command, forget_command, verify_command
 from narrows.errors import NarrowsError
 
 app = typer.Typer(
@@ -20,12 +25,28 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("run")(run_command)
-app.command("compare")(compare_command)
-app.command("streams")(streams_command)
-app.command("methods")(methods_command)
-app.command("tasks")(tasks_command)
-app.command("verify")(verify_command)
+_LIFE: dict[str, Callable[..., None]] = {
+    "init": init_command,
+    "adopt": adopt_command,
+    "learn": learn_command,
+    "predict": predict_command,
+    "evaluate": evaluate_command,
+    "route": route_command,
+    "tasks": tasks_command,
+    "show": show_command,
+    "forget": forget_command,
+    "verify": verify_command,
+    "compact": compact_command,
+}
+_BENCHMARKS: dict[str, Callable[..., None]] = {
+    "run": run_command,
+    "compare": compare_command,
+    "streams": streams_command,
+    "methods": methods_command,
+}
+for _panel, _commands in (("A model in production", _LIFE), ("Benchmarks", _BENCHMARKS)):
+    for _name, _command in _commands.items():
+        app.command(_name, rich_help_panel=_panel)(_command)
 
 
 def main() -> None:

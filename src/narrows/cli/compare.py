@@ -18,8 +18,8 @@ from narrows.benchmarks.compare import (
     parse_variants,
 )
 from narrows.benchmarks.compare.folder import without_password
+from narrows.cli.common import INTERRUPTED
 from narrows.cli.progress import GridProgress
-from narrows.cli.run import INTERRUPTED
 from narrows.cli.tables import print_comparison
 from narrows.report import draw_comparison
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,19 +11,17 @@ import torch
 import typer
 from rich.console import Console
 
-from narrows.benchmarks.networks import NETWORKS
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.parent import stop_without_parent
 from narrows.benchmarks.results import Result
 from narrows.benchmarks.runner import run
+from narrows.cli.common import INTERRUPTED, program
 from narrows.cli.tables import percent, print_result
-from narrows.errors import ConfigError
 from narrows.methods import make_method
+from narrows.networks import NETWORKS
+from narrows.pairs import parse_pairs
 from narrows.report import draw_accuracy
 from narrows.training import Callback, ProgressBar
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 
 def run_command(
@@ -69,7 +66,7 @@ def run_command(
         torch.set_num_threads(threads)
     options = RunOptions(
         stream=stream,
-        method=make_method(method, parse_settings(settings or [])),
+        method=make_method(method, parse_pairs(settings or [], "--set", "--set density=0.03")),
         epochs=epochs,
         batch_size=batch_size,
         lr=lr,
@@ -106,12 +103,6 @@ def run_command(
     )
 
 
-def program() -> str:
-    """How this program was called, to be called so again."""
-    called = sys.argv[0]
-    return called if Path(called).name == "narrows" else "python -m narrows"
-
-
 def _say_if_complete(where: Path, console: Console) -> None:
     path = where / "result.json"
     if path.exists() and (found := Result.load(path)).complete:
@@ -122,23 +113,6 @@ def _say_if_complete(where: Path, console: Console) -> None:
             markup=False,
             soft_wrap=True,
         )
-
-
-def parse_settings(settings: list[str]) -> dict[str, str]:
-    """NAME=VALUE pairs as a dictionary.
-
-    Raises:
-        ConfigError: a pair without "=", or a name said twice.
-    """
-    parsed: dict[str, str] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name:
-            raise ConfigError(f"--set takes NAME=VALUE, as in --set density=0.03; got {setting!r}.")
-        if name in parsed:
-            raise ConfigError(f"--set {name} is said twice.")
-        parsed[name] = value
-    return parsed
 
 
 class _Watcher:

@@ -1,22 +1,22 @@
-"""Commands that only look: streams, methods, the tasks of a store, its soundness."""
+"""Commands that only look: streams, methods, the tasks of a store, one of them."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+import json
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 
 from narrows.benchmarks.streams import stream_names
+from narrows.cli.common import StorePath, TaskName
 from narrows.cli.tables import percent, plain_table, size, tasks_table
+from narrows.cli.task_page import print_task
 from narrows.methods import METHODS
+from narrows.production.describing import describe
 from narrows.tasks import TaskStore
-
-StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store, as runs/.../store.")]
 
 
 def streams_command() -> None:
@@ -68,26 +68,14 @@ def tasks_command(store: StorePath) -> None:
     )
 
 
-def verify_command(store: StorePath) -> None:
-    """Check every byte of a store and rebuild every task's weights.
-
-    Exit code 1 where something is damaged; what is damaged, and what to do, is said for each file.
-    """
-    opened = TaskStore.open(store)
-    console = Console()
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("verifying", total=None)
-        problems = opened.verify(lambda _, done, total: progress.update(bar, completed=done, total=total))
-    for problem in problems:
-        colour = "yellow" if problem.harmless else "red"
-        text = escape(f"{problem.what}; {problem.remedy}")
-        console.print(f"[{colour}]{escape(problem.file)}[/] {text}", highlight=False, soft_wrap=True)
-    damaged = [problem for problem in problems if not problem.harmless]
-    if damaged:
-        rest = " Tasks not named above are sound." if all(problem.task for problem in damaged) else ""
-        console.print(f"[bold red]{len(damaged)} problems.[/]{rest}", highlight=False)
-        raise typer.Exit(1)
-    count = len(opened.directory.task_names())
-    console.print(
-        f"[green]sound:[/] {count} tasks, every file's SHA-256 and every task's rebuilt weights agree.", highlight=False
-    )
+def show_command(
+    store: StorePath,
+    name: TaskName,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything known, as JSON.")] = False,
+) -> None:
+    """Show a task: what it is, when and on what it was learned, how well, what it builds on, what builds on it."""
+    told = describe(TaskStore.open(store), name)
+    if as_json:
+        print(json.dumps(told, indent=1))
+        return
+    print_task(Console(), told)

@@ -24,6 +24,9 @@ from narrows.errors import OptimizerError
 
 Isolation = Literal["shared", "own", "none"]
 
+State = dict[str, Any]
+"""A tree: str keys; dicts, lists, str, int, float, bool, None and tensors, nothing else."""
+
 
 @dataclass
 class SharedWeights:
@@ -121,6 +124,26 @@ class Learner(abc.ABC):
     def finish(self) -> None:
         """Settles the sub-network for good and leaves its effective weights in the parameters."""
 
+    @property
+    @abc.abstractmethod
+    def settled(self) -> bool:
+        """Whether the network of the moment is one the task could end with, so that it may be compared with later ones.
+
+        False while the sub-network is still on its way to its size.
+        """
+
+    @abc.abstractmethod
+    def state(self) -> State:
+        """Everything the steps to come depend on besides the parameters, as a tree; its tensors may be live.
+
+        Parameters of its own in the optimizer belong to it. What follows from the configuration, the shared weights,
+        the plan and the carry it was made with need not be in it.
+        """
+
+    @abc.abstractmethod
+    def load_state(self, state: State) -> None:
+        """Goes on from a `state()` of a learner made alike; copies its tensors. Called with the parameters in place."""
+
     def set_ratio(self, ratios: Mapping[str, float]) -> None:  # noqa: B027
         """Takes each layer's compression ratio (a fraction); a method without that use ignores it."""
 
@@ -156,6 +179,23 @@ class DenseLearner(Learner):
 
     def finish(self) -> None:
         return None
+
+    @property
+    def settled(self) -> bool:
+        return True
+
+    def state(self) -> State:
+        return {}
+
+    def load_state(self, state: State) -> None:
+        del state
+
+
+@torch.no_grad()
+def copy_each(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    """Copies each value into its target, in place and wherever that lies."""
+    for target, value in zip(targets, values, strict=True):
+        target.copy_(value)
 
 
 @dataclass(frozen=True)

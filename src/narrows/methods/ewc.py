@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from narrows.errors import ConfigError, OptimizerError
-from narrows.methods.base import DenseLearner, Isolation, Learner, Method, Plan, SharedWeights
+from narrows.methods.base import DenseLearner, Isolation, Learner, Method, Plan, SharedWeights, State, copy_each
 
 MEASURED = 0.2
 """The part of the training, at its end, in which F is measured."""
@@ -92,8 +92,20 @@ class EWCLearner(DenseLearner):
     def after_step(self) -> None:
         self._step += 1
 
+    @property
+    def settled(self) -> bool:
+        """Whether F is being measured: a network taken from before has nothing to tell the next task."""
+        return self._step > self._first
+
+    def state(self) -> State:
+        return {"step": self._step, "squares": list(self._squares)}
+
+    def load_state(self, state: State) -> None:
+        self._step = state["step"]
+        copy_each(self._squares, state["squares"])
+
     def finish(self) -> None:
-        if self._step <= self._first:
+        if not self.settled:
             raise OptimizerError(
                 f"ewc measures what weights matter in the last steps, from step {self._first + 1} on, and training "
                 f"ended after {self._step}: say the steps that will be taken, task.optimizer(..., total_steps=...)."

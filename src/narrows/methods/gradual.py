@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from narrows.masks import Layout
-from narrows.methods.base import Learner, Plan, SharedWeights
+from narrows.methods.base import Learner, Plan, SharedWeights, State
 from narrows.methods.isolation import Isolator
 from narrows.methods.schedule import Budget, Choice, Chooser, Curve, Price
 
@@ -66,7 +66,7 @@ class GradualLearner(Learner):
     def scores(self, weights: Sequence[Tensor]) -> Tensor:
         """What `weights` are worth against being 0, shape (total,); they come in the parameters' shapes."""
 
-    def settled(self, scores: Tensor, threshold: Tensor) -> None:
+    def chosen(self, scores: Tensor, threshold: Tensor) -> None:
         """Called at the last choice, with the scores it was made by and those that each weight had to beat."""
 
     @property
@@ -83,21 +83,33 @@ class GradualLearner(Learner):
         return self._choice.alive
 
     @property
-    def choosing(self) -> bool:
-        """Whether weights may still leave."""
-        return not self._settled
+    def settled(self) -> bool:
+        """Whether the last choice was made."""
+        return self._settled
+
+    def state(self) -> State:
+        return {
+            "step": self.step,
+            "settled": self._settled,
+            "own": self._choice.own,
+            "reused": self._choice.reused,
+        }
+
+    def load_state(self, state: State) -> None:
+        self.step, self._settled = state["step"], state["settled"]
+        self._use(Choice(*(torch.empty_like(self.alive).copy_(state[part]) for part in ("own", "reused"))))
 
     def after_step(self) -> None:
         self.step += 1
         last = self.step >= self._curve.stop
         due = self.step > self._curve.start and self.step % self._every == 0
-        if self.choosing and (due or last):
+        if not self.settled and (due or last):
             self._choose(self._curve.at(self.step))
             self._settled = last
         self.isolator.restore()
 
     def finish(self) -> None:
-        if self.choosing:
+        if not self.settled:
             if self.step:
                 warnings.warn(
                     f"{self.method}: training ended at step {self.step} of the {self.total_steps} it was told; the "
@@ -114,7 +126,7 @@ class GradualLearner(Learner):
         self._use(self._chooser.choose(own, reuse, self._choice, progress))
         if progress >= 1:
             scores = torch.where(self._choice.own, own, reuse)
-            self.settled(scores, self._chooser.threshold(scores, self._choice))
+            self.chosen(scores, self._chooser.threshold(scores, self._choice))
             self._warn_of_empty_layers()
 
     def _scores(self) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,8 @@ all weights, so the ranking by theta^2 F does not need it. Knows gradients only:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,16 @@ class FisherAverage:
             averages, grads = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
             torch._foreach_mul_(averages, self._decay)
             torch._foreach_addcmul_(averages, grads, grads, 1 - self._decay)
+
+    def state(self) -> dict[str, Any]:
+        """What it has seen, as a tree."""
+        return {"count": self._count, "averages": list(self._averages)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a `state()`."""
+        self._count = state["count"]
+        for average, value in zip(self._averages, state["averages"], strict=True):
+            average.copy_(value)
 
     @torch.no_grad()
     def scores(self, weights: Sequence[Tensor]) -> list[Tensor]:

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from narrows.errors import CapacityError, ConfigError
 from narrows.masks import best
-from narrows.methods.base import Learner, Method, Plan, SharedWeights
+from narrows.methods.base import Learner, Method, Plan, SharedWeights, State
 from narrows.methods.information import FisherAverage
 from narrows.methods.isolation import Isolator
 from narrows.methods.options import check_choices, check_decay, check_range
@@ -148,6 +148,22 @@ class PackNetLearner(Learner):
                 )
             self._prune()
         self._isolator.restore()
+
+    @property
+    def settled(self) -> bool:
+        """Whether the others have left."""
+        return self._pruned
+
+    def state(self) -> State:
+        fisher = {} if self._fisher is None else {"fisher": self._fisher.state()}
+        return {"step": self._step, "pruned": self._pruned, "masks": list(self.masks)} | fisher
+
+    def load_state(self, state: State) -> None:
+        self._step, self._pruned = state["step"], state["pruned"]
+        rows = zip(self.shared.frozen, state["masks"], strict=True)
+        self._isolator.use([torch.empty_like(frozen).copy_(mask) for frozen, mask in rows])
+        if self._fisher is not None:
+            self._fisher.load_state(state["fisher"])
 
     @torch.no_grad()
     def _prune(self) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from narrows.errors import ConfigError
 from narrows.masks import best_each
-from narrows.methods.base import Learner, Method, Plan, SharedWeights
+from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, copy_each
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,19 @@ class SupSupLearner(Learner):
         self._choose()
 
     def finish(self) -> None:
+        self._choose()
+
+    @property
+    def settled(self) -> bool:
+        """Always: the mask of any moment has its size, and goes on changing."""
+        return True
+
+    def state(self) -> State:
+        return {"fixed": list(self._fixed), "scores": [score.detach() for score in self._scores]}
+
+    def load_state(self, state: State) -> None:
+        copy_each(self._fixed, state["fixed"])
+        copy_each(self._scores, state["scores"])
         self._choose()
 
     @torch.no_grad()

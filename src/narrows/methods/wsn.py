@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from narrows.errors import ConfigError
 from narrows.masks import best_each
-from narrows.methods.base import Learner, Method, Plan, SharedWeights
+from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, copy_each
 from narrows.methods.information import FisherAverage
 from narrows.methods.options import check_choices, check_curve, check_decay, check_range
 from narrows.methods.schedule import Curve
@@ -135,8 +135,26 @@ class WSNLearner(Learner):
         self._choose()
         self._show()
 
+    @property
+    def settled(self) -> bool:
+        """Whether the mask has its size; which weights are in it goes on changing to the end."""
+        return self._curve is None or self._step >= self._curve.stop
+
+    def state(self) -> State:
+        fisher = {} if self._fisher is None else {"fisher": self._fisher.state()}
+        return {"step": self._step, "dense": list(self._dense), "scores": [s.detach() for s in self._scores]} | fisher
+
+    def load_state(self, state: State) -> None:
+        self._step = state["step"]
+        copy_each(self._dense, state["dense"])
+        copy_each(self._scores, state["scores"])
+        if self._fisher is not None:
+            self._fisher.load_state(state["fisher"])
+        self._choose()
+        self._show()
+
     def finish(self) -> None:
-        if self._curve is not None and self._step < self._curve.stop:
+        if self._curve is not None and not self.settled:
             if self._step:
                 warnings.warn(
                     f"wsn: training ended at step {self._step}, before {self._curve.stop}, where the sub-network has "

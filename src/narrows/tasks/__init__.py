@@ -4,8 +4,22 @@ The model's side of the store: it knows modules and optimizers; it does not know
 """
 
 from narrows.tasks.account import LayerAccount
+from narrows.tasks.adopting import Adoption, adopt
+from narrows.tasks.checkpoint import Checkpoint
 from narrows.tasks.fit import Fit
+from narrows.tasks.heads import find_head
+from narrows.tasks.routing import Routing
 from narrows.tasks.task import Task
 from narrows.tasks.task_store import TaskStore
 
-__all__ = ["Fit", "LayerAccount", "Task", "TaskStore"]
+__all__ = [
+    "Adoption",
+    "Checkpoint",
+    "Fit",
+    "LayerAccount",
+    "Routing",
+    "Task",
+    "TaskStore",
+    "adopt",
+    "find_head",
+]

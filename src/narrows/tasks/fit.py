@@ -1,4 +1,4 @@
-"""Training a task for those who have no loop of their own."""
+"""Training a task for those who have no loop of their own: checkpoints, early stopping, a progress bar."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from narrows.errors import DataError
+from narrows.errors import ConfigError, DataError
 from narrows.methods import Method
-from narrows.training import Callback, ProgressBar, TrainingLog, train
+from narrows.tasks.checkpoint import Checkpoint, Keeper, Training
+from narrows.tasks.signals import StopSignals
+from narrows.tasks.stopping import EarlyStopping, Learning, Measure
+from narrows.training import Callback, ProgressBar, train
 from narrows.training.loop import Loss
 
 
-class Trainable(Protocol):
+class Trainable(Learning, Protocol):
     """What `fit` needs of a task."""
 
     name: str
-    model: nn.Module
     method: Method
 
     def optimizer(
@@ -45,14 +47,29 @@ class Trainable(Protocol):
     def measure_ratio(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
         """See `Task.measure_ratio`."""
 
+    def foundation(self) -> dict[str, Any]:
+        """See `Task.foundation`."""
+
 
 @dataclass(frozen=True)
 class Fit:
-    """How a fit went: optimizer steps, seconds, and the mean loss of each epoch (nats for cross-entropy)."""
+    """How a fit went, the time before an interruption included.
+
+    Attributes:
+        steps: optimizer steps.
+        seconds: of training, measuring included.
+        losses: mean loss of each epoch (nats for cross-entropy).
+        scores: of each epoch on the validation data; empty where there is none.
+        best_epoch: the epoch, from 0, whose network the task has now; None without validation data.
+        stopped_early: whether training ended before its last epoch.
+    """
 
     steps: int
     seconds: float
     losses: tuple[float, ...]
+    scores: tuple[float, ...] = ()
+    best_epoch: int | None = None
+    stopped_early: bool = False
 
     @property
     def seconds_per_step(self) -> float:
@@ -73,9 +90,25 @@ def fit(
     batch_size: int | None = None,
     progress: bool | None = None,
     callbacks: Iterable[Callback] = (),
+    checkpoint: Checkpoint | None = None,
+    checkpoint_every: float = 60.0,
+    valid: Iterable[tuple[Any, Any]] | None = None,
+    measure: Measure | None = None,
+    patience: int | None = None,
     **options: Any,
 ) -> Fit:
     """Trains `task` for `epochs` passes over `batches`.
+
+    With a `checkpoint` training that was interrupted goes on where it was, and ends with the same weights, bit for
+    bit, as if it had not been, on the same machine and versions; `narrows.training.train` says what that asks of
+    `batches`. It is saved at the end of each epoch, every `checkpoint_every` seconds between two steps, where
+    a callback raises KeyboardInterrupt or `Interrupted`, and on SIGINT (Ctrl-C) and SIGTERM: in the main thread these
+    are held back until the step is over, and are then raised as KeyboardInterrupt and SystemExit(143); a second one
+    acts at once, and the last checkpoint stands. `task.commit` drops it.
+
+    With `valid` the network kept is that of the epoch with the best score. Compared are epochs after which the
+    sub-network is settled (`narrows.methods.Learner.settled`): where it shrinks over training, those after that. Of
+    equals the latest is kept.
 
     Args:
         batches: (inputs, targets), iterable anew for each epoch and with a length: a `DataLoader`, say.
@@ -87,9 +120,16 @@ def fit(
         examples, batch_size: of the data; read from a `DataLoader` by default.
         progress: whether to draw a progress bar; default: where standard error is a terminal.
         callbacks: called with a `narrows.training.Step` after every step.
+        checkpoint: where to keep training in progress; what it holds is gone on with.
+        checkpoint_every: seconds.
+        valid: (inputs, targets) that are not trained on.
+        measure: the score of (model, valid), the higher the better; called with the model in eval mode. Default:
+            accuracy where targets are a vector of integers, else the mean of `loss`, negative.
+        patience: stop when so many epochs have passed without a better score than the best settled one.
         **options: given to the optimizer's class.
 
     Raises:
+        ConfigError: the checkpoint is of another training (says what differs); patience without valid.
         DataError: no batch, or class labels outside the head.
         NonFiniteError: the loss is NaN or infinite, with the step.
     """
@@ -98,13 +138,20 @@ def fit(
         raise DataError(
             f"There is nothing to train on: {epochs} epochs of {length} batches. Check the data set and drop_last."
         )
+    if valid is None and (patience is not None or measure is not None):
+        raise ConfigError("patience and measure are about validation data: say valid=..., too.")
+    stopping = None
+    if valid is not None:
+        stopping = EarlyStopping(task, valid, loss=loss, measure=measure, patience=patience)
     total = epochs * length
+    lr = task.method.learning_rate if lr is None else lr
+    data = {"examples": examples or _examples(batches), "batch_size": batch_size or _batch_size(batches)}
     wrapped = task.optimizer(
         optimizer,
-        lr=task.method.learning_rate if lr is None else lr,
+        lr=lr,
         total_steps=total,
-        examples=examples or _examples(batches),
-        batch_size=batch_size or getattr(batches, "batch_size", None),
+        examples=data["examples"],
+        batch_size=data["batch_size"],
         **options,
     )
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(wrapped, T_max=total) if cosine else None
@@ -115,8 +162,16 @@ def fit(
 
     drawn = sys.stderr.isatty() if progress is None else progress
     bar: AbstractContextManager[Callback | None] = ProgressBar(task.name) if drawn else nullcontext()
-    with bar as shown:
-        log: TrainingLog = train(
+    with StopSignals(hold=checkpoint is not None) as signals, bar as shown:
+        training, resume = None, None
+        if checkpoint is not None:
+            said = {"epochs": epochs, "total_steps": total, **data, "lr": lr, "cosine": cosine, "options": options}
+            by = {"optimizer": optimizer, "loss": loss, "valid": valid is not None}
+            by |= {"measure": measure, "patience": patience}
+            training = Training(task, wrapped, scheduler, stopping, checkpoint, _plan(task) | said | by)
+            resume = training.load()
+        observed = training is not None or stopping is not None
+        log = train(
             task.model,
             wrapped,
             batches,
@@ -127,8 +182,20 @@ def fit(
             sample=task.sample,
             before_epoch=before_epoch,
             callbacks=[*callbacks, *([shown] if shown is not None else [])],
+            observer=Keeper(training, stopping, checkpoint_every, signals) if observed else None,
+            resume=resume,
         )
-    return Fit(log.steps, log.seconds, tuple(log.losses))
+    if stopping is not None:
+        stopping.put_back()
+    scores = () if stopping is None else tuple(stopping.scores)
+    best = None if stopping is None else stopping.kept_epoch
+    return Fit(log.steps, log.seconds, tuple(log.losses), scores, best, len(log.losses) < epochs)
+
+
+def _plan(task: Trainable) -> dict[str, Any]:
+    """Of what is trained."""
+    method = {"name": task.method.name, "config": task.method.config()}
+    return {"task": task.name, "method": method, "earlier tasks": task.foundation()}
 
 
 def _sized(batches: Iterable[tuple[Any, Any]]) -> tuple[Iterable[tuple[Any, Any]], int]:
@@ -139,6 +206,11 @@ def _sized(batches: Iterable[tuple[Any, Any]]) -> tuple[Iterable[tuple[Any, Any]
         return batches, len(batches) if isinstance(batches, Sized) else sum(1 for _ in batches)
     except TypeError:  # a DataLoader over an IterableDataset has __len__ and cannot say
         return batches, sum(1 for _ in batches)
+
+
+def _batch_size(batches: Any) -> int | None:
+    size = getattr(batches, "batch_size", None)
+    return None if size is None else int(size)
 
 
 def _examples(batches: Any) -> int | None:

@@ -1,13 +1,17 @@
-"""The module that a task brings of its own: put in, written down, built again."""
+"""The module that a task brings of its own: found, put in, written down, built again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from narrows.errors import DamagedStoreError, ModelMismatchError
+from narrows.training.device import device_of, to_device
+from narrows.training.evaluation import evaluating
 
 Head = tuple[str, nn.Module]
 
@@ -25,6 +29,60 @@ def require_place(model: nn.Module, path: str) -> None:
     if not path or path not in dict(model.named_modules(remove_duplicate=False)):
         known = ", ".join(repr(known) for known, _ in model.named_children()) or "none"
         raise ModelMismatchError(f"The model has no module {path!r} to put the head at. Its modules: {known}.")
+
+
+def find_head(model: nn.Module, inputs: Any = None) -> str:
+    """The path of the head that a trained model has already: its last fully connected layer.
+
+    Without `inputs` that is the `nn.Linear` that was registered last, whatever the forward does. With `inputs`, what
+    the model takes, the model is run once (in eval mode, without gradients), and the head is the `nn.Linear` whose
+    output is the model's own output, untouched by anything after it.
+
+    Raises:
+        ModelMismatchError: there is no such layer; says what to do.
+
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    >>> find_head(model), find_head(model, torch.zeros(1, 4))
+    ('2', '2')
+    """
+    # The projection of nn.MultiheadAttention is an nn.Linear by its class only: it is never called as a module.
+    uncalled = nn.modules.linear.NonDynamicallyQuantizableLinear
+    layers: dict[str, nn.Linear] = {
+        path: module
+        for path, module in model.named_modules()
+        if path and isinstance(module, nn.Linear) and not isinstance(module, uncalled)
+    }
+    if not layers:
+        raise ModelMismatchError(
+            "The model has no nn.Linear to take for its head: say where the head is, as head='classifier.1'."
+        )
+    if inputs is None:
+        return list(layers)[-1]
+    found = _last_to_speak(model, layers, inputs)
+    if found is None:
+        raise ModelMismatchError(
+            "No nn.Linear gives the model's output as it is: something follows the last one, or it is used as a "
+            f"function. Say where the head is, as head={list(layers)[-1]!r}."
+        )
+    return found
+
+
+@torch.no_grad()
+def _last_to_speak(model: nn.Module, layers: dict[str, nn.Linear], inputs: Any) -> str | None:
+    """The layer whose output the model returned, or None."""
+    outputs: dict[str, Any] = {}
+
+    def note(path: str, _: nn.Module, __: Any, output: Any) -> None:
+        outputs[path] = output
+
+    hooks = [layer.register_forward_hook(partial(note, path)) for path, layer in layers.items()]
+    try:
+        with evaluating(model):
+            result = model(to_device(inputs, device_of(model)))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return next((path for path, output in outputs.items() if output is result), None)
 
 
 def describe_head(head: Head | None) -> dict[str, Any] | None:
@@ -64,7 +122,8 @@ def build_head(task: str, described: dict[str, Any], given: nn.Module | None, pr
     sizes, weight = (described.get("in_features"), described.get("out_features")), private.get(f"{path}.weight")
     if weight is None or weight.dim() != 2 or not weight.is_floating_point() or sizes != tuple(weight.shape)[::-1]:
         raise _unfit(task, described)
-    return path, nn.Linear(*weight.shape[::-1], bias=bool(described.get("bias")), dtype=weight.dtype)
+    outputs, inputs = weight.shape
+    return path, nn.Linear(inputs, outputs, bias=bool(described.get("bias")), dtype=weight.dtype)
 
 
 def _unfit(task: str, described: dict[str, Any]) -> DamagedStoreError:

@@ -35,6 +35,13 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     return found
 
 
+def live_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """All that training may change in the model: `named_tensors`, and the buffers that its state dict leaves out."""
+    tensors = named_tensors(model)
+    known = {id(tensor) for tensor in tensors.values()}
+    return tensors | {name: tensor for name, tensor in model.named_buffers() if id(tensor) not in known}
+
+
 def shared_specs(model: nn.Module, private: Sequence[str]) -> tuple[TensorSpec, ...]:
     """The parameters of `model` that tasks share, `private` patterns taken out."""
     return tuple(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, suppress
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -14,18 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import NarrowsError, OptimizerError, StoreError
-from narrows.methods import Learner, Method, Plan
-from narrows.methods.features import effective_ranks
+from narrows.methods import Method, Plan
 from narrows.store import StoreDirectory, TaskRecord, TensorSpec
 from narrows.store.compose import Frozen, digest
-from narrows.tasks.account import LayerAccount, account
+from narrows.tasks.attachment import Attachment, InProgress
+from narrows.tasks.checkpoint import Checkpoint
 from narrows.tasks.fit import Fit, fit
 from narrows.tasks.heads import Head, describe_head
-from narrows.tasks.hooks import check_optimizer, join
+from narrows.tasks.hooks import check_optimizer
 from narrows.tasks.weights import TaskWeights
-from narrows.training.device import device_of, to_device
 
-RATIO_BATCHES = 8
+Told = Mapping[str, Any] | Callable[[nn.Module], Mapping[str, Any]]
+"""What is kept with a task, or a function of its network that gives it."""
 
 
 class Lock(Protocol):
@@ -34,7 +32,7 @@ class Lock(Protocol):
     def release(self) -> None: ...
 
 
-class Task:
+class Task(InProgress):
     """A task being learned. Made by `TaskStore.begin`; holds the store's lock until committed or abandoned.
 
     Attributes:
@@ -60,7 +58,7 @@ class Task:
         frozen: Frozen,
         carry: Mapping[str, Tensor] | None,
     ) -> None:
-        self.name = name
+        super().__init__(name)
         self.model = model
         self.method = method
         self._head = head
@@ -70,11 +68,8 @@ class Task:
         self._frozen = frozen
         self._known = directory.task_names()
         self._carry = carry
-        self._learner: Learner | None = None
-        self._hooks: list[Any] = []
-        self._steps = 0
+        self._checkpoint: Checkpoint | None = None
         self._seconds: float | None = None
-        self._started = 0.0
         self._open = True
         isolated = method.isolation == "shared"
         self._weights = TaskWeights(model, head and head[0], specs, frozen, isolated=isolated)
@@ -139,72 +134,44 @@ class Task:
     ) -> torch.optim.Optimizer:
         """Lets this task's method see the steps of an optimizer made elsewhere; see `optimizer`."""
         self._require_open()
-        if self._learner is not None:
+        if self._attached is not None:
             raise OptimizerError(f"Task {self.name!r} has an optimizer already; one trains it from start to end.")
         self._weights.require_same_layout()
         check_optimizer(optimizer, self.model)
         plan = Plan(total_steps, examples, batch_size)
         learner = self.method.learner(self._weights.shared(), plan, self._carry)
-        self._hooks = join(optimizer, learner, self._count_step)
-        self._learner = learner
-        self._started = time.perf_counter()
+        self._attached = Attachment(self.model, self._weights, learner, optimizer)
         return optimizer
 
-    def sample(self) -> AbstractContextManager[None]:
-        """Wraps one forward and backward. Needed by the variational estimator and by hat; else it does nothing.
-
-        with task.sample():
-            loss = F.cross_entropy(task.model(x), y)
-            loss.backward()
-        """
-        return self._require_learner().sample()
-
-    def fit(self, batches: Iterable[tuple[Any, Any]], epochs: int, **options: Any) -> Fit:
+    def fit(
+        self, batches: Iterable[tuple[Any, Any]], epochs: int, *, checkpoint: Checkpoint | None = None, **options: Any
+    ) -> Fit:
         """Trains the task on re-iterable `batches` of (inputs, targets); see `narrows.tasks.fit.fit` for all options.
+
+        Args:
+            checkpoint: where the task in progress is kept until it is committed, and gone on with from.
 
         Example: `task.fit(loader, epochs=10, lr=6e-3)`.
         """
         self._require_open()
-        result = fit(self, batches, epochs, **options)
+        self._checkpoint = checkpoint
+        result = fit(self, batches, epochs, checkpoint=checkpoint, **options)
         self._seconds = result.seconds
         return result
 
-    def wants_ratio(self, epoch: int) -> bool:
-        """Whether the method wants `measure_ratio` before this epoch, counted from 0."""
-        return self._require_learner().wants_ratio(epoch)
+    def foundation(self) -> dict[str, Any]:
+        """What the task builds on: the tasks before it, and a SHA-256 over the weights and the carry they left."""
+        masks, values = self._frozen.masks, self._frozen.values
+        frozen = {f"mask.{name}": mask for name, mask in masks.items()} | values
+        return {"tasks": list(self._known), "sha256": digest(frozen, self._carry or {})}
 
-    def measure_ratio(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
-        """Decomposes the layers' outputs on the first eight batches and tells the method their effective ranks.
-
-        Returns:
-            parameter -> effective rank at 97% of the variance / channels, in (0, 1].
-
-        Raises:
-            OptimizerError: there is no optimizer yet.
-        """
-        learner = self._require_learner()
-        with torch.random.fork_rng(devices=[]):  # a DataLoader draws from the global generator
-            # A copy of the batches: counting the epochs of the original is for the training.
-            device = device_of(self.model)
-            sample = ((to_device(x, device), y) for x, y in islice(copy.copy(batches), RATIO_BATCHES))
-            ratios = effective_ranks(self.model, sample, list(self._weights.live()))
-        learner.set_ratio(ratios)
-        return ratios
-
-    def explain(self) -> tuple[LayerAccount, ...]:
-        """What the task keeps of each layer at this moment and, where the method measures it, how many nats.
-
-        Raises:
-            OptimizerError: there is no optimizer yet, and so nothing chosen.
-        """
-        return account(*self._masks(), self._require_learner().explain())
-
-    def commit(self, *, metrics: Mapping[str, Any] | None = None, data: Mapping[str, Any] | None = None) -> TaskRecord:
+    def commit(self, *, metrics: Told | None = None, data: Told | None = None) -> TaskRecord:
         """Makes the task part of the store, durably and all at once, and releases the store.
 
         Args:
-            metrics: figures to keep with it, plain JSON values.
-            data: what it was learned on, plain JSON values.
+            metrics: figures to keep with it, plain JSON values; or a function that gives them, of the network as
+                `TaskStore.load` will give it (a copy, on the CPU, in eval mode).
+            data: what it was learned on, in the same way.
 
         Raises:
             OptimizerError: it was not trained.
@@ -212,15 +179,15 @@ class Task:
             StoreError: the disk is full, say, or somebody else wrote meanwhile. Nothing is changed.
         """
         self._require_open()
-        learner = self._require_learner()
-        if not self._steps:
+        attached = self._require_attached()
+        learner = attached.learner
+        if not attached.steps:
             raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
         learner.finish()
         self._weights.require_finite()
-        used, claimed = self._masks()
+        metrics, data = self._told(metrics), self._told(data)
+        used, claimed = attached.masks()
         content = self._weights.content(used, claimed, self._directory.base())
-        layers = account(used, claimed, learner.explain())
-        seconds = time.perf_counter() - self._started if self._seconds is None else self._seconds
         record = TaskRecord(
             name=self.name,
             index=-1,
@@ -229,20 +196,25 @@ class Task:
             isolation=self.method.isolation,
             method={"name": self.method.name, "config": self.method.config()},
             head=describe_head(self._head),
-            data=dict(data or {}),
-            metrics=dict(metrics or {}),
-            seconds=round(seconds, 3),
+            data=data,
+            metrics=metrics,
+            seconds=round(attached.seconds if self._seconds is None else self._seconds, 3),
             parents=self._frozen.parents(used, claimed) if self.method.isolation == "shared" else (),
-            layers={layer.name: layer.to_json() for layer in layers},
+            layers={layer.name: layer.to_json() for layer in attached.explain()},
             weights_sha256=digest(self._weights.baked(content), content.private),
         )
         if (self._directory.shared, self._directory.private) != self._layout:
             self._directory.reshape_shared(*self._layout)  # the first task, whose head settles where heads go
         written = self._directory.append(record, content, carry=learner.carry(), after=self._known)
-        with suppress(StoreError):  # it is committed; a checkpoint that stays is removed by `TaskStore.compact`
+        with suppress(OSError, StoreError):  # the task is in the store: what is left over does no harm
             self._directory.progress(self.name).drop()
+            if self._checkpoint is not None:
+                self._checkpoint.drop()
         self._close()
         return written
+
+    def _told(self, told: Told | None) -> dict[str, Any]:
+        return dict(told(copy.deepcopy(self.model).cpu().eval()) if callable(told) else told or {})
 
     def abandon(self) -> None:
         """Gives the task up: nothing is written, and the store is free for another. Harmless once committed."""
@@ -251,26 +223,10 @@ class Task:
 
     def _close(self) -> None:
         self._open = False
-        for hook in self._hooks:
-            hook.remove()
+        if self._attached is not None:
+            self._attached.let_go()
         self._lock.release()
-
-    def _count_step(self) -> None:
-        self._steps += 1
 
     def _require_open(self) -> None:
         if not self._open:
             raise NarrowsError(f"Task {self.name!r} was committed or abandoned; begin another.")
-
-    def _require_learner(self) -> Learner:
-        if self._learner is None:
-            raise OptimizerError(
-                f"Task {self.name!r} has no optimizer yet: call task.fit(...), or task.optimizer(...) and train."
-            )
-        return self._learner
-
-    def _masks(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The weights the task uses, and those of them that it claims."""
-        learner = self._require_learner()
-        names = learner.shared.names
-        return self._weights.whole(names, learner.masks), self._weights.whole(names, learner.claims)

@@ -21,6 +21,7 @@ from narrows.store.records import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
 from narrows.tasks.heads import Head, build_head, put_head, require_place
 from narrows.tasks.partition import assign, matches, named_tensors, require_match, shared_specs
+from narrows.tasks.routing import Routing, route
 from narrows.tasks.task import Task
 
 
@@ -188,6 +189,17 @@ class TaskStore:
         present = named_tensors(model)
         assign(model, private | {key: value for key, value in shared.items() if key in present and key not in private})
         return model.eval()
+
+    def network(self) -> nn.Module:
+        """A copy of the network that the store began from, as it was then."""
+        return self._base_model(self.directory.steadily(self.directory.base))
+
+    def route(self, x: Any, **options: Any) -> Routing:
+        """Ranks the tasks for a batch `x` whose task is not known; see `narrows.tasks.routing.route` for all options.
+
+        Example: `store.route(x).best`.
+        """
+        return route(self, x, **options)
 
     def explain(self, name: str) -> tuple[LayerAccount, ...]:
         """What a stored task keeps of each layer, and why; see `Task.explain`."""

@@ -7,10 +7,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from narrows.errors import ConfigError
+
 
 def device_of(model: nn.Module) -> torch.device:
     """Where the model's first parameter lies; the CPU where it has none."""
     return next((param.device for param in model.parameters()), torch.device("cpu"))
+
+
+def require_device(device: str) -> None:
+    """Raises ConfigError where torch has no such device here."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"The device {device!r} cannot be used here: {reason}") from error
 
 
 def to_device(value: Any, device: torch.device) -> Any:

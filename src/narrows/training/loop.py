@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,16 +10,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from narrows.errors import DataError, NonFiniteError
+from narrows.errors import DataError, Interrupted
 from narrows.training.device import device_of, to_device
+from narrows.training.position import Observer, Position
 
 Loss = Callable[[Any, Any], Tensor]
 
 IGNORED = -100
 """The label that `cross_entropy` passes over: padding."""
-
-CHECK_EVERY = 10
-"""Steps between two looks at the losses: each look waits for a GPU to finish."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +65,24 @@ def train(
     sample: Callable[[], AbstractContextManager[None]] = nullcontext,
     before_epoch: Callable[[int], None] | None = None,
     callbacks: Iterable[Callback] = (),
+    observer: Observer | None = None,
+    resume: Mapping[str, Any] | None = None,
 ) -> TrainingLog:
     """Trains `model` for `epochs` passes over `batches` of (inputs, targets).
+
+    Training that goes on from a `Position.state()` takes the steps it would have taken, bit for bit, where the state
+    of model, optimizer and scheduler was put back as well and the same batches come again in the same order: batches
+    whose order follows from an `epoch` attribute, from a `DataLoader`'s generators, or from the global ones of
+    PyTorch, Python or NumPy at the start of a pass. Batches already seen are drawn again and passed over. With
+    `num_workers` that holds too where workers are seeded as PyTorch does it and are started anew for each pass; with
+    `persistent_workers` only for data that is not transformed at random.
 
     Args:
         total_steps: epochs * batches, told to the callbacks.
         sample: entered around each forward and backward.
         before_epoch: called with the epoch's number, from 0.
+        observer: looks on after each step and epoch, and may end training.
+        resume: the `Position.state()` to go on from.
 
     Raises:
         DataError: there is no batch, or a class label outside the model's outputs.
@@ -82,15 +90,14 @@ def train(
     """
     callbacks = list(callbacks)
     device = device_of(model)
-    log = TrainingLog()
-    latest: float | None = None
-    started = time.perf_counter()
-    for epoch in range(epochs):
-        if before_epoch is not None:
-            before_epoch(epoch)
+    at = Position(batches, device)
+    if resume is not None:
+        at.load_state(dict(resume))
+    while at.epoch < epochs and not (observer is not None and observer.done):
+        if before_epoch is not None and not at.step:
+            before_epoch(at.epoch)
         model.train()
-        losses = _Losses(log.steps, latest)
-        for inputs, targets in batches:
+        for inputs, targets in at.begin(recorded=observer is not None):
             with sample():
                 value = _loss(model, loss, inputs, targets, device)
                 value.backward()  # type: ignore[no-untyped-call]
@@ -99,16 +106,22 @@ def train(
             lr = optimizer.param_groups[0]["lr"]
             if scheduler is not None:
                 scheduler.step()
-            log.steps += 1
-            losses.add(value.detach())
-            for callback in callbacks:
-                callback(Step(log.steps, total_steps, epoch, epochs, losses.latest, lr))
-        if not losses.count:
-            raise DataError("The training data has no batch. Check the data set, and drop_last if it is small.")
-        log.losses.append(losses.mean())
-        latest = losses.latest
-    log.seconds = time.perf_counter() - started
-    return log
+            at.steps += 1
+            at.step += 1
+            at.running.add(value.detach())
+            try:
+                for callback in callbacks:
+                    callback(Step(at.steps, total_steps, at.epoch, epochs, at.running.latest, lr))
+            except (KeyboardInterrupt, Interrupted):
+                if observer is not None:
+                    observer.interrupted(at)
+                raise
+            if observer is not None:
+                observer.after_step(at)
+        at.end_epoch()
+        if observer is not None:
+            observer.after_epoch(at)
+    return TrainingLog(at.steps, at.seconds, at.losses)
 
 
 def _loss(model: nn.Module, loss: Loss, inputs: Any, targets: Any, device: torch.device) -> Tensor:
@@ -134,40 +147,3 @@ def check_labels(labels: Tensor, outputs: int) -> None:
             f"Labels run from {low} to {high}, and the head has {outputs} outputs (labels 0 to {outputs - 1}). "
             "Number the classes from 0, or give the task a larger head."
         )
-
-
-class _Losses:
-    """Gathers the losses of an epoch and looks at them every few steps."""
-
-    def __init__(self, first_step: int, latest: float | None) -> None:
-        self.count = 0
-        self.latest = latest
-        self._first_step = first_step
-        self._sum = 0.0
-        self._pending: list[Tensor] = []
-
-    def add(self, loss: Tensor) -> None:
-        self._pending.append(loss)
-        self.count += 1
-        if len(self._pending) >= CHECK_EVERY:
-            self._look()
-
-    def mean(self) -> float:
-        self._look()
-        return self._sum / self.count
-
-    def _look(self) -> None:
-        if not self._pending:
-            return
-        values = torch.stack(self._pending).float().cpu()
-        finite = torch.isfinite(values)
-        if not bool(finite.all()):
-            step = self._first_step + self.count - len(self._pending) + int(finite.int().argmin()) + 1
-            raise NonFiniteError(
-                f"The loss became {float(values[finite.int().argmin()])} at step {step}. Nothing was committed and "
-                "the tasks in the store are untouched. Lower the learning rate, clip gradients, or check the "
-                "data for infinite values."
-            )
-        self._sum += float(values.sum())
-        self.latest = float(values.mean())
-        self._pending.clear()

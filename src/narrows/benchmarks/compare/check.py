@@ -11,10 +11,10 @@ from typing import Any
 from narrows.benchmarks.compare.spec import DENSE, CompareOptions, Variant, require_distinct
 from narrows.benchmarks.holdout import first_tasks, held_out
 from narrows.benchmarks.material import HEAD
-from narrows.benchmarks.networks import make_network
 from narrows.benchmarks.options import RunOptions, with_defaults
 from narrows.benchmarks.streams import Stream, make_stream
 from narrows.errors import CapacityError, ConfigError
+from narrows.networks import make_network
 from narrows.tasks.partition import shared_specs
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from narrows.errors import ConfigError
 from narrows.methods import Independent, Method, make_method
+from narrows.pairs import parse_pairs
 
 DENSE = Independent.name
 """The dense reference: what FWT and the step ratio are held against."""
@@ -163,14 +164,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 def _parse_variant(text: str) -> Variant:
     name, *pairs = _split(text, ":")
-    settings: dict[str, str] = {}
-    for pair in pairs:
-        option, equals, value = pair.partition("=")
-        if not equals or not option:
-            raise ConfigError(f"{name} takes options as NAME=VALUE, as in ibm:density=0.03; got {pair!r}.")
-        if option in settings:
-            raise ConfigError(f"{name}: {option} is said twice.")
-        settings[option] = value
+    settings = parse_pairs(pairs, name, "ibm:density=0.03")
     rate = _rate(name, settings.pop("lr")) if "lr" in settings else None
     config = make_method(name, settings).config()
     said = {option: _text(value) for option, value in config.items() if option in settings}

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from narrows.methods.base import Plan, SharedWeights
+from narrows.methods.base import Plan, SharedWeights, State
 from narrows.methods.gradual import GradualLearner
 from narrows.methods.ibm.config import IBMConfig
 
@@ -28,11 +28,20 @@ class IBMLearner(GradualLearner):
     def nats(self, scores: Tensor, threshold: Tensor) -> Tensor:
         """Information each weight carries, in nats, given the scores they had to beat."""
 
-    def settled(self, scores: Tensor, threshold: Tensor) -> None:
+    def chosen(self, scores: Tensor, threshold: Tensor) -> None:
         self._nats = self.nats(scores, threshold) * self.alive
 
+    def state(self) -> State:
+        return super().state() | {"ratios": list(self.ratios), "nats": self._nats}
+
+    def load_state(self, state: State) -> None:
+        super().load_state(state)
+        self.ratios = list(state["ratios"])
+        nats = state["nats"]
+        self._nats = None if nats is None else nats.to(self.alive.device, copy=True)
+
     def wants_ratio(self, epoch: int) -> bool:
-        return self.config.ratio != "none" and self.choosing and epoch % self.config.ratio_every == 0
+        return self.config.ratio != "none" and not self.settled and epoch % self.config.ratio_every == 0
 
     def set_ratio(self, ratios: Mapping[str, float]) -> None:
         self.ratios = [max(ratios.get(name, 1.0), 1e-3) for name in self.shared.names]

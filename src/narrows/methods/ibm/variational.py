@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import OptimizerError
-from narrows.methods.base import Plan, SharedWeights
+from narrows.methods.base import Plan, SharedWeights, State, copy_each
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.learner import IBMLearner
 from narrows.methods.schedule import Budget, Price
@@ -128,6 +128,13 @@ class VariationalLearner(IBMLearner):
             log_variance.clamp_(log_square + low, log_square + high)
         super().after_step()
 
+    def state(self) -> State:
+        return super().state() | {"log_variance": [value.detach() for value in self.log_variance]}
+
+    def load_state(self, state: State) -> None:
+        super().load_state(state)
+        copy_each(self.log_variance, state["log_variance"])
+
     def _weights(self) -> list[Tensor]:
         """beta / N of every weight at this step: warm-up, layer ratio, new or reused."""
         warm = min(1.0, (self.step + 1) / max(1.0, self.config.kl_warmup * self.total_steps))
@@ -221,6 +228,14 @@ class MultiplicativeLearner(VariationalLearner):
             scale.grad = None
             param.copy_(weight * scale)
         super().after_step()
+
+    def state(self) -> State:
+        return super().state() | {"scale": [scale.detach() for scale in self.scale], "weight": list(self.weight)}
+
+    def load_state(self, state: State) -> None:
+        super().load_state(state)
+        copy_each(self.scale, state["scale"])
+        copy_each(self.weight, state["weight"])
 
 
 def accumulate(param: nn.Parameter, grad: Tensor) -> None:

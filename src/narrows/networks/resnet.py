@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from narrows.benchmarks.networks.base import Network, channels_and_sides
+from narrows.networks.base import Network, channels_and_sides
 
 SMALL = 64
 """Up to this side the first layer keeps every pixel."""
@@ -30,6 +30,11 @@ def resnet18_reduced(input_shape: tuple[int, ...], classes: int) -> Network:
     all pixels goes to the head, as in GEM; GPM and WSN keep 2x2 pixels, so that theirs has 640 inputs.
     """
     return _resnet18("resnet18-reduced", input_shape, classes, 20)
+
+
+def resnet18_narrow(input_shape: tuple[int, ...], classes: int) -> Network:
+    """16 to 128 channels: 697,776 weights at 3x32x32, so that a processor without a GPU can train it."""
+    return _resnet18("resnet18-narrow", input_shape, classes, 16)
 
 
 class Block(nn.Module):

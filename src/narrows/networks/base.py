@@ -1,4 +1,4 @@
-"""What the benchmarks' networks have in common: features, hidden layers and a last layer named `head`.
+"""What the networks here have in common: features, hidden layers and a last layer named `head`.
 
 Knows no mask, task or data set.
 """

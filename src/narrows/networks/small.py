@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from narrows.benchmarks.networks.base import Network, channels_and_sides, dense
 from narrows.errors import ConfigError
+from narrows.networks.base import Network, channels_and_sides, dense
 
 
 def mlp(input_shape: tuple[int, ...], classes: int, hidden: Sequence[int] = (512, 512)) -> Network:

@@ -1,6 +1,7 @@
-"""The benchmarks' networks: ordinary modules, with a last layer named `head`, that know of no mask.
+"""Networks to begin with: ordinary modules, with a last layer named `head`, that know of no mask.
 
-Any module would do; these are the papers', and some small enough for a processor without a GPU.
+Any module would do; these are the papers', and some small enough for a processor without a GPU. The benchmarks take
+them by name, and a store can be made of one: `narrows init STORE --model narrows.networks:mlp`.
 """
 
 from __future__ import annotations
@@ -9,13 +10,29 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
-from narrows.benchmarks.networks.base import Network
-from narrows.benchmarks.networks.papers import alexnet, conv4, lenet_large, lenet_wide, mlp_100, mlp_256
-from narrows.benchmarks.networks.resnet import resnet18, resnet18_reduced
-from narrows.benchmarks.networks.small import conv, lenet, mlp
 from narrows.errors import ConfigError, UnknownNameError, nearest
+from narrows.networks.base import Network
+from narrows.networks.papers import alexnet, conv4, lenet_large, lenet_wide, mlp_100, mlp_256
+from narrows.networks.resnet import resnet18, resnet18_narrow, resnet18_reduced
+from narrows.networks.small import conv, lenet, mlp
 
-__all__ = ["NETWORKS", "Network", "make_network", "mlp"]
+__all__ = [
+    "NETWORKS",
+    "Network",
+    "alexnet",
+    "conv",
+    "conv4",
+    "lenet",
+    "lenet_large",
+    "lenet_wide",
+    "make_network",
+    "mlp",
+    "mlp_100",
+    "mlp_256",
+    "resnet18",
+    "resnet18_narrow",
+    "resnet18_reduced",
+]
 
 NETWORKS: Mapping[str, Callable[[tuple[int, ...], int], nn.Module]] = {
     "mlp": mlp,
@@ -29,6 +46,7 @@ NETWORKS: Mapping[str, Callable[[tuple[int, ...], int], nn.Module]] = {
     "alexnet": alexnet,
     "resnet18": resnet18,
     "resnet18-reduced": resnet18_reduced,
+    "resnet18-narrow": resnet18_narrow,
 }
 
 

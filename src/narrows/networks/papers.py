@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from narrows.benchmarks.networks.base import Network, channels_and_sides
-from narrows.benchmarks.networks.small import mlp
+from narrows.networks.base import Network, channels_and_sides
+from narrows.networks.small import mlp
 
 
 def mlp_100(input_shape: tuple[int, ...], classes: int) -> Network:

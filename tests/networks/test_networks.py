@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from narrows.benchmarks.networks import NETWORKS, make_network, mlp
 from narrows.errors import ConfigError, UnknownNameError
+from narrows.networks import NETWORKS, make_network, mlp
 
 WEIGHTS = {
     ("mlp", (1, 28, 28)): 663_552,

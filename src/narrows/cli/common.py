@@ -1,0 +1,54 @@
+"""What commands have in common: their arguments, how a store is opened, how they end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from narrows.production import model_record, open_store
+from narrows.production.trust import require_trust
+from narrows.tasks import TaskStore
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store, as runs/.../store.")]
+TaskName = Annotated[str, typer.Argument(metavar="NAME", help="A task of the store.")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Import and call what the store names to build its model; asked once.")
+]
+
+
+def open_for_use(path: Path, trust: bool) -> TaskStore:
+    """The store with its model; the user's package may lie in the current directory."""
+    record = model_record(path)
+    if record is not None:
+        require_trust(record, path, trust)
+        look_here()
+    return open_store(path)
+
+
+def look_here() -> None:
+    """Lets packages of the current directory be imported. It comes last: nothing in it takes an installed one's place.
+
+    Called once what is to be imported is trusted, as one may stand in a stranger's folder.
+    """
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+
+
+def program() -> str:
+    """How this program was called, to be called so again."""
+    called = sys.argv[0]
+    return called if Path(called).name == "narrows" else "python -m narrows"
+
+
+def say(console: Console, text: str) -> None:
+    """A plain line, wrapped by the terminal."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

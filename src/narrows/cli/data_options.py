@@ -1,0 +1,82 @@
+"""What may be said of a user's data on the command line, for every command that reads some."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from narrows.data import DataOptions
+from narrows.errors import ConfigError
+
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        "-d",
+        metavar="DATA",
+        help="Folder of class folders of images, .csv, .parquet or .npz file, hf:OWNER/NAME, or "
+        "hook:PACKAGE.MODULE:FUNCTION.",
+    ),
+]
+Task = Annotated[str, typer.Option("--task", "-t", metavar="NAME", help="The task's name.")]
+Valid = Annotated[str | None, typer.Option(metavar="DATA", help="Data to measure on, not learned from.")]
+Holdout = Annotated[float, typer.Option(help="Fraction of the data to measure on instead, not learned from.")]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN", help="What is to be predicted; repeatable. Default: label, target, y or class."),
+]
+Kind = Annotated[str, typer.Option(help="auto, classification, regression or multilabel.")]
+Classes = Annotated[
+    str | None, typer.Option(metavar="A,B,...", help="The classes in the order of the outputs; default: sorted.")
+]
+ImageSize = Annotated[int | None, typer.Option(help="Side of the images in pixels; others are resized.")]
+Channels = Annotated[int | None, typer.Option(help="1: grey images, 3: RGB.")]
+Mean = Annotated[str | None, typer.Option(metavar="M,M,M", help="Mean of each channel, 0 to 1; default: the data's.")]
+Std = Annotated[str | None, typer.Option(metavar="S,S,S", help="Deviation of each channel; default: the data's.")]
+Features = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN", help="Predict from these; repeatable. Default: all others.")
+]
+Categorical = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMN", help="Numbers that are names (postal codes, say); repeatable.")
+]
+Bad = Annotated[str, typer.Option(help="Rows that cannot be used: refuse, or skip them.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, ...")]
+
+
+def data_options(**said: Any) -> DataOptions:
+    """The options of that name that were said; lists that are empty are not.
+
+    ConfigError: a value out of its range.
+    """
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
+    given: dict[str, Any] = {name: value for name, value in values.items() if value not in (None, ())}
+    return DataOptions(**given)
+
+
+def names_of(text: str | None) -> tuple[str, ...] | None:
+    """Names apart by commas; None for None.
+
+    >>> names_of("cat, dog")
+    ('cat', 'dog')
+    """
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+def scale_of(mean: str | None, std: str | None) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """--mean and --std as numbers; None where neither was said. ConfigError: one without the other, or no numbers.
+
+    >>> scale_of("0.5,0.5,0.5", "0.25,0.25,0.25")
+    ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    """
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None:
+        raise ConfigError("--mean and --std are said together.")
+    try:
+        numbers = [tuple(float(part) for part in text.split(",")) for text in (mean, std)]
+    except ValueError:
+        raise ConfigError(
+            f"--mean and --std take a number for each channel, as 0.5,0.5,0.5; got {mean} and {std}."
+        ) from None
+    return numbers[0], numbers[1]

@@ -1,0 +1,55 @@
+"""`narrows init`: a store around a user's model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from narrows.cli.common import StorePath, look_here, program, say
+from narrows.cli.tables import size
+from narrows.pairs import json_value, parse_pairs
+from narrows.production import init
+
+
+def init_command(
+    store: StorePath,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", "-m", metavar="PACKAGE.MODULE:FACTORY", help="A class or function that gives the model."
+        ),
+    ],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Option("--arg", "-a", metavar="NAME=VALUE", help="An argument of it, JSON or text; repeatable."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Trained weights: .safetensors, or a state dict of torch.save.")
+    ] = None,
+    private: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Parameters that each task keeps whole, by name; repeatable."),
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option(metavar="PATH", help="The model's last layer; default: found when a task is learned.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the initial weights.")] = 0,
+) -> None:
+    """Start a store around a model: a factory of yours, of an installed package, or of narrows.networks.
+
+    narrows init shop --model torchvision.models:resnet18 --arg num_classes=10 --weights trained.pt
+
+    How to build the model is written into the store. The package must be there whenever the store is used, installed,
+    on PYTHONPATH or in the current directory.
+    """
+    said = parse_pairs(arguments or [], "--arg", "--arg num_classes=10")
+    values: dict[str, Any] = {name: json_value(text) for name, text in said.items()}
+    look_here()
+    made = init(store, model, values, weights=weights, private=tuple(private or ()), head=head, seed=seed)
+    shared = sum(spec.numel for spec in made.shared)
+    console = Console()
+    say(console, f"{store}: {shared:,} weights that tasks will share, {size(made.directory.header.base.bytes)}.")
+    verb = "learn" if weights is None else "adopt"  # trained weights are worth keeping as the first task
+    say(console, f"next: {program()} {verb} {store} --task NAME --data FOLDER")

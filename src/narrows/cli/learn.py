@@ -1,0 +1,219 @@
+"""`narrows learn` and `narrows adopt`: a task from a user's data, upon a store."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+
+from narrows.cli import data_options as say_of
+from narrows.cli.common import StorePath, Trust, look_here, open_for_use, program, say
+from narrows.cli.data_options import data_options, names_of, scale_of
+from narrows.cli.tables import percent, size
+from narrows.cli.training import Watch, interruptible
+from narrows.methods import make_method
+from narrows.pairs import parse_pairs
+from narrows.production import adopt, describe, learn
+from narrows.production.learning import BATCH_SIZE, DENSITY, EPOCHS
+from narrows.tasks import TaskStore
+from narrows.tasks import adopting as recipe
+
+Epochs = Annotated[int, typer.Option(help="Passes over the data.")]
+BatchSize = Annotated[int, typer.Option(help="Examples a step.")]
+Augment = Annotated[bool, typer.Option("--augment", help="Crop and mirror images at random.")]
+Seed = Annotated[int, typer.Option(help="Of the head, the order of the examples, what is held out.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Forget what an interrupted run has learned; begin anew.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads for torch.")]
+
+
+def learn_command(
+    store: StorePath,
+    task: say_of.Task,
+    data: say_of.Data,
+    valid: say_of.Valid = None,
+    holdout: say_of.Holdout = 0.0,
+    target: say_of.Target = None,
+    kind: say_of.Kind = "auto",
+    classes: say_of.Classes = None,
+    features: say_of.Features = None,
+    categorical: say_of.Categorical = None,
+    image_size: say_of.ImageSize = None,
+    channels: say_of.Channels = None,
+    mean: say_of.Mean = None,
+    std: say_of.Std = None,
+    bad: say_of.Bad = "refuse",
+    epochs: Epochs = EPOCHS,
+    method: Annotated[str, typer.Option("--method", "-m", help="A method; see `narrows methods`.")] = "ibm",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="NAME=VALUE", help=f"Of the method; default: density={DENSITY} (ibm)."),
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate; default: the method's own.")] = None,
+    batch_size: BatchSize = BATCH_SIZE,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without a better one on the validation data.")
+    ] = None,
+    augment: Augment = False,
+    device: say_of.Device = "cpu",
+    threads: Threads = None,
+    seed: Seed = 0,
+    restart: Restart = False,
+    trust: Trust = False,
+) -> None:
+    """Learn a task from your data. The tasks there are stay as they are, to the last bit.
+
+    narrows learn shop --task returns --data returns.csv --target reason --holdout 0.2
+
+    Interrupted by Ctrl-C, a kill or a reboot, the same command goes on where it was, to the same weights.
+    """
+    opened = _open(store, trust, threads)
+    said = parse_pairs(settings or [], "--set", "--set density=0.03")
+    default = {"density": str(DENSITY)} if method == "ibm" and not said else {}
+    options = data_options(
+        target=target,
+        kind=kind,
+        classes=names_of(classes),
+        features=features,
+        categorical=categorical,
+        image_size=image_size,
+        channels=channels,
+        bad=bad,
+        holdout=holdout,
+        seed=seed,
+    )
+    errors = Console(stderr=True)
+    with Watch(task, errors) as watch, interruptible(watch, errors, store):
+        learned = learn(
+            opened,
+            task,
+            data,
+            valid=valid,
+            method=make_method(method, default | said),
+            options=options,
+            epochs=epochs,
+            lr=lr,
+            batch_size=batch_size,
+            patience=patience,
+            augment=augment,
+            scale=scale_of(mean, std),
+            device=device,
+            seed=seed,
+            restart=restart,
+            callbacks=[watch.step],
+            begun=watch.begun,
+            measured=watch.measured,
+        )
+    console = Console()
+    say(console, f"learned {task} in {learned.fit.seconds:.1f} s{_ended(learned.fit)}")
+    _print_cost(console, opened, task)
+    say(console, f"next: {program()} predict {store} --task {task} --data NEW --out predictions.csv")
+
+
+def adopt_command(
+    store: StorePath,
+    task: say_of.Task,
+    data: say_of.Data,
+    valid: say_of.Valid = None,
+    holdout: say_of.Holdout = 0.0,
+    target: say_of.Target = None,
+    kind: say_of.Kind = "auto",
+    classes: say_of.Classes = None,
+    features: say_of.Features = None,
+    categorical: say_of.Categorical = None,
+    image_size: say_of.ImageSize = None,
+    channels: say_of.Channels = None,
+    mean: say_of.Mean = None,
+    std: say_of.Std = None,
+    bad: say_of.Bad = "refuse",
+    density: Annotated[float, typer.Option(help="Fraction of the weights to keep.")] = recipe.DENSITY,
+    epochs: Epochs = recipe.EPOCHS,
+    lr: Annotated[float, typer.Option(help="Learning rate of the fine-tuning.")] = recipe.LEARNING_RATE,
+    batch_size: BatchSize = BATCH_SIZE,
+    augment: Augment = False,
+    device: say_of.Device = "cpu",
+    threads: Threads = None,
+    seed: Seed = 0,
+    restart: Restart = False,
+    trust: Trust = False,
+) -> None:
+    """Make the trained network that a store began from its first task, keeping what that task needs of it.
+
+    narrows init shop --model torchvision.models:resnet18 --weights trained.pt
+    narrows adopt shop --task products --data photos --holdout 0.1
+
+    The rest of its weights is free for the tasks to come. Give the data it was trained on.
+    """
+    opened = _open(store, trust, threads)
+    options = data_options(
+        target=target,
+        kind=kind,
+        classes=names_of(classes),
+        features=features,
+        categorical=categorical,
+        image_size=image_size,
+        channels=channels,
+        bad=bad,
+        holdout=holdout,
+        seed=seed,
+    )
+    console, errors = Console(), Console(stderr=True)
+    with Watch(task, errors) as watch, interruptible(watch, errors, store):
+        adopted = adopt(
+            opened,
+            task,
+            data,
+            valid=valid,
+            density=density,
+            options=options,
+            epochs=epochs,
+            lr=lr,
+            batch_size=batch_size,
+            augment=augment,
+            scale=scale_of(mean, std),
+            device=device,
+            seed=seed,
+            restart=restart,
+            callbacks=[watch.step],
+            begun=watch.begun,
+        )
+    found = adopted.adoption
+    for note in adopted.doubts:
+        say(errors, f"note: {note}")
+    say(console, f"adopted {task} in {found.seconds:.1f} s")
+    if adopted.measures_accuracy:
+        say(console, f"accuracy {percent(found.before)}% before, {percent(found.after)}% after")
+    else:
+        say(console, f"loss {-found.before:.4f} before, {-found.after:.4f} after")
+    say(console, f"capacity won: {percent(found.freed, 2)}% of the shared weights are free for later tasks")
+    _print_cost(console, opened, task)
+
+
+def _open(store: StorePath, trust: bool, threads: int | None) -> TaskStore:
+    if threads is not None:
+        torch.set_num_threads(threads)
+    opened = open_for_use(store, trust)
+    look_here()  # a function of the user's may give the data
+    return opened
+
+
+def _ended(fit: Any) -> str:
+    if fit.best_epoch is None:
+        return ""
+    early = f", stopped after {len(fit.losses)} epochs" if fit.stopped_early else ""
+    return f"{early}; epoch {fit.best_epoch + 1} was the best on the validation data"
+
+
+def _print_cost(console: Console, store: TaskStore, name: str) -> None:
+    told = describe(store, name)
+    figures = told["metrics"].get("validation", {})
+    shown = {key: value for key, value in figures.items() if isinstance(value, float)}
+    if shown:
+        say(console, "validation: " + ", ".join(f"{key} {value:.4g}" for key, value in shown.items()))
+    used, claimed, reused = (percent(told[key] / told["weights"], 2) for key in ("used", "claimed", "reused"))
+    say(
+        console,
+        f"{used}% of the shared weights ({claimed}% its own, {reused}% reused), {size(told['bytes'])} on disk; all "
+        f"tasks together use {percent(store.used(), 2)}%",
+    )

@@ -1,0 +1,164 @@
+"""`narrows predict`, `evaluate` and `route`: asking the tasks of a store about a user's data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from narrows.cli import data_options as say_of
+from narrows.cli.common import StorePath, Trust, look_here, open_for_use, say
+from narrows.cli.data_options import data_options
+from narrows.cli.tables import plain_table
+from narrows.errors import ConfigError
+from narrows.production import Evaluation, Predictions, evaluate, evaluate_all, predict, route
+from narrows.tasks import TaskStore
+
+SHOWN = 10
+"""Rows of predictions that are shown where they are not written to a file."""
+MOST_CLASSES = 12
+"""So many classes have their confusion shown."""
+
+
+def predict_command(
+    store: StorePath,
+    task: say_of.Task,
+    data: say_of.Data,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to write them: .csv or .parquet.")
+    ] = None,
+    features: say_of.Features = None,
+    bad: say_of.Bad = "refuse",
+    device: say_of.Device = "cpu",
+    trust: Trust = False,
+) -> None:
+    """Ask a task about your data: classes with their probabilities, labels, or numbers in your units.
+
+    Without --out the first rows are shown.
+    """
+    _require_suffix(out)
+    opened = _open(store, trust)
+    found = predict(opened, task, data, options=data_options(features=features, bad=bad), device=device)
+    errors, console = Console(stderr=True), Console()
+    _print_notes(errors, found.notes)
+    if out is None:
+        _print_first(console, found)
+        return
+    found.write(out)
+    say(console, f"wrote {len(found):,} predictions of {task} to {out}")
+
+
+def evaluate_command(
+    store: StorePath,
+    data: say_of.Data,
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", metavar="NAME", help="A task; default: all that the data fit.")
+    ] = None,
+    features: say_of.Features = None,
+    bad: say_of.Bad = "refuse",
+    device: say_of.Device = "cpu",
+    trust: Trust = False,
+) -> None:
+    """Measure tasks on your data, which need their targets."""
+    opened = _open(store, trust)
+    options = data_options(features=features, bad=bad)
+    errors, console = Console(stderr=True), Console()
+    if task is not None:
+        _print_evaluation(console, errors, evaluate(opened, task, data, options=options, device=device))
+        return
+    found = evaluate_all(opened, data, options=options, device=device)
+    for evaluation in found.done:
+        _print_evaluation(console, errors, evaluation)
+    for name, reason in found.left_out.items():
+        say(errors, f"left out: {name}: {reason}")
+
+
+def route_command(
+    store: StorePath,
+    data: say_of.Data,
+    each: Annotated[bool, typer.Option("--each", help="Each example goes its own way.")] = False,
+    by: Annotated[str, typer.Option(help="entropy, or statistics (of BatchNorm; 8 examples or more).")] = "entropy",
+    features: say_of.Features = None,
+    bad: say_of.Bad = "refuse",
+    trust: Trust = False,
+) -> None:
+    """Rank the tasks for data of which nobody says what task they belong to.
+
+    A guess: data of no task at all go to one of them too. docs/benchmarks.md says how often it is right.
+    """
+    if by not in ("entropy", "statistics"):
+        raise ConfigError(f"--by is entropy or statistics, not {by!r}.")
+    opened = _open(store, trust)
+    options = data_options(features=features, bad=bad)
+    measure = cast(Literal["entropy", "statistics"], by)
+    found = route(opened, data, batch=not each, by=measure, options=options)
+    table = plain_table()
+    table.add_column("task", no_wrap=True)
+    table.add_column("share of the examples" if each else by, justify="right")
+    for name, score in found.ranking:
+        table.add_row(escape(name), f"{score:.3f}")
+    Console().print(table)
+    for name, reason in found.left_out.items():
+        say(Console(stderr=True), f"left out: {name}: {reason}")
+
+
+def _open(store: Path, trust: bool) -> TaskStore:
+    opened = open_for_use(store, trust)
+    look_here()  # a function of the user's may give the data
+    return opened
+
+
+def _require_suffix(out: Path | None) -> None:
+    """Before anything is computed."""
+    if out is not None and out.suffix not in (".csv", ".parquet"):
+        raise ConfigError(f"--out is a .csv or .parquet file, not {out.name!r}.")
+
+
+def _print_notes(console: Console, notes: tuple[str, ...]) -> None:
+    for note in notes:
+        say(console, f"note: {note}")
+
+
+def _print_first(console: Console, found: Predictions) -> None:
+    columns = found.columns()
+    shown = [name for name in columns if not name.startswith("p_")]
+    table = plain_table()
+    for name in shown:
+        table.add_column(escape(name), no_wrap=True)
+    for row in range(min(SHOWN, len(found))):
+        table.add_row(*(escape(_cell(columns[name][row])) for name in shown))
+    console.print(table)
+    if len(found) > SHOWN:
+        say(console, f"and {len(found) - SHOWN:,} more; --out FILE.csv or FILE.parquet writes them all")
+
+
+def _print_evaluation(console: Console, errors: Console, found: Evaluation) -> None:
+    console.print(f"[bold]{escape(found.task)}[/]: {escape(found.schema.summary())}", highlight=False, soft_wrap=True)
+    _print_notes(errors, found.notes)
+    scores = dict(found.scores)
+    targets: dict[str, dict[str, Any]] = scores.pop("targets", {})
+    confusion: list[list[int]] = scores.pop("confusion", [])
+    say(console, ", ".join(f"{name} {_cell(value)}" for name, value in scores.items()))
+    for name, figures in targets.items():
+        say(console, f"  {name}: " + ", ".join(f"{key} {_cell(value)}" for key, value in figures.items()))
+    if confusion and len(confusion) <= MOST_CLASSES:
+        _print_confusion(console, found.schema.target.names, confusion)
+
+
+def _print_confusion(console: Console, names: tuple[str, ...], confusion: list[list[int]]) -> None:
+    table = plain_table()
+    table.add_column("true \\ predicted", no_wrap=True)
+    for name in names:
+        table.add_column(escape(name), justify="right")
+    for name, row in zip(names, confusion, strict=True):
+        table.add_row(escape(name), *map(str, row))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,130 @@
+"""Commands that keep a store in order: verify, forget, compact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+
+from narrows.cli.common import StorePath, TaskName, Trust, open_for_use, say
+from narrows.cli.tables import size
+from narrows.errors import ModelBuildError, UntrustedModelError
+from narrows.production import model_record
+from narrows.production.verifying import OutputCheck, verify_outputs
+from narrows.store import Problem
+from narrows.store.forget import Forgetting
+from narrows.tasks import TaskStore
+
+
+def verify_command(
+    store: StorePath,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also rebuild every task, and compare weights and outputs with the recorded.")
+    ] = False,
+    trust: Trust = False,
+) -> None:
+    """Check every byte of a store; with --deep also every task's weights and outputs.
+
+    Exit code 1 where something is damaged; what is damaged, and what to do, is said for each file. Outputs are compared
+    bit for bit where torch and processor are those of the commit, elsewhere up to rounding.
+    """
+    opened, console = TaskStore.open(store), Console()
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("verifying", total=None)
+        problems = opened.verify(lambda _, done, total: progress.update(bar, completed=done, total=total), deep=deep)
+    for problem in problems:
+        _print_problem(console, problem)
+    damaged = [problem for problem in problems if not problem.harmless]
+    if damaged:
+        rest = " Tasks not named above are sound." if all(problem.task for problem in damaged) else ""
+        console.print(f"[bold red]{len(damaged)} problems.[/]{rest}", highlight=False)
+        raise typer.Exit(1)
+    count = len(opened.directory.task_names())
+    weights = " and every task's rebuilt weights agree." if deep else " agrees."
+    console.print(f"[green]sound:[/] {count} tasks, every file's SHA-256{weights}", highlight=False)
+    if deep and not _outputs_are_sound(store, trust, console):
+        raise typer.Exit(1)
+
+
+def _print_problem(console: Console, problem: Problem) -> None:
+    colour = "yellow" if problem.harmless else "red"
+    text = escape(f"{problem.what}; {problem.remedy}")
+    console.print(f"[{colour}]{escape(problem.file)}[/] {text}", highlight=False, soft_wrap=True)
+
+
+def _outputs_are_sound(store: Path, trust: bool, console: Console) -> bool:
+    """ModelMismatchError where the factory builds another model than it did."""
+    try:
+        if model_record(store) is None:
+            raise ModelBuildError("the store has no record of how to build its model.")
+        opened = open_for_use(store, trust)
+    except (UntrustedModelError, ModelBuildError) as error:
+        console.print(f"[yellow]outputs were not compared:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        return True
+    checks = verify_outputs(opened)
+    for check in checks:
+        if check.verdict != "same":
+            colour = "yellow" if check.harmless else "red"
+            console.print(f"[{colour}]{escape(check.task)}:[/] {escape(check.what)}", highlight=False, soft_wrap=True)
+    _summarise(checks, console)
+    return all(check.harmless for check in checks)
+
+
+def _summarise(checks: list[OutputCheck], console: Console) -> None:
+    wrong = sum(not check.harmless for check in checks)
+    if wrong:
+        console.print(f"[bold red]{wrong} tasks answer otherwise than when they were committed.[/]", highlight=False)
+        return
+    same = sum(check.verdict == "same" for check in checks)
+    console.print(
+        f"[green]sound:[/] {same} of {len(checks)} tasks give the outputs that were committed, bit for bit.",
+        highlight=False,
+    )
+
+
+def forget_command(
+    store: StorePath,
+    name: TaskName,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Take a task out of a store for good. Other tasks stay as they are to the last bit.
+
+    Weights that only it used are free again; those that later tasks reuse are kept for them.
+    """
+    opened, console = TaskStore.open(store), Console()
+    planned = opened.forget(name, dry_run=True)
+    _print_forgetting(console, planned, dry_run)
+    if dry_run:
+        return
+    if not yes and not typer.confirm(f"Forget {name!r} for good?"):
+        say(console, "Nothing was changed.")
+        raise typer.Exit(1)
+    opened.forget(name)
+    say(console, f"{name} is forgotten.")
+
+
+def _print_forgetting(console: Console, planned: Forgetting, dry_run: bool) -> None:
+    would = "would be" if dry_run else "will be"
+    say(console, f"{planned.name}: {planned.freed:,} weights {would} free again, {planned.values:,} values given up.")
+    if planned.bytes >= 0:
+        say(console, f"The store {would} {size(planned.bytes)} smaller.")
+    else:
+        say(console, f"The store {would} {size(-planned.bytes)} larger: values move into the tasks that need them.")
+    for task, count in planned.kept_for.items():
+        kept = f"{count:,} of its values are kept for it" if count else "an earlier task keeps what it needs"
+        say(console, f"{task} reuses its weights: {kept}.")
+    if planned.learned_after:
+        names = ", ".join(planned.learned_after)
+        say(console, f"Learned after it, and so perhaps from its weights; they stay as they are: {names}.")
+
+
+def compact_command(store: StorePath) -> None:
+    """Remove what killed writers and finished checkpoints left in a store."""
+    console = Console()
+    reclaimed = TaskStore.open(store).compact()
+    say(console, f"{size(reclaimed)} reclaimed." if reclaimed else "There was nothing to reclaim.")

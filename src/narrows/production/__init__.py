@@ -1,0 +1,37 @@
+"""A model in production: a store that knows how to build its model, and tasks learned from users' own data.
+
+The life of a model, in the order of life: `init`, `adopt`, `learn`, `predict`, `evaluate`, `describe`, `forget` (of
+`TaskStore`), `verify_outputs`. docs/production.md tells it.
+"""
+
+from narrows.production.adopting import adopt
+from narrows.production.describing import describe
+from narrows.production.evaluating import Evaluation, Evaluations, evaluate, evaluate_all
+from narrows.production.learning import Learned, learn
+from narrows.production.model_record import ModelRecord
+from narrows.production.opening import init, model_record, open_store
+from narrows.production.predicting import predict, route
+from narrows.production.predictions import Predictions
+from narrows.production.verifying import OutputCheck, verify_outputs
+from narrows.production.weights import load_weights
+
+__all__ = [
+    "Evaluation",
+    "Evaluations",
+    "Learned",
+    "ModelRecord",
+    "OutputCheck",
+    "Predictions",
+    "adopt",
+    "describe",
+    "evaluate",
+    "evaluate_all",
+    "init",
+    "learn",
+    "load_weights",
+    "model_record",
+    "open_store",
+    "predict",
+    "route",
+    "verify_outputs",
+]

@@ -1,0 +1,186 @@
+"""Learning a task from a user's data, from its files to the committed task.
+
+Knows data, networks and stores; a terminal only as callbacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from narrows.data import DataOptions
+from narrows.errors import ConfigError, TaskExistsError
+from narrows.methods import IBM, Method
+from narrows.production.evaluating import scores_of
+from narrows.production.material import Material, Scale, Source, read_material
+from narrows.production.network import head_path, loss_of, new_head, require_outputs, try_out
+from narrows.production.resuming import TermsCheckpoint
+from narrows.production.seeding import seeded
+from narrows.production.tasks import about
+from narrows.store import TaskRecord
+from narrows.store.names import check_task_name
+from narrows.tasks import Fit, TaskStore
+from narrows.tasks.stopping import Measure
+from narrows.training import Callback, accuracy, mean_loss
+from narrows.training.device import require_device
+
+EPOCHS, BATCH_SIZE, DENSITY = 10, 64, 0.04
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A task that was learned.
+
+    Attributes:
+        record: as it stands in the store, with its figures in `metrics` and what it was learned on in `data`.
+        fit: how training went.
+        resumed: whether it went on from a checkpoint.
+        notes: what people should be told of how the data were read.
+    """
+
+    record: TaskRecord
+    fit: Fit
+    resumed: bool
+    notes: tuple[str, ...]
+
+
+def learn(
+    store: TaskStore,
+    name: str,
+    data: Source,
+    *,
+    valid: Source | None = None,
+    method: Method | None = None,
+    options: DataOptions | None = None,
+    epochs: int = EPOCHS,
+    lr: float | None = None,
+    batch_size: int = BATCH_SIZE,
+    patience: int | None = None,
+    augment: bool = False,
+    scale: Scale | None = None,
+    device: str = "cpu",
+    seed: int = 0,
+    restart: bool = False,
+    callbacks: Iterable[Callback] = (),
+    begun: Callable[[Material, bool], None] | None = None,
+    measured: Callable[[float], None] | None = None,
+) -> Learned:
+    """Learns a task and commits it; the store's other tasks stay as they are to the last bit.
+
+    Interrupted (Ctrl-C, a kill, a reboot) it leaves the store as it was and a checkpoint beside it, from which the
+    same call goes on, to the same weights.
+
+    Args:
+        store: with its model: from `open_store` or `init`.
+        name: the task's, new to the store.
+        data: see `narrows.data.read_training`.
+        valid: data to measure on while learning: the best epoch is kept, and its figures stand with the task.
+            `options.holdout` takes a part of `data` instead.
+        method: default `IBM(density=0.04)`.
+        options: how the data are to be read.
+        epochs, batch_size: passes over the data, and examples a step.
+        lr: learning rate; default: the method's own.
+        patience: stop after so many epochs without a better one on the validation data.
+        augment: crop and mirror images at random.
+        scale: (means, deviations) of the channels to scale images with, of values from 0 to 1, where the network was
+            trained with others than these images have.
+        device: where to train, as "cpu" or "cuda".
+        seed: of the head, the order of the examples, the part held out, dropout.
+        restart: drop a checkpoint and begin anew.
+        callbacks: called with a `narrows.training.Step` after every step.
+        begun: called with the data and whether training goes on from a checkpoint, before the first step.
+        measured: called with the score on the validation data after each epoch: accuracy, or minus the loss.
+
+    Raises:
+        TaskExistsError: the store has a task of that name.
+        DataError: the data cannot be learned from, or the network cannot take them.
+        ConfigError: an option out of range, or a checkpoint of another training; says what differs.
+        StoreLockedError: another process is writing the store.
+        ModelMismatchError: no place for the head was found.
+
+    Example: `learn(open_store("shop"), "returns", "returns.csv", valid="held-out.csv", epochs=20)`;
+    `examples/production.py` has one that runs.
+    """
+    require_device(device)
+    require_new(store, name)
+    options = options or DataOptions(seed=seed)
+    network = store.network()
+    material = read_material(
+        network, data, valid, options, batch_size=batch_size, seed=seed, augment=augment, scale=scale
+    )
+    if patience is not None and material.valid is None:
+        raise ConfigError("patience is about validation data: say those too, as valid or as a part to hold out.")
+    sample = material.sample()
+    try_out(network, sample, material.schema)
+    head = new_head(network, head_path(store, network, sample), material.schema.target.outputs, seed)
+    method = method or IBM(density=DENSITY)
+    lr = method.learning_rate if lr is None else lr
+    with seeded(seed, device), store.begin(name, method, head=head) as task:
+        require_outputs(task.model, sample, material.schema)
+        task.model.to(device)
+        checkpoint = checkpoint_of(store, name, material, restart=restart)
+        if begun is not None:
+            begun(material, checkpoint.exists)
+        fit = task.fit(
+            material.training(device),
+            epochs,
+            lr=lr,
+            loss=loss_of(material.schema.target.kind),
+            valid=material.validation(device),
+            measure=None if material.valid is None else measure_of(material, measured),
+            patience=patience,
+            checkpoint=checkpoint,
+            progress=False,
+            callbacks=callbacks,
+        )
+        training = {"epochs": len(fit.losses), "best_epoch": fit.best_epoch, "lr": lr, "device": device}
+        record = task.commit(
+            metrics=lambda settled: validation(settled, material),
+            data=lambda settled: about(settled, material, options, training),
+        )
+    return Learned(record, fit, checkpoint.resumed, material.notes)
+
+
+def require_new(store: TaskStore, name: str) -> None:
+    """Before any data are read: TaskExistsError where the store has such a task, ConfigError where none may be."""
+    check_task_name(name)
+    store.directory.reload()
+    if name in store.directory.task_names():
+        raise TaskExistsError(f"The store already has a task {name!r}, and tasks do not change. Choose another name.")
+
+
+def checkpoint_of(store: TaskStore, name: str, material: Material, *, restart: bool) -> TermsCheckpoint:
+    """Where the task in progress is kept, on the terms of its data; with `restart` what is there is forgotten."""
+    terms = {
+        "data": material.train.fingerprint,
+        "validation data": None if material.valid is None else material.valid.fingerprint,
+        "seed": material.seed,
+        "augment": material.augment,
+        "tasks": list(store.directory.task_names()),
+    }
+    return TermsCheckpoint(store.progress(name), name, terms, restart=restart)
+
+
+def measure_of(material: Material, measured: Callable[[float], None] | None = None) -> Measure:
+    """The score that epochs are compared by, the higher the better: accuracy of a classifier, else minus the loss."""
+    kind = material.schema.target.kind
+
+    def measure(model: nn.Module, batches: Iterable[tuple[Any, Any]]) -> float:
+        score = accuracy(model, batches) if kind == "classification" else -mean_loss(model, batches, loss_of(kind))
+        if measured is not None:
+            measured(score)
+        return score
+
+    return measure
+
+
+def validation(network: nn.Module, material: Material) -> dict[str, Any]:
+    """The figures on the validation data, as they stand with the task; {} where there is none."""
+    if material.valid is None:
+        return {}
+    scores = scores_of(network, material.schema, material.valid)
+    scores.pop("confusion", None)  # grows with the square of the classes
+    return {"validation": scores}

@@ -1,0 +1,154 @@
+"""How to build a model again: what a store writes down of it, so that a later process needs only the store.
+
+Knows names, arguments and how to call; whether a record may be called at all is for `trust` to say.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import importlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from narrows.errors import ConfigError, ModelBuildError, nearest
+
+_KEYS = ("factory", "arguments", "head")
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """A factory of a model, by name, and what it is called with.
+
+    Attributes:
+        factory: "package.module:name" of a class or function that gives an `nn.Module`; the name may be dotted.
+        arguments: its keyword arguments, plain JSON values (a tuple is kept as a list).
+        head: dotted path of the module in whose place tasks put their heads; None where that was not said.
+
+    Raises:
+        ConfigError: the factory is not spelled so, or an argument is no plain JSON value.
+
+    >>> record = ModelRecord("narrows.networks:mlp", {"input_shape": [1, 8, 8], "classes": 10}, head="head")
+    >>> ModelRecord.from_json(record.to_json()) == record, record.build().head
+    (True, Linear(in_features=512, out_features=10, bias=True))
+    """
+
+    factory: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    head: str | None = None
+
+    def __post_init__(self) -> None:
+        check_factory(self.factory)
+        object.__setattr__(self, "arguments", _plain(self.arguments, self.factory))
+        if self.head is not None and (not isinstance(self.head, str) or not self.head):
+            raise ConfigError(f"head is the dotted path of a module, as 'fc' or 'classifier.2'; got {self.head!r}.")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, of the factory and its arguments: what is called, and so what is trusted."""
+        called = {"factory": self.factory, "arguments": self.arguments}
+        return hashlib.sha256(json.dumps(called, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    @property
+    def call(self) -> str:
+        """The call as one would write it."""
+        said = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return f"{self.factory}({said})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as store.json has them under `model`."""
+        return {"factory": self.factory, "arguments": copy.deepcopy(dict(self.arguments)), "head": self.head}
+
+    @classmethod
+    def from_json(cls, value: Any) -> ModelRecord:
+        """The record in a JSON object. ConfigError for a missing, unknown or unfit entry."""
+        if not isinstance(value, dict):
+            raise ConfigError("the model's record is not a JSON object")
+        for key in value:
+            if key not in _KEYS:
+                raise ConfigError(f"the model's record has an unknown entry {key!r}")
+        if "factory" not in value or not isinstance(value.get("arguments"), dict):
+            raise ConfigError("the model's record needs the entries factory and arguments (an object)")
+        return cls(value["factory"], value["arguments"], value.get("head"))
+
+    def build(self, seed: int = 0) -> nn.Module:
+        """Imports the factory and calls it. The caller has made sure that it may be.
+
+        Args:
+            seed: of the initial weights; the generator of the CPU is left as it was.
+
+        Raises:
+            ModelBuildError: the module or the name is not there, the call fails, or gives no `nn.Module`.
+        """
+        module, _, name = self.factory.partition(":")
+        factory = _find(_import(module), name)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            try:
+                model = factory(**copy.deepcopy(dict(self.arguments)))
+            except Exception as error:  # whatever the user's code may raise
+                raise ModelBuildError(f"{self.call} failed: {type(error).__name__}: {error}") from error
+        if not isinstance(model, nn.Module):
+            raise ModelBuildError(
+                f"{self.call} gave a {type(model).__name__}, not an nn.Module. Name a class derived from nn.Module, or "
+                "a function that returns one."
+            )
+        return model
+
+
+def check_factory(factory: Any) -> None:
+    """Raises ConfigError unless `factory` is spelled "package.module:name"."""
+    module, colon, name = factory.partition(":") if isinstance(factory, str) else ("", "", "")
+    if not colon or not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
+        raise ConfigError(
+            f"A model is named as package.module:factory, as torchvision.models:resnet18; got {factory!r}."
+        )
+
+
+def _plain(arguments: Any, factory: str) -> dict[str, Any]:
+    """The arguments as JSON would give them back."""
+    if not isinstance(arguments, Mapping) or not all(isinstance(name, str) for name in arguments):
+        raise ConfigError(f"The arguments of {factory} are a mapping of names to values; got {arguments!r}.")
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(arguments), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"The arguments of {factory} must be plain values (text, numbers, true, false, null, lists, objects), to "
+            f"be written down: {error}."
+        ) from None
+    return plain
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or name
+        if name == missing or name.startswith(f"{missing}."):
+            raise ModelBuildError(
+                f"There is no module {name!r} to import (no {missing!r}). The package must be installed in this "
+                "environment or lie on PYTHONPATH; the command line also looks in the current directory."
+            ) from error
+        raise ModelBuildError(
+            f"The module {name!r} is there but needs {missing!r}, which is not: install it in this environment."
+        ) from error
+    except (Exception, SystemExit) as error:  # whatever the user's module may raise
+        raise ModelBuildError(f"Importing the module {name!r} failed: {type(error).__name__}: {error}") from error
+
+
+def _find(module: ModuleType, dotted: str) -> Any:
+    found: Any = module
+    for name in dotted.split("."):
+        if not hasattr(found, name):
+            callables = [known for known in dir(found) if not known.startswith("_") and callable(getattr(found, known))]
+            raise ModelBuildError(f"{module.__name__} has no {dotted!r}: {nearest(name, callables)}")
+        found = getattr(found, name)
+    if not callable(found):
+        raise ModelBuildError(f"{module.__name__}:{dotted} is a {type(found).__name__}, which cannot be called.")
+    return found

@@ -1,0 +1,120 @@
+"""A store's network and a task's data brought together: where the head goes, what the network takes, what it gives.
+
+Knows modules, schemas and stores; trains nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from narrows.data import Schema, TableInputs
+from narrows.errors import DataError, ModelMismatchError
+from narrows.production.model_record import ModelRecord
+from narrows.tasks import TaskStore
+from narrows.tasks.heads import Head, find_head, require_place
+from narrows.training import evaluating
+
+Loss = Any
+
+
+def loss_of(kind: str) -> Loss:
+    """The loss for a kind of target: cross-entropy, squared error of standardised numbers, or one cross-entropy for
+    each label; means over the batch, in nats but for the squared error."""
+    return {
+        "classification": nn.functional.cross_entropy,
+        "regression": nn.functional.mse_loss,
+        "multilabel": nn.functional.binary_cross_entropy_with_logits,
+    }[kind]
+
+
+def fit_width(schema: Schema, network: nn.Module) -> Schema:
+    """The schema as the network takes it: a table gets zero columns up to the inputs of the first layer.
+
+    Raises:
+        DataError: the table has more columns than the network has inputs.
+    """
+    _, first = _first_layer(network)
+    if not isinstance(schema.inputs, TableInputs) or not isinstance(first, nn.Linear):
+        return schema
+    return schema if first.in_features == schema.inputs.width else schema.padded(first.in_features)
+
+
+def head_path(store: TaskStore, network: nn.Module, x: Tensor) -> str:
+    """Where tasks put their heads: as the store's record says, or as its first task did, or as the network shows.
+
+    Args:
+        x: some inputs, to find out where none says.
+
+    Raises:
+        ModelMismatchError: no head was found; says what to do.
+    """
+    if store.about is not None and (said := ModelRecord.from_json(store.about).head) is not None:
+        return said
+    for record in store.tasks()[:1]:
+        if record.head is not None:
+            return str(record.head["path"])
+    return find_head(network, x)
+
+
+def new_head(network: nn.Module, path: str, outputs: int, seed: int) -> Head:
+    """A fresh `nn.Linear` with so many outputs for the place of the one at `path`.
+
+    Raises:
+        ModelMismatchError: there is no `nn.Linear` at `path`.
+    """
+    require_place(network, path)
+    old = network.get_submodule(path)
+    if not isinstance(old, nn.Linear):
+        raise ModelMismatchError(
+            f"The head at {path!r} is a {type(old).__name__}, and learn can only replace an nn.Linear: make the store "
+            "with the path of the last nn.Linear as its head, or train the task in Python, store.begin(head=...)."
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return path, nn.Linear(old.in_features, outputs, bias=old.bias is not None, dtype=old.weight.dtype)
+
+
+def try_out(network: nn.Module, x: Tensor, schema: Schema) -> Any:
+    """What the network (eval mode) gives for a few inputs, before any training. DataError: it cannot take them."""
+    try:
+        with evaluating(network):
+            return network(x)
+    except Exception as error:  # whatever the user's forward may raise
+        raise DataError(
+            f"The network cannot take these data: one example is of the shape {schema.shape} "
+            f"({schema.inputs.summary()}), and {_taken(network)}. It says: {str(error).strip().partition(chr(10))[0]}"
+        ) from error
+
+
+def require_outputs(network: nn.Module, x: Tensor, schema: Schema) -> None:
+    """Raises DataError unless the network, its head in place, gives the outputs that the target needs."""
+    outputs = try_out(network, x, schema)
+    wanted = (len(x), schema.target.outputs)
+    found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+    if found != wanted:
+        raise DataError(
+            f"For {len(x)} examples and {schema.target.outputs} {_outputs(schema)} the network should give outputs of "
+            f"the shape {wanted}; it gives {found}."
+        )
+
+
+def _outputs(schema: Schema) -> str:
+    return {"classification": "classes", "regression": "numbers", "multilabel": "labels"}[schema.target.kind]
+
+
+def _first_layer(network: nn.Module) -> tuple[str, nn.Module | None]:
+    """The first that was registered of those that say what they take: mostly what the inputs go into."""
+    kinds = (nn.Linear, nn.modules.conv._ConvNd, nn.Embedding, nn.RNNBase)
+    return next(((name, module) for name, module in network.named_modules() if isinstance(module, kinds)), ("", None))
+
+
+def _taken(network: nn.Module) -> str:
+    name, first = _first_layer(network)
+    if isinstance(first, nn.Linear):
+        return f"its first layer, {name!r}, takes {first.in_features} numbers"
+    if isinstance(first, nn.modules.conv._ConvNd):
+        return f"its first layer, {name!r}, takes {first.in_channels} channels"
+    return "no layer of it says what it takes" if first is None else f"its first layer, {name!r}, is a {first}"

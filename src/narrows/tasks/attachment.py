@@ -1,0 +1,178 @@
+"""A learner at work on a task's model: joined to the optimizer, counted and timed, until it is let go."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from narrows.errors import ModelMismatchError, OptimizerError
+from narrows.methods import Learner
+from narrows.methods.base import copy_each
+from narrows.methods.features import effective_ranks
+from narrows.tasks.account import LayerAccount, account
+from narrows.tasks.hooks import join
+from narrows.tasks.partition import live_tensors
+from narrows.tasks.weights import TaskWeights
+from narrows.training.device import device_of, to_device
+
+RATIO_BATCHES = 8
+
+
+class Attachment:
+    """Joins `learner` to the steps of `optimizer`.
+
+    Attributes:
+        learner: what decides which of the model's weights the task uses.
+        steps: optimizer steps it has seen.
+    """
+
+    def __init__(
+        self, model: nn.Module, weights: TaskWeights, learner: Learner, optimizer: torch.optim.Optimizer
+    ) -> None:
+        self.learner = learner
+        self.steps = 0
+        self._model = model
+        self._weights = weights
+        self._started = time.perf_counter()
+        self._hooks = join(optimizer, learner, self._count)
+
+    @property
+    def seconds(self) -> float:
+        """Since it was joined."""
+        return time.perf_counter() - self._started
+
+    def masks(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The weights the task uses, and those of them that it claims."""
+        names = self.learner.shared.names
+        return self._weights.whole(names, self.learner.masks), self._weights.whole(names, self.learner.claims)
+
+    def explain(self) -> tuple[LayerAccount, ...]:
+        """See `Task.explain`."""
+        return account(*self.masks(), self.learner.explain())
+
+    def measure_ratio(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
+        """See `Task.measure_ratio`."""
+        with torch.random.fork_rng(devices=[]):  # a DataLoader draws from the global generator
+            # A copy of the batches: counting the epochs of the original is for the training.
+            device = device_of(self._model)
+            sample = ((to_device(x, device), y) for x, y in islice(copy.copy(batches), RATIO_BATCHES))
+            ratios = effective_ranks(self._model, sample, list(self._weights.live()))
+        self.learner.set_ratio(ratios)
+        return ratios
+
+    def state(self) -> dict[str, Any]:
+        """See `Task.state`."""
+        tensors = {name: tensor.detach() for name, tensor in live_tensors(self._model).items()}
+        return {"tensors": tensors, "learner": self.learner.state(), "steps": self.steps}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """See `Task.load_state`."""
+        tensors, kept = live_tensors(self._model), state["tensors"]
+        _require_alike(tensors, kept)
+        copy_each([tensors[name] for name in kept], list(kept.values()))
+        self.learner.load_state(state["learner"])
+        self.steps = state["steps"]
+
+    def let_go(self) -> None:
+        """The optimizer is an ordinary one again."""
+        for hook in self._hooks:
+            hook.remove()
+
+    def _count(self) -> None:
+        self.steps += 1
+
+
+class InProgress:
+    """What can be asked of a task from its optimizer on.
+
+    Each raises OptimizerError where there is no optimizer yet.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._attached: Attachment | None = None
+
+    def sample(self) -> AbstractContextManager[None]:
+        """Wraps one forward and backward. Needed by the variational estimator and by hat; else it does nothing.
+
+        with task.sample():
+            loss = F.cross_entropy(task.model(x), y)
+            loss.backward()
+        """
+        return self._require_attached().learner.sample()
+
+    @property
+    def settled(self) -> bool:
+        """Whether the sub-network of the moment is one to end with; see `narrows.methods.Learner.settled`."""
+        return self._require_attached().learner.settled
+
+    def state(self) -> dict[str, Any]:
+        """The model's tensors and all that the method has besides, as a tree of live tensors and plain values.
+
+        Beside the states of the optimizer, its scheduler and the random generators it is all that training goes on
+        from; `fit(checkpoint=...)` keeps those too.
+        """
+        return self._require_attached().state()
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Takes the task, begun alike and with its optimizer made, to a `state()`; ModelMismatchError."""
+        self._require_attached().load_state(state)
+
+    def wants_ratio(self, epoch: int) -> bool:
+        """Whether the method wants `measure_ratio` before this epoch, counted from 0."""
+        return self._require_attached().learner.wants_ratio(epoch)
+
+    def measure_ratio(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
+        """Decomposes the layers' outputs on the first eight batches and tells the method their effective ranks.
+
+        Returns:
+            parameter -> effective rank at 97% of the variance / channels, in (0, 1].
+
+        Raises:
+            OptimizerError: there is no optimizer yet.
+        """
+        return self._require_attached().measure_ratio(batches)
+
+    def explain(self) -> tuple[LayerAccount, ...]:
+        """What the task keeps of each layer at this moment and, where the method measures it, how many nats.
+
+        Raises:
+            OptimizerError: there is no optimizer yet, and so nothing chosen.
+        """
+        return self._require_attached().explain()
+
+    @property
+    def _learner(self) -> Learner | None:
+        return None if self._attached is None else self._attached.learner
+
+    def _require_attached(self) -> Attachment:
+        if self._attached is None:
+            raise OptimizerError(
+                f"Task {self.name!r} has no optimizer yet: call task.fit(...), or task.optimizer(...) and train."
+            )
+        return self._attached
+
+
+def _require_alike(model: Mapping[str, Tensor], kept: Mapping[str, Tensor]) -> None:
+    differ = sorted(
+        name
+        for name in model.keys() | kept.keys()
+        if name not in model or name not in kept or _kind(model[name]) != _kind(kept[name])
+    )
+    if differ:
+        more = f" and {len(differ) - 5} more" if len(differ) > 5 else ""
+        raise ModelMismatchError(
+            f"The state is of another model: they differ in {', '.join(differ[:5])}{more}. Begin the task with the "
+            "model and the head it had, or without the checkpoint."
+        )
+
+
+def _kind(tensor: Tensor) -> tuple[torch.dtype, torch.Size]:
+    return tensor.dtype, tensor.shape

@@ -1,0 +1,193 @@
+"""Ctrl-C and SIGTERM while a task is trained with a checkpoint: nothing is left half done."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+import narrows as nw
+from checkpoints import Memory, identical
+from toys import METHODS, MLP, state
+
+METHOD = METHODS["laplace"]
+BATCHES = [MLP.batch(8, 3, seed) for seed in range(4)]
+STEPS = 12
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> nw.TaskStore:
+    return nw.TaskStore.create(tmp_path / "store", MLP.make())
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    """A signal that is not held back must not end the tests."""
+
+    def terminate(*_: Any) -> None:
+        raise SystemExit("not held back")
+
+    former = signal.signal(signal.SIGTERM, terminate)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.signal(signal.SIGTERM, former) is terminate
+
+
+def train(store: nw.TaskStore, checkpoint: Any, seed: int = 1, **options: Any) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    with store.begin("task", METHOD, head=MLP.head(3)) as task:
+        task.fit(BATCHES, 3, checkpoint=checkpoint, **options)
+        return state(task.model)
+
+
+def sending(step: int, *signals: signal.Signals) -> Callable[..., torch.Tensor]:
+    """A loss in the middle of which, at that step, the process is sent signals."""
+    calls = iter(range(1, 1000))
+
+    def cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if next(calls) == step:
+            for number in signals:
+                os.kill(os.getpid(), number)
+        return F.cross_entropy(outputs, targets)
+
+    return cross_entropy
+
+
+@pytest.mark.parametrize("step", [1, 4, 6, STEPS])
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_a_signal_waits_for_the_step_to_end(
+    store: nw.TaskStore, step: int, number: signal.Signals, raised: type[BaseException]
+) -> None:
+    plain, memory = train(store, None), Memory()
+    with pytest.raises(raised) as caught:
+        train(store, memory, loss=sending(step, number))
+    if number == signal.SIGTERM:
+        assert caught.value.code == 143
+    assert memory.tree["position"]["steps"] == step
+    assert identical(train(store, memory, seed=9, loss=sending(0)), plain)
+
+
+def test_a_second_one_acts_at_once(store: nw.TaskStore) -> None:
+    plain, memory = train(store, None), Memory()
+    with pytest.raises(KeyboardInterrupt):
+        train(store, memory, loss=sending(6, signal.SIGINT, signal.SIGINT))
+    assert memory.tree["position"]["steps"] == 4, "the last checkpoint stands"
+    assert identical(train(store, memory, seed=9, loss=sending(0)), plain)
+
+
+def test_a_second_one_within_a_callback_saves_nothing_more(store: nw.TaskStore) -> None:
+    memory = Memory()
+
+    def callback(step: Any) -> None:
+        if step.step == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit):
+        train(store, memory, callbacks=[callback])
+    assert memory.tree["position"]["steps"] == 4
+
+
+@pytest.mark.parametrize("where", ["measuring", "saving", "saving for the last time"])
+def test_one_between_two_steps_is_not_lost(store: nw.TaskStore, where: str) -> None:
+    class Signalled(Memory):
+        def save(self, tree: Any, /) -> None:
+            if where.startswith("saving") and tree["position"]["steps"] == (STEPS if "last" in where else 8):
+                os.kill(os.getpid(), signal.SIGINT)
+            super().save(tree)
+
+    def measure(*_: Any) -> float:
+        if where == "measuring" and memory.saves == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return 0.0
+
+    plain, memory = train(store, None), Signalled()
+    with pytest.raises(KeyboardInterrupt):
+        train(store, memory, valid=BATCHES, measure=measure)
+    assert memory.tree["position"]["steps"] == (STEPS if "last" in where else 8)
+    where = ""
+    assert identical(train(store, memory, seed=9, valid=BATCHES, measure=measure), plain)
+
+
+def test_an_ignored_signal_stays_ignored(store: nw.TaskStore) -> None:
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        train(store, Memory(), loss=sending(6, signal.SIGINT))
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+def test_another_thread_trains_with_a_checkpoint_too(store: nw.TaskStore) -> None:
+    memory = Memory()
+    thread = threading.Thread(target=train, args=(store, memory))
+    thread.start()
+    thread.join(30)
+    assert memory.tree["position"]["steps"] == STEPS
+
+
+PROGRAM = """
+import os, sys, time
+import torch
+import narrows as nw
+from toys import METHODS, MLP, state
+
+class File:
+    def load(self):
+        return torch.load(sys.argv[2], weights_only=True) if os.path.exists(sys.argv[2]) else None
+    def save(self, tree):
+        torch.save(tree, sys.argv[2])
+    def drop(self):
+        os.remove(sys.argv[2])
+
+def callback(step):
+    print(step.step, flush=True)
+    if sys.argv[3] == "slow":
+        time.sleep(0.2)
+
+store = nw.TaskStore.open(sys.argv[1], MLP.make(7))
+torch.manual_seed(1 if sys.argv[3] == "slow" else 99)
+with store.begin("task", METHODS["laplace"], head=MLP.head(3)) as task:
+    batches = [MLP.batch(8, 3, seed) for seed in range(4)]
+    task.fit(batches, 3, checkpoint=File(), callbacks=[callback])
+    task.commit()
+"""
+
+
+def test_ctrl_c_in_a_process_of_its_own(store: nw.TaskStore, tmp_path: Path) -> None:
+    plain, kept = train(store, None), tmp_path / "kept"
+    tests = str(Path(__file__).parents[1])
+    where = [tests, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(where)}
+
+    def start(pace: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-W", "error", "-c", PROGRAM, str(store.path), str(kept), pace]
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, env=environment, **pipes)
+
+    with start("slow") as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        for _ in range(6):
+            child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        last = int(("6\n" + child.stdout.read()).split()[-1])
+        assert "KeyboardInterrupt" in child.stderr.read()
+    assert 6 <= last < STEPS
+    assert torch.load(kept, weights_only=True)["position"]["steps"] == last
+    with start("fast") as child:
+        said, wrong = child.communicate(timeout=60)
+    assert child.returncode == 0, wrong
+    assert [int(step) for step in said.split()] == list(range(last + 1, STEPS + 1))
+    again = nw.TaskStore.open(store.path, MLP.make())
+    assert identical(state(again.load("task")), plain)
+    assert not kept.exists()
