@@ -238,7 +238,7 @@ class Range:
         return count.passed
 
     def check(self) -> str:
-        """"old" or "new": which of the two the store is, whole. Fails where it is neither, or cannot be gone on with."""
+        """Which of the two the store is, "old" or "new". Fails where it is neither, or cannot be gone on with."""
         root = self.here / "store"
         found = state(root)
         which = "new" if found == self.new else "old"

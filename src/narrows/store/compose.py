@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from narrows.errors import StoreError
 from narrows.store.content import TaskContent
 from narrows.store.records import TaskRecord, TensorSpec
 
@@ -64,11 +65,9 @@ class Frozen:
     @classmethod
     def nothing(cls, shared: Sequence[TensorSpec]) -> Frozen:
         """What an empty store holds."""
-        return cls(
-            masks={spec.name: torch.zeros(spec.shape, dtype=torch.bool) for spec in shared},
-            values=_zeros(shared),
-            owners={spec.name: torch.full(spec.shape, -1, dtype=torch.int32) for spec in shared},
-        )
+        masks = zeros([replace(spec, dtype="bool") for spec in shared])
+        owners = zeros([replace(spec, dtype="int32") for spec in shared])
+        return cls(masks, zeros(shared), {name: owner.sub_(1) for name, owner in owners.items()})
 
     def add(self, name: str, isolation: str, content: TaskContent | None) -> None:
         """Takes in the next task; `content` matters for isolation "shared" only."""
@@ -117,7 +116,7 @@ def baked_weights(reader: Reader, name: str) -> tuple[dict[str, Tensor], dict[st
     """(shared, private) tensors of a task: shared weights with the mask baked in, 0 outside it."""
     record = reader.record(name)
     content = reader.content(name)
-    values = _zeros(reader.shared)
+    values = zeros(reader.shared)
     for source in _sources(reader, record):
         scatter(content if source == name else reader.content(source), values)
     return {key: masked(value, content.used[key]) for key, value in values.items()}, content.private
@@ -172,5 +171,10 @@ def _sources(reader: Reader, record: TaskRecord) -> tuple[str, ...]:
     return (last_overwriting(reader) or record.name,)
 
 
-def _zeros(shared: Sequence[TensorSpec]) -> dict[str, Tensor]:
-    return {spec.name: torch.zeros(spec.shape, dtype=dtype_of(spec)) for spec in shared}
+def zeros(shared: Sequence[TensorSpec]) -> dict[str, Tensor]:
+    """A tensor of zeros for each. StoreError where there is not the memory, or no such tensor."""
+    try:
+        return {spec.name: torch.zeros(spec.shape, dtype=dtype_of(spec)) for spec in shared}
+    except (RuntimeError, TypeError, MemoryError) as error:
+        weights = sum(spec.numel for spec in shared)
+        raise StoreError(f"there is no memory for the {weights} shared weights of the store: {error}") from error

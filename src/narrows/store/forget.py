@@ -17,7 +17,7 @@ from torch import Tensor
 from narrows.errors import StoreError
 from narrows.store import change, content, snapshot
 from narrows.store.change import Change
-from narrows.store.compose import Frozen, Reader, digest, dtype_of, frozen_weights, scatter
+from narrows.store.compose import Frozen, Reader, digest, frozen_weights, scatter, zeros
 from narrows.store.content import TaskContent
 from narrows.store.records import StoreHeader, TaskRecord, TensorSpec
 
@@ -85,7 +85,7 @@ class _Heir:
 def _inherit(reader: Reader, name: str, later: dict[str, TaskRecord]) -> dict[str, _Heir]:
     """The tasks that reuse weights of `name`, with the content and the parents they have without it."""
     gone = reader.content(name)
-    values = {spec.name: torch.zeros(spec.shape, dtype=dtype_of(spec)) for spec in reader.shared}
+    values = zeros(reader.shared)
     scatter(gone, values)
     # Where a task that comes now would find the forgotten value: with the forgotten task, or with whom it went to.
     nowhere, here = -1, 0

@@ -21,6 +21,7 @@ import zstandard
 from numpy.typing import NDArray
 from torch import Tensor
 
+from narrows.errors import StoreError
 from narrows.store.durable import RESTORE, DamagedFileError
 from narrows.store.records import TensorSpec
 
@@ -57,9 +58,11 @@ def decode(
             raise DamagedFileError(label, "has a zstd frame that is not as announced", remedy)
         # One output buffer of `length` bytes: a frame that inflates to more is an error, not memory.
         payload = zstandard.ZstdDecompressor().decompress(data[_HEADER:], allow_extra_data=False)
+        return unpack(payload, specs, label, remedy)
     except zstandard.ZstdError as error:
         raise DamagedFileError(label, f"does not decompress ({error})", remedy) from error
-    return unpack(payload, specs, label, remedy)
+    except MemoryError as error:
+        raise StoreError(f"{label} is not read: there is no memory for masks of {length} bytes") from error
 
 
 def pack(specs: Sequence[TensorSpec], used: Mapping[str, Tensor], claimed: Mapping[str, Tensor]) -> bytes:

@@ -70,6 +70,7 @@ class ProgressFile:
 
     def drop(self) -> None:
         """Remove it; nothing happens where there is none. StoreError if the disk fails."""
+        refuse_links(self._root)
         try:
             with suppress(FileNotFoundError):
                 self._path.unlink()

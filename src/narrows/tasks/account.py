@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from narrows.errors import DamagedStoreError
 from narrows.store import TaskContent, TaskRecord
 
 
@@ -67,15 +68,26 @@ def account(
 
 
 def read_account(layers: Mapping[str, Mapping[str, Any]]) -> tuple[LayerAccount, ...]:
-    """The account as `task.json` holds it."""
-    return tuple(
-        LayerAccount(name, kept["weights"], kept["used"], kept["claimed"], kept.get("nats"), kept.get("ratio"))
-        for name, kept in layers.items()
-    )
+    """The account as `task.json` holds it. DamagedStoreError where it is not as narrows writes it."""
+    return tuple(_read_layer(name, kept) for name, kept in layers.items())
+
+
+def _read_layer(name: str, kept: Any) -> LayerAccount:
+    values = dict(kept) if isinstance(kept, Mapping) else {}
+    counts = [values.get(key) for key in ("weights", "used", "claimed")]
+    figures = [values.get(key) for key in ("nats", "ratio")]
+    if not all(type(count) is int for count in counts) or not all(
+        figure is None or type(figure) in (int, float) for figure in figures
+    ):
+        raise DamagedStoreError(f"the account of {name} in the task's record is not as narrows writes it")
+    return LayerAccount(name, *counts, *figures)  # type: ignore[arg-type]
 
 
 def recount(record: TaskRecord, content: TaskContent) -> TaskRecord:
     """The record with its layers' claims counted anew: the task has taken over weights that it used to reuse."""
     counts = {name: int(claimed.sum()) for name, claimed in content.claimed.items()}
-    layers = {name: {**kept, "claimed": counts[name]} for name, kept in record.layers.items()}
+    layers = {
+        name: {**kept, "claimed": counts[name]} if name in counts and isinstance(kept, dict) else kept
+        for name, kept in record.layers.items()
+    }
     return replace(record, layers=layers)

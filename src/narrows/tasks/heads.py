@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from narrows.errors import ModelMismatchError
+from narrows.errors import DamagedStoreError, ModelMismatchError
 from narrows.training.device import device_of, to_device
 from narrows.training.evaluation import evaluating
 
@@ -100,19 +101,33 @@ def describe_head(head: Head | None) -> dict[str, Any] | None:
     return {"path": path, "kind": "custom", "type": type(module).__qualname__}
 
 
-def build_head(task: str, described: dict[str, Any], given: nn.Module | None, dtype: torch.dtype | None) -> Head:
-    """The head of a stored task, its values still to be loaded; `dtype` is that of its weight.
+def build_head(task: str, described: dict[str, Any], given: nn.Module | None, private: Mapping[str, Tensor]) -> Head:
+    """The head of a stored task, its values, which are among the `private` tensors, still to be loaded.
 
     Raises:
         ModelMismatchError: it is no `nn.Linear` and was not given.
+        DamagedStoreError: the description is not one that narrows writes, or does not fit the tensors.
     """
-    path = described["path"]
+    path, kind = described.get("path"), described.get("kind")
+    name = described.get("type")
+    if not isinstance(path, str) or kind not in ("Linear", "custom") or (kind == "custom" and not isinstance(name, str)):
+        raise _unfit(task, described)
     if given is not None:
         return path, given
-    if described["kind"] == "Linear":
-        linear = nn.Linear(described["in_features"], described["out_features"], bias=described["bias"], dtype=dtype)
-        return path, linear
-    raise ModelMismatchError(
-        f"The head of task {task!r} is a {described['type']}, which the store cannot build by itself: "
-        f"give one like it, store.load({task!r}, head={described['type']}(...))."
+    if kind == "custom":
+        raise ModelMismatchError(
+            f"The head of task {task!r} is a {name}, which the store cannot build by itself: "
+            f"give one like it, store.load({task!r}, head={name}(...))."
+        )
+    sizes, weight = (described.get("in_features"), described.get("out_features")), private.get(f"{path}.weight")
+    if weight is None or weight.dim() != 2 or not weight.is_floating_point() or sizes != tuple(weight.shape)[::-1]:
+        raise _unfit(task, described)
+    outputs, inputs = weight.shape
+    return path, nn.Linear(inputs, outputs, bias=bool(described.get("bias")), dtype=weight.dtype)
+
+
+def _unfit(task: str, described: dict[str, Any]) -> DamagedStoreError:
+    return DamagedStoreError(
+        f"the record of task {task!r} describes its head as {str(described)[:200]}, which does not fit its tensors or is "
+        "not as narrows writes it; restore the store from a backup"
     )

@@ -184,9 +184,8 @@ class TaskStore:
         )
         model = self._base_model(base)
         if record.head is not None:
-            weight = private.get(f"{record.head['path']}.weight")
             given = None if head is None else copy.deepcopy(head).cpu()
-            put_head(model, build_head(name, record.head, given, None if weight is None else weight.dtype))
+            put_head(model, build_head(name, record.head, given, private))
         present = named_tensors(model)
         assign(model, private | {key: value for key, value in shared.items() if key in present and key not in private})
         return model.eval()
