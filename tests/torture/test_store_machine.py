@@ -33,8 +33,10 @@ from narrows.store import StoreDirectory, TaskContent, UnconfirmedCommitError
 from narrows.store.compose import baked_weights, digest, frozen_weights
 
 NAMES = st.sampled_from(["one", "two", "three", "four", "five", "six", "seven", "eight"])
-BITS = st.frozensets(st.integers(0, COUNT - 1))
-METHODS = {"ibm": "shared", "wsn": "shared", "independent": "own", "ewc": "none"}
+BITS = st.lists(st.booleans(), min_size=COUNT, max_size=COUNT).map(
+    lambda chosen: frozenset(weight for weight, yes in enumerate(chosen) if yes)
+)
+METHODS = {"ibm": "shared", "wsn": "shared", "packnet": "shared", "independent": "own", "ewc": "none"}
 FAULTS = {
     "none": None,
     "crash": (Killed, True, False),
@@ -43,7 +45,9 @@ FAULTS = {
     "broken for ever": (disk(errno.EIO), True, False),
     "broken after": (disk(errno.EIO), False, True),
 }
-faults = st.sampled_from(list(FAULTS))
+faults = st.sampled_from(["none"] * len(FAULTS) + list(FAULTS))
+Sets = tuple[frozenset[int], frozenset[int]]  # weights to use, and which of them to refine where they are frozen
+SETS = st.tuples(BITS, BITS)
 moments = st.integers(0, 60)
 
 
@@ -66,8 +70,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.often.stop()
         shutil.rmtree(self.place)
 
-    @initialize(fault=faults, moment=moments)
-    def create(self, fault: str, moment: int) -> None:
+    @initialize(fault=faults, moment=moments, first=st.lists(SETS, min_size=2, max_size=5))
+    def create(self, fault: str, moment: int, first: list[Sets]) -> None:
         def act() -> object:
             return StoreDirectory.create(self.root, BASE, SPECS, ["bias"])
 
@@ -75,28 +79,20 @@ class StoreMachine(RuleBasedStateMachine):
         if not (self.root / "store.json").exists():
             act()
         self.store = StoreDirectory.open(self.root)
+        for name, sets in zip(("nine", "ten", "eleven", "twelve", "thirteen"), first, strict=False):
+            self.add(name, sets)
 
     @rule(
-        name=NAMES,
-        used=BITS,
-        refined=BITS,
-        method=st.sampled_from(list(METHODS)),
-        fault=faults,
-        moment=moments,
-        leaves=st.booleans(),
+        name=NAMES, sets=SETS, method=st.sampled_from(list(METHODS)), leaves=st.booleans(), fault=faults, moment=moments
     )
-    def commit(
-        self,
-        name: str,
-        used: frozenset[int],
-        refined: frozenset[int],
-        method: str,
-        fault: str,
-        moment: int,
-        leaves: bool,
+    def commit(self, name: str, sets: Sets, method: str, leaves: bool, fault: str, moment: int) -> None:
+        if name not in self.model.tasks:
+            self.add(name, sets, method, leaves, fault, moment)
+
+    def add(
+        self, name: str, sets: Sets, method: str = "wsn", leaves: bool = False, fault: str = "none", moment: int = 0
     ) -> None:
-        if name in self.model.tasks:
-            return
+        used, refined = sets
         isolation = METHODS[method]
         self.store.reload()
         reused = set(self.model.frozen()) & used - refined if isolation == "shared" else set()
@@ -172,23 +168,23 @@ class StoreMachine(RuleBasedStateMachine):
 
     def strike(self, act: Callable[[], object], fault: str, moment: int) -> str:
         kind = FAULTS[fault]
+        if kind is None:
+            act()
+            return "done"
+        struck = Fault(moment, *kind)
         try:
-            if kind is None:
+            with struck.active():
                 act()
-            else:
-                struck = Fault(moment, *kind)
-                try:
-                    with struck.active():
-                        act()
-                finally:
-                    self.struck[fault] += bool(struck.hit)
+            outcome = "done"
         except Killed:
-            return "crashed"
+            outcome = "crashed"
         except UnconfirmedCommitError:
-            return "unconfirmed"
+            outcome = "unconfirmed"
         except StoreError:
-            return "failed"
-        return "done"
+            outcome = "failed"
+        self.struck[fault] += bool(struck.hit)
+        assert struck.hit or outcome == "done", "it failed without a fault"
+        return outcome
 
     def looks(self, model: Claims) -> bool:
         """Whether the store may be the model: which tasks and checkpoints there are. `agrees` looks at the rest."""
