@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check setup clean
+.PHONY: demo test torture check setup clean
 
 setup: $(STAMP)
 
@@ -18,6 +18,12 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/pytest -q -n 2
+
+# The long form of tests/torture (docs/torture.md). atheris cannot be installed for every Python, and is then left out.
+torture: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torture]" || true
+	mkdir -p runs
+	NARROWS_TORTURE=long NARROWS_TORTURE_TABLE=runs/torture.json $(BIN)/pytest tests/torture -v -n 2
 
 check: $(STAMP)
 	$(BIN)/ruff check .

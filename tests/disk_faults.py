@@ -1,4 +1,4 @@
-"""A disk that fails, or a process that is killed, at a chosen call of the system: a layer over the real calls of `os`."""
+"""A disk that fails, or a process that is killed, at a chosen call: a layer over the real calls of `os`."""
 
 from __future__ import annotations
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from disk_faults import Fault, Killed, disk
-from store_samples import assert_content, assert_sound, carry, content, make, record, snapshot
 
+from disk_faults import Fault, Killed, disk
 from narrows.errors import StoreError
 from narrows.store import StoreDirectory, UnconfirmedCommitError
+from store_samples import assert_content, assert_sound, carry, content, make, record, snapshot
 
 MODES = {
     "kill before": (Killed, True, False),

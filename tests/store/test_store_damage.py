@@ -14,10 +14,10 @@ import pytest
 import torch
 import zstandard
 from safetensors.torch import save
-from store_samples import assert_content, assert_sound, base, content, make, record, snapshot
 
 from narrows.errors import DamagedStoreError, StoreError, StoreVersionError
 from narrows.store import DamagedFileError, StoreDirectory
+from store_samples import assert_content, assert_sound, base, content, make, record, snapshot
 
 BLOBS = ("claimed.safetensors", "mask.bin", "private.safetensors")
 TASK_FILES = tuple(f"tasks/0001-task-1/{name}" for name in ("task.json", *BLOBS))

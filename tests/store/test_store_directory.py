@@ -9,6 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from narrows.errors import (
+    ConfigError,
+    StoreError,
+    StoreLockedError,
+    StoreMissingError,
+    TaskExistsError,
+    UnknownNameError,
+)
+from narrows.store import DamagedFileError, StoreDirectory, TaskContent, TensorSpec, names
 from store_samples import (
     assert_content,
     assert_sound,
@@ -21,16 +31,6 @@ from store_samples import (
     snapshot,
     specs,
 )
-
-from narrows.errors import (
-    ConfigError,
-    StoreError,
-    StoreLockedError,
-    StoreMissingError,
-    TaskExistsError,
-    UnknownNameError,
-)
-from narrows.store import DamagedFileError, StoreDirectory, TaskContent, TensorSpec, names
 
 
 def test_everything_comes_back(tmp_path):

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 import zstandard
-from store_samples import assert_tensors, snapshot
 
 from narrows.store import StoreDirectory, TaskContent, TaskRecord, TensorSpec, tensors_file
 from narrows.store.compose import used_fraction
+from store_samples import assert_tensors, snapshot
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "store-v1"
 PAYLOADS = {

@@ -1,4 +1,4 @@
-"""The kept store with every optional part of format version 1 must be read, to the last bit, by every narrows to come."""
+"""The kept store with every optional part of version 1 must be read, to the last bit, by every narrows to come."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from store_samples import assert_tensors, snapshot
 
 from narrows.store import StoreDirectory, progress
 from narrows.store.compose import baked_weights, frozen_weights
+from store_samples import assert_tensors, snapshot
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "store-v1-full"
 

@@ -6,10 +6,10 @@ import torch
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_samples import assert_tensors
 
 from narrows.errors import DamagedStoreError
 from narrows.store import TensorSpec, mask_file
+from store_samples import assert_tensors
 
 SPECS = [TensorSpec("w", (2, 5), "float32"), TensorSpec("v", (3,), "float32")]
 USED = {"w": torch.tensor([[1, 0, 0, 1, 0], [0, 0, 0, 1, 1]]).bool(), "v": torch.tensor([0, 1, 1]).bool()}

@@ -11,12 +11,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from store_samples import content, make, record
 from torch import Tensor
 
 from narrows.errors import ConfigError, StoreError
 from narrows.store import DamagedFileError, StoreDirectory
 from narrows.store.progress import ProgressFile, decode, encode
+from store_samples import content, make, record
 
 DTYPES = [torch.float32, torch.bfloat16, torch.int64, torch.bool, torch.uint8]
 TENSORS = st.builds(

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from store_samples import base, content, record, specs
 
 from narrows.store import StoreDirectory, TaskContent, commit
 from narrows.store.change import Change, with_snapshot
 from narrows.store.compose import Frozen, frozen_weights
 from narrows.store.snapshot import EVERY
+from store_samples import base, content, record, specs
 
 TASKS = 2 * EVERY + 3
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -26,9 +27,7 @@ def child(work: Callable[[], object], trace: list[str] | None = None, ready: Rea
     """
     came, announce = os.pipe()
     go, tell = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _run(work, ready, *((announce, go) if trace is not None else ()))
+    pid = start(work, ready, *((announce, go) if trace is not None else ()))
     try:
         tracer = None
         if trace is not None:
@@ -37,7 +36,7 @@ def child(work: Callable[[], object], trace: list[str] | None = None, ready: Rea
             if os.read(came, 1):  # else it never came so far
                 tracer = _attach(pid, trace)
                 os.write(tell, b"!")
-        status = _wait(pid)
+        status = wait(pid)
         if tracer:
             tracer.communicate(timeout=HUNG)
         return status
@@ -46,7 +45,16 @@ def child(work: Callable[[], object], trace: list[str] | None = None, ready: Rea
             os.close(descriptor)
 
 
-def _run(work: Callable[[], object], ready: Ready, *pipes: int) -> None:
+def start(work: Callable[[], object], ready: Ready = nullcontext, *pipes: int) -> int:
+    """Begin `work` within `ready()` in a forked child, and return its process id.
+
+    `pipes`: where the child says that it is ready, and where it then waits for a word.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch has threads; the child needs none of them
+        pid = os.fork()
+    if pid:
+        return pid
     code = 1
     try:
         with ready():
@@ -63,7 +71,8 @@ def _run(work: Callable[[], object], ready: Ready, *pipes: int) -> None:
         os._exit(code)
 
 
-def _wait(pid: int) -> int:
+def wait(pid: int) -> int:
+    """The exit status of a child, as `child` gives it. TimeoutError, and the child's end, where it hangs."""
     until = time.monotonic() + HUNG
     while time.monotonic() < until:
         found, status = os.waitpid(pid, os.WNOHANG)

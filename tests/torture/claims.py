@@ -5,6 +5,14 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, field
 
+import torch
+from torch import Tensor
+
+from narrows.store import TensorSpec
+
+SPECS = (TensorSpec("a", (3, 3), "float32"), TensorSpec("b", (2, 2), "float32"))
+COUNT = sum(spec.numel for spec in SPECS)
+BASE = {"a": torch.zeros(3, 3), "b": torch.zeros(2, 2), "bias": torch.zeros(2)}
 Values = dict[int, float]  # weight (its number over all shared parameters) -> value
 
 
@@ -94,3 +102,20 @@ class Claims:
 
     def compact(self) -> None:
         self.checkpoints = {name: step for name, step in self.checkpoints.items() if name not in self.tasks}
+
+
+def spread(values: Values, fill: float = 0.0) -> dict[str, Tensor]:
+    """Values by the weights' numbers as tensors by the parameters' names."""
+    flat = torch.full((COUNT,), fill)
+    for weight, value in values.items():
+        flat[weight] = value
+    parts = flat.split([spec.numel for spec in SPECS])
+    return {spec.name: part.reshape(spec.shape).clone() for spec, part in zip(SPECS, parts, strict=True)}
+
+
+def mask(weights: frozenset[int] | set[int]) -> dict[str, Tensor]:
+    return {name: tensor.bool() for name, tensor in spread(dict.fromkeys(weights, 1.0)).items()}
+
+
+def private(value: float) -> dict[str, Tensor]:
+    return {"bias": torch.full((2,), value)}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
-import atheris
+import atheris  # noqa: E402
 
 with atheris.instrument_imports(include=["narrows.store"]):
     import fuzz_targets
@@ -27,9 +27,7 @@ def main(target: str, folder: Path, *options: str) -> None:
     for seed in fuzz_targets.seeds()[target]:
         (folder / hashlib.sha256(seed).hexdigest()).write_bytes(seed)
     limits = ["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=0"]
-    atheris.Setup(
-        [sys.argv[0], str(folder), *limits, *options], lambda data: fuzz_targets.run(target, data) and None
-    )
+    atheris.Setup([sys.argv[0], str(folder), *limits, *options], lambda data: fuzz_targets.run(target, data) and None)
     atheris.Fuzz()
 
 

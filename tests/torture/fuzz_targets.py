@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import store_samples
 import torch
 import zstandard
 
+import store_samples
 from narrows.errors import NarrowsError
 from narrows.store import TensorSpec, mask_file, progress, records, snapshot, strict_json, tensors_file
 from narrows.store.compose import Frozen
@@ -59,7 +59,9 @@ def _header(data: bytes) -> None:
 
 def _record(data: bytes) -> None:
     record = records.task_from_json(data, "task.json")
-    assert records.task_from_json(records.task_to_json(record), "task.json") == record, "what is read is written otherwise"
+    assert records.task_from_json(records.task_to_json(record), "task.json") == record, (
+        "what is read is written otherwise"
+    )
 
 
 def _mask(data: bytes) -> None:
@@ -90,8 +92,7 @@ def run(target: str, data: bytes) -> bool:
     """Whether the reader accepts the bytes. Lets through whatever is no NarrowsError."""
     try:
         TARGETS[target](data)
-    except NarrowsError as error:
-        assert str(error)
+    except NarrowsError:
         return False
     return True
 

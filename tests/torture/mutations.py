@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 # Values that readers have stumbled over, here or elsewhere.
 HOSTILE: list[Any] = [
     None, True, False, 0, -1, 1, 2**31, 2**63 - 1, 2**63, 2**64, 10**400, -0.0, 1e308, 0.5, "", " ", "a\0b", "../x",
-    "/etc/passwd", "..", "0000-../../x", "é", "\ud800", "x" * 5000, "float32", "load", "nan", "1e999", [], {}, [[]], [{}], {"": {}},
+    "/etc/passwd", "..", "0000-../../x", "é", "\ud800", "x" * 5000, "float32", "load", "nan", "1e999",
+    [], {}, [[]], [{}], {"": {}},
     {"tensor": 0}, {"tensor": -1}, {"float": 10**400}, {"float": []}, {"dict": []}, {"dict": 1, "tensor": 0},
 ]  # fmt: skip
 TOKENS = [

@@ -34,9 +34,11 @@ def table(counts: Iterable[Mapping[str, list[int]]]) -> list[Row]:
     return [(*name.split("|", 1), *found[name]) for name in sorted(found)]
 
 
-def lines(rows: list[Row]) -> Iterator[str]:
+def lines(rows: list[Row]) -> list[str]:
     """The table as text, with a last line for all."""
     total = ("all", "", sum(row[2] for row in rows), sum(row[3] for row in rows))
     wide = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    for operation, kind, injected, survived in [("operation", "kind", "injected", "survived"), *rows, total]:
-        yield f"{operation:{wide[0]}}  {kind:{wide[1]}}  {injected:>8}  {survived:>8}"
+    return [
+        f"{operation:{wide[0]}}  {kind:{wide[1]}}  {injected:>8}  {survived:>8}"
+        for operation, kind, injected, survived in [("operation", "kind", "injected", "survived"), *rows, total]
+    ]

@@ -10,17 +10,17 @@ import shutil
 import signal
 from collections import Counter
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 from children import can_mount, child, mount_small
-from disk_faults import CHANGING, Fault, disk
+from operations import Range
 from tally import Tally
-from torture_store import Range, state, thin
+from torture_store import state, thin
 
+from disk_faults import CHANGING, Fault, disk
 from narrows.errors import NarrowsError, StoreError
 from narrows.store import UnconfirmedCommitError
-
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # torch has threads; the child needs none
 
 CODES = ("ENOSPC", "EIO", "EDQUOT", "EROFS", "EACCES")
 
@@ -39,7 +39,9 @@ def attempt(scene: Range, root: Path, fault: Fault) -> NarrowsError | None:
 def require_clear(error: NarrowsError, root: Path) -> None:
     """The message names a file or the store, says what is wrong, and what to do."""
     text = str(error)
-    assert re.search(r"store\.json|\.safetensors|mask\.bin|task\.json|carry|progress|tasks|" + re.escape(str(root)), text)
+    assert re.search(
+        r"store\.json|\.safetensors|mask\.bin|task\.json|carry|progress|tasks|" + re.escape(str(root)), text
+    )
     assert isinstance(error, StoreError)
     assert len(text) > 40
 
@@ -94,28 +96,29 @@ def test_files_may_not_grow_beyond_a_limit(scene: Range, tally: Tally, long: boo
             scene.check()
 
 
-@pytest.mark.parametrize("disk_kind", ["tmpfs"] if can_mount(Path("/tmp")) else [])
-def test_a_disk_that_really_fills_up(scene: Range, disk_kind: str, tally: Tally, long: bool, tmp_path: Path):
-    """A file system in memory with room for the store and ever fewer pages beyond it."""
-    place = tmp_path / "disk"
-    for spare in thin(range(30), 3, long):
-        scene.fresh()
+if can_mount(Path(gettempdir())):
 
-        def work(spare=spare) -> None:
-            mount_small(place, 400)
-            here, scene.here = scene.here, place / "here"
-            shutil.copytree(here, scene.here)
-            with scene.operation.ready(scene.here / "store") as act:
-                room = os.statvfs(place)
-                (place / "ballast").write_bytes(bytes((room.f_bavail - spare) * room.f_frsize))
-                try:
-                    act()
-                except StoreError as error:
-                    require_clear(error, scene.here / "store")
-            assert state(scene.here / "store") in (scene.old, scene.new)
-            (place / "ballast").unlink()
-            scene.check()
+    def test_a_disk_that_really_fills_up(scene: Range, tally: Tally, long: bool, tmp_path: Path):
+        """A file system in memory with room for the store and ever fewer pages beyond it."""
+        place = tmp_path / "disk"
+        for spare in thin(range(30), 3, long):
+            scene.fresh()
 
-        place.mkdir(exist_ok=True)
-        with tally.fault(scene.operation.name, f"ENOSPC, full {disk_kind}"):
-            assert child(work) == 0
+            def work(spare=spare) -> None:
+                mount_small(place, 400)
+                here, scene.here = scene.here, place / "here"
+                shutil.copytree(here, scene.here)
+                with scene.operation.ready(scene.here / "store") as act:
+                    room = os.statvfs(place)
+                    (place / "ballast").write_bytes(bytes((room.f_bavail - spare) * room.f_frsize))
+                    try:
+                        act()
+                    except StoreError as error:
+                        require_clear(error, scene.here / "store")
+                assert state(scene.here / "store") in (scene.old, scene.new)
+                (place / "ballast").unlink()
+                scene.check()
+
+            place.mkdir(exist_ok=True)
+            with tally.fault(scene.operation.name, "ENOSPC, full tmpfs"):
+                assert child(work) == 0

@@ -108,8 +108,8 @@ def examine(root: Path, file: str, sound: dict[str, Any]) -> None:
     try:
         store = nw.TaskStore.open(root, network())
     except DamagedStoreError as error:
-        assert file == "base.safetensors"
-        assert file in str(error)
+        if file != "base.safetensors" or file not in str(error):
+            raise
         store = nw.TaskStore.open(root)
     for question, ask in QUESTIONS.items():
         if question == "verify":
@@ -120,8 +120,8 @@ def examine(root: Path, file: str, sound: dict[str, Any]) -> None:
         try:
             answer = ask(store)
         except NarrowsError as error:
-            assert not must_answer(file, question), f"{question} fails where only {file} is damaged"
-            assert file in str(error) or file == "base.safetensors"
+            if must_answer(file, question) or not (file in str(error) or file == "base.safetensors"):
+                raise
         else:
             assert answer == sound[question], f"a wrong answer to {question}"
 
@@ -132,8 +132,8 @@ def damages(data: bytes, long: bool) -> Iterator[tuple[str, bytes]]:
     flips = [(at, mask) for at in range(len(data)) for mask in MASKS]
     if not long:
         chance = random.Random(len(data))
-        lengths = sorted({0, len(data) - 1, *chance.sample(lengths, 2)})
-        flips = chance.sample(flips, 4)
+        lengths = sorted({0, len(data) - 1, *chance.sample(lengths, 1)})
+        flips = chance.sample(flips, 3)
     for length in lengths:
         yield "truncated", data[:length]
     for at, mask in flips:

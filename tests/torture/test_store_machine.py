@@ -12,23 +12,26 @@ from pathlib import Path
 from typing import ClassVar
 from unittest import mock
 
-import store_samples
 import torch
-from claims import Claims, Held, Values
-from disk_faults import Fault, Killed, disk
+from claims import BASE, COUNT, SPECS, Claims, Held, mask, private, spread
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from tally import Tally
-from torch import Tensor
 
+import store_samples
+from disk_faults import Fault, Killed, disk
 from narrows.errors import StoreError
-from narrows.store import StoreDirectory, TaskContent, TensorSpec, UnconfirmedCommitError
+from narrows.store import StoreDirectory, TaskContent, UnconfirmedCommitError
 from narrows.store.compose import baked_weights, digest, frozen_weights
 
-SPECS = (TensorSpec("a", (3, 3), "float32"), TensorSpec("b", (2, 2), "float32"))
-COUNT = sum(spec.numel for spec in SPECS)
-BASE = {"a": torch.zeros(3, 3), "b": torch.zeros(2, 2), "bias": torch.zeros(2)}
 NAMES = st.sampled_from(["one", "two", "three", "four", "five", "six", "seven", "eight"])
 BITS = st.frozensets(st.integers(0, COUNT - 1))
 METHODS = {"ibm": "shared", "wsn": "shared", "independent": "own", "ewc": "none"}
@@ -42,23 +45,6 @@ FAULTS = {
 }
 faults = st.sampled_from(list(FAULTS))
 moments = st.integers(0, 60)
-
-
-def spread(values: Values, fill: float = 0.0) -> dict[str, Tensor]:
-    """Values by the weights' numbers as tensors by the parameters' names."""
-    flat = torch.full((COUNT,), fill)
-    for weight, value in values.items():
-        flat[weight] = value
-    parts = flat.split([spec.numel for spec in SPECS])
-    return {spec.name: part.reshape(spec.shape).clone() for spec, part in zip(SPECS, parts, strict=True)}
-
-
-def mask(weights: frozenset[int] | set[int]) -> dict[str, Tensor]:
-    return {name: tensor.bool() for name, tensor in spread(dict.fromkeys(weights, 1.0)).items()}
-
-
-def private(value: float) -> dict[str, Tensor]:
-    return {"bias": torch.full((2,), value)}
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -90,9 +76,24 @@ class StoreMachine(RuleBasedStateMachine):
             act()
         self.store = StoreDirectory.open(self.root)
 
-    @rule(name=NAMES, used=BITS, refined=BITS, method=st.sampled_from(list(METHODS)), fault=faults, moment=moments, leaves=st.booleans())
+    @rule(
+        name=NAMES,
+        used=BITS,
+        refined=BITS,
+        method=st.sampled_from(list(METHODS)),
+        fault=faults,
+        moment=moments,
+        leaves=st.booleans(),
+    )
     def commit(
-        self, name: str, used: frozenset[int], refined: frozenset[int], method: str, fault: str, moment: int, leaves: bool
+        self,
+        name: str,
+        used: frozenset[int],
+        refined: frozenset[int],
+        method: str,
+        fault: str,
+        moment: int,
+        leaves: bool,
     ) -> None:
         if name in self.model.tasks:
             return
@@ -157,9 +158,7 @@ class StoreMachine(RuleBasedStateMachine):
     def reopen(self) -> None:
         self.store = StoreDirectory.open(self.root)
 
-    def change(
-        self, act: Callable[[], object], after: Claims, fault: str, moment: int, exact: bool = True
-    ) -> None:
+    def change(self, act: Callable[[], object], after: Claims, fault: str, moment: int, exact: bool = True) -> None:
         """Do it under a fault; what becomes of the store must be what the model was, or is, or what the error says."""
         before = self.model
         with self.store.lock():
@@ -238,11 +237,17 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 def test_any_life_of_a_store(tally: Tally, long: bool):
-    length = {"max_examples": 500, "stateful_step_count": 40} if long else {"max_examples": 60, "stateful_step_count": 20}
+    examples, steps = (500, 40) if long else (20, 15)
     StoreMachine.struck = Counter()
     run_state_machine_as_test(
         StoreMachine,
-        settings=settings(**length, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
     )
     for kind, count in StoreMachine.struck.items():
         with tally.fault("any life", kind, count):

@@ -108,9 +108,8 @@ def build_head(task: str, described: dict[str, Any], given: nn.Module | None, pr
         ModelMismatchError: it is no `nn.Linear` and was not given.
         DamagedStoreError: the description is not one that narrows writes, or does not fit the tensors.
     """
-    path, kind = described.get("path"), described.get("kind")
-    name = described.get("type")
-    if not isinstance(path, str) or kind not in ("Linear", "custom") or (kind == "custom" and not isinstance(name, str)):
+    path, kind, name = (described.get(key) for key in ("path", "kind", "type"))
+    if not isinstance(path, str) or kind not in ("Linear", "custom") or not isinstance(name, str | None):
         raise _unfit(task, described)
     if given is not None:
         return path, given
@@ -128,6 +127,6 @@ def build_head(task: str, described: dict[str, Any], given: nn.Module | None, pr
 
 def _unfit(task: str, described: dict[str, Any]) -> DamagedStoreError:
     return DamagedStoreError(
-        f"the record of task {task!r} describes its head as {str(described)[:200]}, which does not fit its tensors or is "
-        "not as narrows writes it; restore the store from a backup"
+        f"the record of task {task!r} describes its head as {str(described)[:200]}, which does not fit its tensors "
+        "or is not as narrows writes it; restore the store from a backup"
     )
