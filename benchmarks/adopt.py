@@ -58,7 +58,7 @@ class Setting:
 
 SETTINGS = {
     "fashion-mnist": Setting("split-fashion-mnist", 6000, 5000, False, 6, 3),
-    "tiny-imagenet": Setting("tiny-imagenet", 5000, 500, True, 12, 4),
+    "tiny-imagenet": Setting("tiny-imagenet", 5000, 500, True, 12, 8),
 }
 
 
@@ -128,8 +128,10 @@ def measure(task: FirstTask, model: nn.Module, method: nw.Method, epochs: int, l
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Means over seeds with standard errors, in points."""
-    lines = ["| data | adopted with | lr | before | after | change | weights free again | bytes, of dense | seeds |"]
-    lines.append("|---|---|---|---|---|---|---|---|---|")
+    lines = [
+        "| data | adopted with | lr | epochs | before | after | change | weights free again | bytes, of dense | seeds |"
+    ]
+    lines.append("|---|---|---|---|---|---|---|---|---|---|")
     for key in dict.fromkeys((row["data"], row["method"], row["lr"], row["epochs"]) for row in rows):
         same = [row for row in rows if (row["data"], row["method"], row["lr"], row["epochs"]) == key]
         before, after, change = (
@@ -142,7 +144,18 @@ def table(rows: list[dict[str, Any]]) -> str:
         )
         freed = statistics.fmean(row["freed"] for row in same)
         size = statistics.fmean(row["bytes"] / row["dense_bytes"] for row in same)
-        cells = [key[0], key[1], f"{key[2]:g}", before, after, change, f"{freed:.1%}", f"{size:.1%}", str(len(same))]
+        cells = [
+            key[0],
+            key[1],
+            f"{key[2]:g}",
+            str(key[3]),
+            before,
+            after,
+            change,
+            f"{freed:.1%}",
+            f"{size:.1%}",
+            str(len(same)),
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

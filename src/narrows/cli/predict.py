@@ -22,6 +22,10 @@ MOST_CLASSES = 12
 """So many classes have their confusion shown."""
 
 
+_SCORES = {"entropy": "how sure it is (0 to 1)", "statistics": "minus the distance"}
+"""What a score of the routing is, for people; the greater, the likelier the task."""
+
+
 def predict_command(
     store: StorePath,
     task: say_of.Task,
@@ -96,7 +100,7 @@ def route_command(
     found = route(opened, data, batch=not each, by=measure, options=options)
     table = plain_table()
     table.add_column("task", no_wrap=True)
-    table.add_column("share of the examples" if each else by, justify="right")
+    table.add_column("share of the examples" if each else _SCORES[by], justify="right")
     for name, score in found.ranking:
         table.add_row(escape(name), f"{score:.3f}")
     Console().print(table)

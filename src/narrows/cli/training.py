@@ -7,11 +7,10 @@ from contextlib import contextmanager
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from narrows.cli.common import INTERRUPTED, say
 from narrows.production.material import Material
-from narrows.training import Step
+from narrows.training import ProgressBar, Step
 
 TERMINATED = 143
 
@@ -24,29 +23,16 @@ class Watch:
 
     def __init__(self, name: str, console: Console) -> None:
         self._name, self._console = name, console
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            refresh_per_second=8,
-            transient=True,
-        )
-        self._task = self._bar.add_task(name, total=None, note="")
-        self._score: float | None = None
+        self._bar = ProgressBar(name, console)
         self.resumed = False
         self.last: Step | None = None
 
     def __enter__(self) -> Watch:
-        self._bar.start()
+        self._bar.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._bar.__exit__(None, None, None)
 
     def begun(self, material: Material, resumed: bool) -> None:
         """Before the first step."""
@@ -62,14 +48,11 @@ class Watch:
     def step(self, step: Step) -> None:
         """After every step."""
         self.last = step
-        note = f"epoch {step.epoch + 1}/{step.epochs}"
-        note += "" if step.loss is None else f"  loss {step.loss:.3f}"
-        note += "" if self._score is None else f"  validation {self._score:.3f}"
-        self._bar.update(self._task, completed=step.step, total=step.total_steps, note=note)
+        self._bar(step)
 
     def measured(self, score: float) -> None:
         """After every epoch, where there are validation data."""
-        self._score = score
+        self._bar.score = score
         if not self._console.is_terminal and self.last is not None:
             loss = "" if self.last.loss is None else f"loss {self.last.loss:.3f}, "
             say(self._console, f"epoch {self.last.epoch + 1}/{self.last.epochs}: {loss}validation {score:.3f}")

@@ -137,7 +137,8 @@ def learn(
             progress=False,
             callbacks=callbacks,
         )
-        training = {"epochs": len(fit.losses), "best_epoch": fit.best_epoch, "lr": lr, "device": device}
+        best = None if fit.best_epoch is None else fit.best_epoch + 1  # people count from 1
+        training = {"epochs": len(fit.losses), "best_epoch": best, "lr": lr, "device": device}
         record = task.commit(
             metrics=lambda settled: validation(settled, material),
             data=lambda settled: about(settled, material, options, training),

@@ -30,7 +30,7 @@ from narrows.training.evaluation import evaluating
 Batches = Iterable[tuple[Any, Any]]
 Measure = Callable[[nn.Module, Batches], float]
 
-DENSITY, EPOCHS, LEARNING_RATE = 0.1, 5, 3e-3
+DENSITY, EPOCHS, LEARNING_RATE = 0.1, 8, 3e-3
 
 
 class Store(Protocol):
@@ -95,7 +95,7 @@ def adopt(
         head: path of the network's head, which stays the task's own and whole; default: found by `find_head`.
         density: fraction of the shared weights to keep.
         method: what chooses them, in the place of `IBM(density=density)`.
-        epochs, lr: of the fine-tuning; some tenths of the epochs that the network was trained for.
+        epochs, lr: of the fine-tuning; say half to two thirds of the epochs that the network was trained for.
         valid: batches to measure on. Without them it is measured on `batches`, which flatters.
         measure: (model in eval mode, batches) -> a figure, the higher the better; accuracy of a classifier by default.
             Say one for regression and multi-label, beside `loss`.

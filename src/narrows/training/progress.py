@@ -17,6 +17,9 @@ class ProgressBar:
     Args:
         title: what stands before the bar.
         console: where to draw; standard error by default. Nothing is drawn where that is not a terminal.
+
+    Attributes:
+        score: on validation data, shown beside the loss once it is set.
     """
 
     def __init__(self, title: str, console: Console | None = None) -> None:
@@ -32,6 +35,7 @@ class ProgressBar:
             disable=not console.is_terminal,
             refresh_per_second=8,
         )
+        self.score: float | None = None
         self._bar = self._progress.add_task(title, total=None, note="")
 
     def __enter__(self) -> ProgressBar:
@@ -47,4 +51,6 @@ class ProgressBar:
         note = f"epoch {step.epoch + 1}/{step.epochs}"
         if step.loss is not None:
             note += f"  loss {step.loss:.3f}"
+        if self.score is not None:
+            note += f"  validation {self.score:.3f}"
         self._progress.update(self._bar, completed=step.step, total=step.total_steps, note=note)
