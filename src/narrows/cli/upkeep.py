@@ -107,13 +107,22 @@ def forget_command(
     if not yes and not typer.confirm(f"Forget {name!r} for good?"):
         say(console, "Nothing was changed.")
         raise typer.Exit(1)
-    opened.forget(name)
+    done = opened.forget(name)
     say(console, f"{name} is forgotten.")
+    if done.leftovers:
+        say(console, f"Some of its files could not be removed ({', '.join(done.leftovers)}): `compact` tries again.")
 
 
 def _print_forgetting(console: Console, planned: Forgetting, dry_run: bool) -> None:
     would = "would be" if dry_run else "will be"
-    say(console, f"{planned.name}: {planned.freed:,} weights {would} free again, {planned.values:,} values given up.")
+    if planned.freed is None or planned.values is None:
+        say(console, f"{planned.name}: what becomes free is not known, as a task is damaged; `verify` names it.")
+    else:
+        freed, values = f"{planned.freed:,} weights {would} free again", f"{planned.values:,} values given up"
+        say(console, f"{planned.name}: {freed}, {values}.")
+    if planned.reverts:
+        names = ", ".join(planned.reverts)
+        say(console, f"It overwrote others, which go back to the weights of the one before it: {names}.")
     if planned.bytes >= 0:
         say(console, f"The store {would} {size(planned.bytes)} smaller.")
     else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from narrows.production.tasks import PROBE
+from narrows.store.reading import StoreReader
 from narrows.tasks import TaskStore
 
 
@@ -23,11 +24,11 @@ def describe(store: TaskStore, name: str) -> dict[str, Any]:
         UnknownNameError: there is no such task; suggests the nearest name.
         DamagedStoreError: a record is damaged.
     """
-    return store.directory.steadily(lambda: _described(store, name))
+    return store.directory.steadily(lambda reader: _described(reader, name))
 
 
-def _described(store: TaskStore, name: str) -> dict[str, Any]:
-    record = store.directory.record(name)
+def _described(store: StoreReader, name: str) -> dict[str, Any]:
+    record = store.record(name)
     total, used, claimed = (
         sum(layer[key] for layer in record.layers.values()) for key in ("weights", "used", "claimed")
     )
@@ -43,8 +44,8 @@ def _described(store: TaskStore, name: str) -> dict[str, Any]:
         "used": used,
         "claimed": claimed,
         "reused": used - claimed,
-        "bytes": store.directory.bytes_of(name),
+        "bytes": store.bytes_of(name),
         "parents": list(record.parents),
-        "children": [other.name for other in store.directory.records() if name in other.parents],
+        "children": [other.name for other in store.records() if name in other.parents],
         "layers": record.layers,
     }

@@ -55,7 +55,7 @@ def schema_of(store: TaskStore, name: str) -> Schema:
         DataError: it was committed without a schema, by a program of the user's own.
         DamagedStoreError: its record is damaged, or holds what is no schema.
     """
-    record = store.directory.steadily(lambda: store.directory.record(name))
+    record = store.directory.steadily(lambda reader: reader.record(name))
     if SCHEMA not in record.data:
         raise DataError(
             f"Task {name!r} says nothing of its data: it was not learned by narrows.production. Load it in Python, "

@@ -6,6 +6,7 @@ listed, and was flushed to disk before. Knows no tensors.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -22,9 +23,10 @@ class UnconfirmedCommitError(StoreError):
     """store.json was replaced, or may have been, but the disk failed before it could be confirmed."""
 
 
-def apply(root: Path, old: StoreHeader, change: Change) -> None:
+def apply(root: Path, old: StoreHeader, change: Change) -> tuple[str, ...]:
     """Turn the store whose header is `old` into the changed one, on disk, all or nothing.
 
+    Returns what is no longer listed and could not be removed, as paths from the store; the next change tries again.
     StoreError if the disk fails: nothing was committed, and what was written is removed as far as it goes.
     UnconfirmedCommitError if it fails so late that the change stands, or may.
     """
@@ -46,8 +48,9 @@ def apply(root: Path, old: StoreHeader, change: Change) -> None:
             f"nothing was committed to {root}, which is as it was: {error}; "
             "make room or mend the disk, then commit again"
         ) from error
-    gone = listed(old) - listed(header)
-    discard(root / file for file in sorted(gone))
+    gone = sorted(listed(old) - listed(header))
+    discard(root / file for file in gone)
+    return tuple(file for file in gone if os.path.lexists(root / file))
 
 
 def listed(header: StoreHeader) -> set[str]:
@@ -119,11 +122,23 @@ def discard(paths: Iterable[Path]) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a whole directory; a symbolic link only itself."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
+    """Remove a file, or a task's directory with its files; a symbolic link only itself.
+
+    A directory stays where the user has put something into it.
+    """
+    if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
+        return
+    for name in (names.TASK_FILE, *names.BLOB_FILES):
+        if (path / name).is_dir() and not (path / name).is_symlink():
+            shutil.rmtree(path / name)
+        else:
+            (path / name).unlink(missing_ok=True)
+    try:
+        os.rmdir(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
 
 
 def sweep(root: Path, header: StoreHeader) -> None:

@@ -112,17 +112,22 @@ class StoreDirectory(StoreReader):
         *,
         carry: Mapping[str, Tensor] | None = None,
         after: tuple[str, ...] | None = None,
+        layout: tuple[Sequence[TensorSpec], Sequence[str]] | None = None,
     ) -> TaskRecord:
         """Commit a task, all or nothing, and return its record as it lies on disk. Caller holds the lock.
 
         `record` comes with index -1, directory "" and no blobs; these and `created` are filled in here.
+        `layout`: (shared, private) to have from this first task on, as `reshape_shared` chooses them; None: as it is.
         `after`: the tasks the caller believes are there. TaskExistsError; StoreError if the content does
         not fit, if others wrote meanwhile, or if the disk fails (the message says what became of the store).
         Without `carry`, training state of another method stays, that of the same method goes.
         """
         self._require_lock("append")
         self.reload()
-        stored, changed = change.add_task(self.header, record, content, carry)
+        header = self.header
+        if layout is not None and (self.shared, self.private) != layout:
+            header = change.reshape(header, self.base(), *layout).header
+        stored, changed = change.add_task(header, record, content, carry)
         if after is not None and tuple(after) != self.task_names():
             raise StoreError(
                 f"the store {self.path} holds {list(self.task_names())} and should hold {list(after)}: "
@@ -137,13 +142,15 @@ class StoreDirectory(StoreReader):
         `revise` brings the records of rewritten tasks up to date. With `dry_run` nothing is changed, and no lock
         needed. UnknownNameError; DamagedStoreError; StoreError if the disk fails, with what became of the store.
         """
-        if dry_run:
-            return self.steadily(lambda: forget(self, self.header, self._ref(name).name, revise)[0])
-        self._require_lock("forget")
         self.reload()
-        forgetting, changed = forget(self, self.header, self._ref(name).name, revise)
-        self._apply(changed)
-        return forgetting
+        if dry_run:
+            return self.steadily(lambda reader: forget(reader, name, revise)[0])
+        self._require_lock("forget")
+        forgetting, changed = forget(self, name, revise)
+        left = self._apply(changed)
+        with suppress(StoreError):  # what stays of it is removed by compact
+            self.progress(name).drop()
+        return replace(forgetting, leftovers=left)
 
     def compact(self) -> int:
         """Remove what killed writers left, and checkpoints of tasks that were committed since; bytes reclaimed.
@@ -177,13 +184,14 @@ class StoreDirectory(StoreReader):
         if not (self._lock and self._lock.held):
             raise StoreError(f"{what} needs the store's lock: use `with store.lock():`")
 
-    def _apply(self, changed: change.Change) -> None:
+    def _apply(self, changed: change.Change) -> tuple[str, ...]:
         try:
-            commit.apply(self.path, self.header, changed)
+            left = commit.apply(self.path, self.header, changed)
         except commit.UnconfirmedCommitError:
             self.header = changed.header
             raise
         self.header = changed.header
+        return left
 
 
 def _check_vacant(root: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,6 +18,7 @@ from narrows.store import change, content, snapshot
 from narrows.store.change import Change
 from narrows.store.compose import Frozen, Reader, digest, frozen_weights, scatter, zeros
 from narrows.store.content import TaskContent
+from narrows.store.reading import StoreReader
 from narrows.store.records import StoreHeader, TaskRecord, TensorSpec
 
 Revise = Callable[[TaskRecord, TaskContent], TaskRecord]
@@ -32,47 +32,47 @@ class Forgetting:
     Attributes:
         name: the task.
         kept_for: tasks that reuse its weights -> how many values each takes over; 0 where an earlier one has them.
-        freed: weights that no task uses any more.
-        values: values of its own that are given up.
+        freed: weights that no task uses any more; None where a damaged task keeps it from being known.
+        values: values of its own that are given up; None as above.
         bytes: that the store becomes smaller by (negative where it becomes larger).
         learned_after: later tasks that may have started from its weights; their values stay as they are.
         drops_carry: whether the training state for the next task of its method goes with it.
+        reverts: tasks that had its weights because it overwrote them, and go back to those of the one before it.
+        leftovers: of its files, those that could not be removed (paths from the store); the next change tries again.
     """
 
     name: str
     kept_for: dict[str, int]
-    freed: int
-    values: int
+    freed: int | None
+    values: int | None
     bytes: int
     learned_after: tuple[str, ...]
     drops_carry: bool
+    reverts: tuple[str, ...] = ()
+    leftovers: tuple[str, ...] = ()
 
 
-class Files(Reader, Protocol):
-    """A reader that also has the bytes of a task's files."""
-
-    def blobs(self, name: str) -> dict[str, bytes]:
-        """The files of a task but task.json, by plain name."""
-
-
-def forget(reader: Files, header: StoreHeader, name: str, revise: Revise) -> tuple[Forgetting, Change]:
+def forget(reader: StoreReader, name: str, revise: Revise) -> tuple[Forgetting, Change]:
     """What forgetting `name` does, and the change that does it.
 
-    StoreError if a rewritten task would not have the weights it was committed with; DamagedStoreError.
+    StoreError if a rewritten task would not have the weights it was committed with. DamagedStoreError where a damaged
+    task keeps it from being known what later tasks reuse; a task that nobody builds on goes whatever is damaged,
+    itself included, but for its record.
     """
+    header, record = reader.header, reader.record(name)
     order = reader.task_names()
     later = {other: reader.record(other) for other in order[order.index(name) + 1 :]}
-    heirs = _inherit(reader, name, later) if reader.record(name).isolation == "shared" else {}
+    heirs = _inherit(reader, name, later) if any(name in other.parents for other in later.values()) else {}
     rewritten = {
         other: revise(replace(later[other], parents=heir.parents), heir.content) for other, heir in heirs.items()
     }
     after = _After(reader, name, rewritten, {other: heir.content for other, heir in heirs.items() if heir.taken})
     then = _gather(after, rewritten)
-    method = reader.record(name).method["name"]
-    left_by_it = method not in {record.method["name"] for record in later.values()}
+    method = record.method["name"]
+    left_by_it = method not in {other.method["name"] for other in later.values()}
     kept = None if header.carry and header.carry.method == method and left_by_it else header.carry
     changed = _change(replace(header, carry=kept), after, rewritten, then)
-    return _account(reader, header, name, later, heirs, then, changed), changed
+    return _account(reader, record, later, heirs, then, changed), changed
 
 
 @dataclass
@@ -133,7 +133,7 @@ class _After:
     """The store as it will be, to be read before it is written."""
 
     def __init__(
-        self, reader: Files, gone: str, records: dict[str, TaskRecord], contents: dict[str, TaskContent]
+        self, reader: StoreReader, gone: str, records: dict[str, TaskRecord], contents: dict[str, TaskContent]
     ) -> None:
         self._reader, self._gone, self._records, self._contents = reader, gone, records, contents
 
@@ -155,8 +155,20 @@ class _After:
         return content.encode(changed, self.shared) if changed else self._reader.blobs(name)
 
 
-def _gather(after: _After, rewritten: dict[str, TaskRecord]) -> Frozen:
-    """What the tasks that are left hold; nothing may be written that gives one other weights than it had."""
+def _gather(after: _After, rewritten: dict[str, TaskRecord]) -> Frozen | None:
+    """What the tasks that are left hold; nothing may be written that gives one other weights than it had.
+
+    None where a damaged task keeps it from being known, and none is rewritten.
+    """
+    try:
+        return _check(after, rewritten)
+    except StoreError:
+        if rewritten:
+            raise
+        return None
+
+
+def _check(after: _After, rewritten: dict[str, TaskRecord]) -> Frozen:
     frozen = Frozen.nothing(after.shared)
     for name in after.task_names():
         isolation = after.record(name).isolation
@@ -171,7 +183,7 @@ def _gather(after: _After, rewritten: dict[str, TaskRecord]) -> Frozen:
     return frozen
 
 
-def _change(header: StoreHeader, after: _After, rewritten: dict[str, TaskRecord], then: Frozen) -> Change:
+def _change(header: StoreHeader, after: _After, rewritten: dict[str, TaskRecord], then: Frozen | None) -> Change:
     """The next store.json, the directories of the tasks that are rewritten, and a snapshot where there was one."""
     index, tasks, directories = header.next_index, [], {}
     for ref in header.tasks:
@@ -184,34 +196,46 @@ def _change(header: StoreHeader, after: _After, rewritten: dict[str, TaskRecord]
             tasks.append(ref)
     # One more index than tasks need: a snapshot's name, too, is never used twice.
     changed = Change(replace(header, tasks=tuple(tasks), next_index=index + 1, snapshot=None), directories)
-    if snapshot.due(changed.header):
+    if then and snapshot.due(changed.header):
         return change.with_snapshot(changed, then)
     return changed
 
 
 def _account(
-    reader: Reader,
-    header: StoreHeader,
-    name: str,
+    reader: StoreReader,
+    record: TaskRecord,
     later: dict[str, TaskRecord],
     heirs: dict[str, _Heir],
-    then: Frozen,
+    then: Frozen | None,
     changed: Change,
 ) -> Forgetting:
-    before = frozen_weights(reader)
+    header = reader.header
     written = [*changed.files.values(), *(data for files in changed.directories.values() for data in files.values())]
-    gone = reader.record(name).bytes + sum(later[other].bytes for other in heirs)
-    if header.snapshot:
-        gone += header.snapshot.bytes
+    gone = record.bytes + sum(later[other].bytes for other in heirs)
     drops_carry = header.carry is not None and changed.header.carry is None
-    if header.carry and drops_carry:
-        gone += header.carry.bytes
+    gone += sum(ref.bytes for ref in (header.snapshot, header.carry if drops_carry else None) if ref)
+    try:
+        before = frozen_weights(reader) if then else None
+    except StoreError:
+        before = None
+    last = record.isolation == "none" and not any(other.isolation == "none" for other in later.values())
     return Forgetting(
-        name=name,
+        name=record.name,
         kept_for={other: heir.taken for other, heir in heirs.items()},
-        freed=sum(int((mask & ~then.masks[key]).sum()) for key, mask in before.masks.items()),
-        values=before.kept - then.kept,
+        freed=_freed(before, then) if before and then else None,
+        values=before.kept - then.kept if before and then else None,
         bytes=gone - sum(map(len, written)),
-        learned_after=tuple(other for other, record in later.items() if record.isolation != "own"),
+        learned_after=tuple(name for name, other in later.items() if other.isolation != "own"),
         drops_carry=drops_carry,
+        reverts=_overwritten(reader, record.name) if last else (),
     )
+
+
+def _freed(before: Frozen, then: Frozen) -> int:
+    return sum(int((mask & ~then.masks[key]).sum()) for key, mask in before.masks.items())
+
+
+def _overwritten(reader: StoreReader, name: str) -> tuple[str, ...]:
+    """The other tasks that have the weights of `name` because it overwrote theirs."""
+    earlier = reader.task_names()[: reader.task_names().index(name)]
+    return tuple(other for other in earlier if reader.record(other).isolation == "none")

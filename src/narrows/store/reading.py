@@ -43,18 +43,19 @@ class StoreReader:
         """Read store.json again: what others have committed meanwhile."""
         self.header = _read_header(self.path)
 
-    def steadily(self, read: Callable[[], T]) -> T:
-        """`read()`, and again from the newest store.json where it failed because a writer changed the store.
+    def steadily(self, read: Callable[[StoreReader], T]) -> T:
+        """What `read` makes of the store, again from the newest store.json where it failed because a writer changed it.
 
         A task that another process forgets, or rewrites, is gone from where the store.json read before says it is.
+        `read` gets a reader of its own: other threads may reload this one meanwhile, and two store.json never mix.
         """
         while True:
+            reader = StoreReader(self.path, self.header)
             try:
-                return read()
+                return read(reader)
             except (StoreError, UnknownNameError):
-                before = self.header
                 self.reload()
-                if self.header == before:
+                if self.header == reader.header:
                     raise
 
     @property
@@ -81,6 +82,9 @@ class StoreReader:
         record = records.task_from_json(data, label)
         if (record.name, record.directory) != (ref.name, ref.directory):
             raise DamagedFileError(label, "is the record of another task")
+        earlier = iter(self.task_names()[: self.header.tasks.index(ref)])
+        if not all(parent in earlier for parent in record.parents):  # each one further on than the one before it
+            raise DamagedFileError(label, "names parents that are not tasks before it, each once and in their order")
         return record
 
     def records(self) -> tuple[TaskRecord, ...]:
@@ -173,4 +177,4 @@ def _measure(path: Path) -> int:
         raise FileNotFoundError(2, "it is missing")
     lock = {names.LOCK_FILE, names.HOLDER_FILE}
     files = (Path(at) / name for at, _, found in os.walk(path) for name in found if name not in lock)
-    return sum(file.stat().st_size for file in files)
+    return sum(file.lstat().st_size for file in files)

@@ -108,13 +108,19 @@ class Training:
             return None
         state = from_tree(tree)
         self._require_same(state.get("plan") if isinstance(state, dict) else None)
-        self._task.load_state(state["task"])
-        place_optimizer_state(self._optimizer, state["optimizer"])
-        if self._scheduler is not None:
-            self._scheduler.load_state_dict(state["scheduler"])
-        if self._stopping is not None:
-            self._stopping.load_state(state["stopping"])
-        position: dict[str, Any] = state["position"]
+        try:
+            self._task.load_state(state["task"])
+            place_optimizer_state(self._optimizer, state["optimizer"])
+            if self._scheduler is not None:
+                self._scheduler.load_state_dict(state["scheduler"])
+            if self._stopping is not None:
+                self._stopping.load_state(state["stopping"])
+            position: dict[str, Any] = state["position"]
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ConfigError(
+                f"The checkpoint is of this training and lacks what it needs ({error!r}): another version of narrows "
+                "wrote it. Drop it, and begin the task anew."
+            ) from error
         return position
 
     def _require_same(self, plan: Any) -> None:

@@ -203,9 +203,9 @@ class Task(InProgress):
             layers={layer.name: layer.to_json() for layer in attached.explain()},
             weights_sha256=digest(self._weights.baked(content), content.private),
         )
-        if (self._directory.shared, self._directory.private) != self._layout:
-            self._directory.reshape_shared(*self._layout)  # the first task, whose head settles where heads go
-        written = self._directory.append(record, content, carry=learner.carry(), after=self._known)
+        written = self._directory.append(
+            record, content, carry=learner.carry(), after=self._known, layout=self._layout
+        )  # the first task's head settles where heads go, and so what is shared
         with suppress(OSError, StoreError):  # the task is in the store: what is left over does no harm
             self._directory.progress(self.name).drop()
             if self._checkpoint is not None:

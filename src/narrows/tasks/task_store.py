@@ -17,6 +17,7 @@ from narrows.store.compose import baked_weights, frozen_weights, last_overwritin
 from narrows.store.forget import Forgetting
 from narrows.store.names import check_task_name
 from narrows.store.progress import ProgressFile
+from narrows.store.reading import StoreReader
 from narrows.store.records import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
 from narrows.tasks.heads import Head, build_head, put_head, require_place
@@ -107,7 +108,7 @@ class TaskStore:
 
     def tasks(self) -> tuple[TaskRecord, ...]:
         """What is written down of every task, in the order they were learned."""
-        return self.directory.steadily(self.directory.records)
+        return self.directory.steadily(StoreReader.records)
 
     def progress(self, name: str) -> ProgressFile:
         """The checkpoint of the task `name` while it is learned: `load()`, `save(tree)`, `drop()`.
@@ -180,7 +181,7 @@ class TaskStore:
         """
         directory = self.directory
         record, (shared, private), base = directory.steadily(
-            lambda: (directory.record(name), baked_weights(directory, name), directory.base())
+            lambda reader: (reader.record(name), baked_weights(reader, name), reader.base())
         )
         model = self._base_model(base)
         if record.head is not None:
@@ -192,7 +193,7 @@ class TaskStore:
 
     def network(self) -> nn.Module:
         """A copy of the network that the store began from, as it was then."""
-        return self._base_model(self.directory.steadily(self.directory.base))
+        return self._base_model(self.directory.steadily(StoreReader.base))
 
     def route(self, x: Any, **options: Any) -> Routing:
         """Ranks the tasks for a batch `x` whose task is not known; see `narrows.tasks.routing.route` for all options.
@@ -203,21 +204,24 @@ class TaskStore:
 
     def explain(self, name: str) -> tuple[LayerAccount, ...]:
         """What a stored task keeps of each layer, and why; see `Task.explain`."""
-        return read_account(self.directory.steadily(lambda: self.directory.record(name)).layers)
+        return read_account(self.directory.steadily(lambda reader: reader.record(name)).layers)
 
     def used(self) -> float:
         """Values that all tasks keep / shared weights: a refined weight counts for each, so it may exceed 1.
 
         Each `independent` task counts as a network of its own.
         """
-        return self.directory.steadily(lambda: used_fraction(self.directory))
+        return self.directory.steadily(used_fraction)
 
     def forget(self, name: str, *, dry_run: bool = False) -> Forgetting:
         """Takes a task out of the store, exactly: weights that only it used are free again.
 
         Where later tasks reuse its weights, the first of them takes their values over. Every other task keeps its
-        weights and outputs to the last bit, and the next task is learned as if the forgotten one had never been
-        there. What later tasks learned while it was there stays theirs: they may have started from its weights.
+        weights and outputs to the last bit. What is frozen and free for the next task is as if the forgotten one had
+        never been there; what later tasks learned while it was there stays theirs, as they may have started from its
+        weights, and so does training state that they have renewed (`carry`: wsn, ewc). Tasks of methods that
+        overwrite one another (finetune, ewc, joint) all have the weights of the last of them: forgetting that one
+        takes the others back to the one before (`Forgetting.reverts`).
 
         Args:
             dry_run: only say what would happen.
