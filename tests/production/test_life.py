@@ -254,7 +254,7 @@ def stopping_at(step: int):
     return stop
 
 
-@pytest.mark.parametrize("method", ["ibm", "wsn", "finetune"])
+@pytest.mark.parametrize("method", ["ibm", "wsn", "independent"])
 def test_an_interrupted_task_goes_on_to_the_same_weights(method, tmp_path):
     data = shop_data.images(tmp_path / "photos")
     options = {"method": make_method(method, {}), "options": DataOptions(holdout=0.25)}
@@ -353,3 +353,18 @@ def test_a_head_that_is_no_linear_layer_is_said(tmp_path):
     store = init(tmp_path / "store", "narrows.networks:mlp", MLP, head="hidden")
     with pytest.raises(ModelMismatchError, match=r"a Sequential, and learn can only replace an nn\.Linear"):
         learned(store, "light", shop_data.images(tmp_path / "photos"))
+
+
+@pytest.mark.parametrize("method", ["finetune", "ewc", "joint"])
+def test_a_method_that_changes_older_tasks_is_refused(store, method, tmp_path):
+    with pytest.raises(ConfigError, match="changes the tasks that were learned with it before"):
+        learned(store, "light", shop_data.images(tmp_path / "photos"), method=make_method(method, {}))
+
+
+@pytest.mark.parametrize(("said", "options"), [("epochs", {"epochs": 0}), ("batch size", {"batch_size": 0})])
+def test_numbers_out_of_range_are_refused_before_data_are_read(store, said, options, tmp_path):
+    with pytest.raises(ConfigError, match=f"The {said} must be at least 1; got 0"):
+        learned(store, "light", tmp_path / "nothing", **options)
+    for lr in (0.0, -1.0, float("nan")):
+        with pytest.raises(ConfigError, match="must be a number above 0"):
+            learned(store, "light", tmp_path / "nothing", lr=lr)

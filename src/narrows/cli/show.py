@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from narrows.benchmarks.streams import stream_names
-from narrows.cli.common import StorePath, TaskName
+from narrows.cli.common import StorePath, TaskName, say
 from narrows.cli.tables import percent, plain_table, size, tasks_table
 from narrows.cli.task_page import print_task
 from narrows.methods import METHODS
 from narrows.production.describing import describe
+from narrows.store.names import PROGRESS_DIR
 from narrows.tasks import TaskStore
 
 
@@ -66,6 +67,17 @@ def tasks_command(store: StorePath) -> None:
         f"weights; the whole store is {size(opened.directory.bytes_total())}, one dense network {size(dense)}.",
         highlight=False,
     )
+    _print_checkpoints(opened, console)
+
+
+def _print_checkpoints(store: TaskStore, console: Console) -> None:
+    """Of tasks that were interrupted."""
+    for file in sorted((store.path / PROGRESS_DIR).glob("*.ckpt")):
+        say(
+            console,
+            f"a task being learned: {PROGRESS_DIR}/{file.name}, {size(file.stat().st_size)}. Its `learn` command "
+            "goes on with it; delete the file to give it up.",
+        )
 
 
 def show_command(

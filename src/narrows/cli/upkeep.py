@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from rich.progress import Progress
 
 from narrows.cli.common import StorePath, TaskName, Trust, open_for_use, say
 from narrows.cli.tables import size
-from narrows.errors import ConfigError, ModelBuildError, UntrustedModelError
+from narrows.errors import ConfigError, ModelBuildError, StoreError, UntrustedModelError
 from narrows.production import model_record
 from narrows.production.verifying import OutputCheck, verify_outputs
 from narrows.store import Problem
@@ -41,7 +42,7 @@ def verify_command(
         _print_problem(console, problem)
     damaged = [problem for problem in problems if not problem.harmless]
     if damaged:
-        rest = " Tasks not named above are sound." if all(problem.task for problem in damaged) else ""
+        rest = _rest(opened, {problem.task for problem in damaged})
         console.print(f"[bold red]{len(damaged)} problems.[/]{rest}", highlight=False)
         raise typer.Exit(1)
     count = len(opened.directory.task_names())
@@ -49,6 +50,20 @@ def verify_command(
     console.print(f"[green]sound:[/] {count} tasks, every file's SHA-256{weights}", highlight=False)
     if deep and not _outputs_are_sound(store, trust, console):
         raise typer.Exit(1)
+
+
+def _rest(store: TaskStore, damaged: set[str | None]) -> str:
+    """What of the store can be used though some of it is damaged."""
+    if None in damaged:
+        return ""
+    built: list[str] = []
+    for name in store.directory.task_names():
+        with suppress(StoreError):
+            if name not in damaged and damaged & set(store.directory.record(name).parents):
+                built.append(name)
+    if built:
+        return f" Not to be had without them, as they reuse their weights: {', '.join(built)}. All others are sound."
+    return " Tasks not named above are sound."
 
 
 def _print_problem(console: Console, problem: Problem) -> None:

@@ -24,6 +24,8 @@ from narrows.tasks.adopting import DENSITY, EPOCHS, LEARNING_RATE
 from narrows.training import Callback
 from narrows.training.device import require_device
 
+LOST = 0.02
+"""Fraction of the examples whose loss in adopting is worth a word."""
 CHANCE = 2.0
 """So many times chance a trained classifier should be right, or its classes are in another order."""
 
@@ -147,6 +149,12 @@ def _classifies(material: Material) -> bool:
 
 def _doubts(adoption: Adoption, material: Material) -> tuple[str, ...]:
     outputs = material.schema.target.outputs
+    if _classifies(material) and adoption.before - adoption.after > LOST:
+        return (
+            f"{adoption.before - adoption.after:.1%} of the examples were right before and are not after: give it more "
+            "epochs (--epochs), more of the weights (--density), or, where it is overfitting, more data. "
+            "`narrows forget` undoes it.",
+        )
     if not _classifies(material) or adoption.before > min(CHANCE / outputs, (1 + 1 / outputs) / 2):
         return ()
     return (

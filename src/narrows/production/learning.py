@@ -5,6 +5,7 @@ Knows data, networks and stores; a terminal only as callbacks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -77,13 +78,15 @@ def learn(
         store: with its model: from `open_store` or `init`.
         name: the task's, new to the store.
         data: see `narrows.data.read_training`.
-        valid: data to measure on while learning: the best epoch is kept, and its figures stand with the task.
+        valid: data to measure on while learning: the best epoch is kept, and its figures stand with the task. Only
+            epochs count after the sub-network has settled (with IBM the last two fifths): before, it is a denser one
+            that is not kept. Of equal epochs the latest is kept.
             `options.holdout` takes a part of `data` instead.
         method: default `IBM(density=0.04)`.
         options: how the data are to be read.
         epochs, batch_size: passes over the data, and examples a step.
         lr: learning rate; default: the method's own.
-        patience: stop after so many epochs without a better one on the validation data.
+        patience: stop after so many epochs without a better one on the validation data, of those that count.
         augment: crop and mirror images at random.
         scale: (means, deviations) of the channels to scale images with, of values from 0 to 1, where the network was
             trained with others than these images have.
@@ -97,13 +100,17 @@ def learn(
     Raises:
         TaskExistsError: the store has a task of that name.
         DataError: the data cannot be learned from, or the network cannot take them.
-        ConfigError: an option out of range, or a checkpoint of another training; says what differs.
+        ConfigError: an option out of range, a method that would change older tasks, or a checkpoint of another
+            training; says what differs.
         StoreLockedError: another process is writing the store.
         ModelMismatchError: no place for the head was found.
 
     Example: `learn(open_store("shop"), "returns", "returns.csv", valid="held-out.csv", epochs=20)`;
     `examples/production.py` has one that runs.
     """
+    method = method or IBM(density=DENSITY)
+    require_isolation(method)
+    require_numbers(epochs=epochs, lr=lr, batch_size=batch_size)
     require_device(device)
     require_new(store, name)
     options = options or DataOptions(seed=seed)
@@ -116,7 +123,6 @@ def learn(
     sample = material.sample()
     try_out(network, sample, material.schema)
     head = new_head(network, head_path(store, network, sample), material.schema.target.outputs, seed)
-    method = method or IBM(density=DENSITY)
     lr = method.learning_rate if lr is None else lr
     with seeded(seed, device), store.begin(name, method, head=head) as task:
         require_outputs(task.model, sample, material.schema)
@@ -144,6 +150,24 @@ def learn(
             data=lambda settled: about(settled, material, options, training),
         )
     return Learned(record, fit, checkpoint.resumed, material.notes)
+
+
+def require_isolation(method: Method) -> None:
+    """ConfigError where tasks of this method overwrite one another: what is in production must not change."""
+    if method.isolation == "none":
+        raise ConfigError(
+            f"{method.name} changes the tasks that were learned with it before, which a model in production must not. "
+            "Take a method that isolates tasks, as ibm or wsn; `narrows run` and `narrows compare` measure the others."
+        )
+
+
+def require_numbers(*, epochs: int, lr: float | None, batch_size: int) -> None:
+    """ConfigError, before any data are read, where one of them is out of range."""
+    for what, value, least in (("epochs", epochs, 1), ("batch size", batch_size, 1)):
+        if value < least:
+            raise ConfigError(f"The {what} must be at least {least}; got {value}.")
+    if lr is not None and not 0 < lr < math.inf:
+        raise ConfigError(f"The learning rate must be a number above 0; got {lr}.")
 
 
 def require_new(store: TaskStore, name: str) -> None:

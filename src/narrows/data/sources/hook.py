@@ -29,8 +29,14 @@ def open_hook(name: str) -> Raw:
         DataError: no such module or function, or it returned something else. What the function itself raises comes
             through as it is.
     """
-    result = _function(name)()
-    batches = [result] if _is_batch(result) else _list(result, name)
+    function = _function(name)
+    try:
+        result = function()
+        batches = [result] if _is_batch(result) else _list(result, name)
+    except DataError:
+        raise
+    except Exception as error:  # whatever the user's function may raise
+        raise DataError(f"hook {name} failed: {type(error).__name__}: {error}") from error
     if not batches:
         raise DataError(f"{name} gave no data")
     pairs = [batch if isinstance(batch, tuple) else (batch, None) for batch in batches]
