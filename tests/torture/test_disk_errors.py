@@ -56,7 +56,7 @@ def test_the_disk_fails_at_every_call(scene: Range, code: str, for_ever: bool, t
         mine = CODES.index(code) * 2 + for_ever
         mine = CODES.index(code) * 2 + for_ever
         changing = [(at, late) for at, late in points if calls[at] in CHANGING | {"fsync"}]
-        points = thin([point for turn, point in enumerate(changing) if turn % 10 == mine], 3, long)
+        points = thin([point for turn, point in enumerate(changing) if turn % 10 == mine], 2, long)
     for at, late in points:
         root = scene.fresh()
         fault = Fault(at, disk(getattr(errno, code)), for_ever, late)
