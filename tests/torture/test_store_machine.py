@@ -120,6 +120,9 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(pick=st.integers(0, 99), fault=faults, moment=moments, first_say=st.booleans())
     def forget(self, pick: int, fault: str, moment: int, first_say: bool) -> None:
         name = list(self.model.tasks)[pick % len(self.model.tasks)]
+        # Forgetting drops it, too, after the change: a fault between them would leave either.
+        self.store.progress(name).drop()
+        self.model.checkpoints.pop(name, None)
         after = self.model.copy()
         after.forget(name)
         if first_say:
