@@ -51,7 +51,7 @@ class Faults:
         if self._reasons and (bad == "refuse" or len(self._reasons) == len(self.ids)):
             rest = len(self._reasons) - SHOWN
             more = f"\n  and {rest} more" if rest > 0 else ""
-            way_out = "; correct them, or have them left out (bad='skip')" if bad == "refuse" else ""
+            way_out = "; correct them, or have them left out (bad='skip', --bad skip)" if bad == "refuse" else ""
             raise DataError(
                 f"{self.where}: {len(self._reasons)} of {len(self.ids)} examples cannot be used{way_out}:"
                 + "".join(f"\n  {skipped.id}: {skipped.reason}" for skipped in self.skipped[:SHOWN])

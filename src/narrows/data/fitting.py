@@ -35,7 +35,7 @@ def target_columns(raw: Raw, options: DataOptions) -> tuple[str, ...]:
         raise DataError(f"{raw.where}: there are no targets to learn from; only inputs were found")
     what = f"several columns may be the target: {', '.join(found)}" if found else "no column is the target for certain"
     raise DataError(
-        f"{raw.where}: {what}. Name it with target; the columns are {', '.join(raw.names[:20])}"
+        f"{raw.where}: {what}. Name it with target (--target); the columns are {', '.join(raw.names[:20])}"
         + (", ..." if len(raw.names) > 20 else "")
     )
 

@@ -118,7 +118,7 @@ def _survey(raw: Raw, ask_size: bool) -> Shape:
         (first, one), (second, other) = list(sizes.items())[:2]
         raise DataError(
             f"{raw.where}: the images have {len(sizes)} different sizes: {one} has {first[0]} x {first[1]} pixels, "
-            f"{other} has {second[0]} x {second[1]}. Say image_size, and all are resized to it"
+            f"{other} has {second[0]} x {second[1]}. Say image_size (--image-size), and all are resized to it"
         )
     height, width = next(iter(sizes)) if ask_size else (1, 1)
     return (1 if grey else 3, height, width)

@@ -162,7 +162,11 @@ class StoreReader:
 def _read_header(root: Path) -> StoreHeader:
     if not (root / names.STORE_FILE).exists():
         unfinished = root.is_dir() and bool(os.listdir(root)) and commit.half_made(root)
-        hint = "its creation was interrupted: create it again" if unfinished else "create one first"
+        hint = (
+            "its creation was interrupted: create it again"
+            if unfinished
+            else "create one first (narrows init, or TaskStore.create)"
+        )
         raise StoreMissingError(f"there is no store at {root}; {hint}")
     data = durable.read(root / names.STORE_FILE, names.STORE_FILE, strict_json.MAX_JSON, records.RESTORE_STORE)
     return records.header_from_json(data)
