@@ -121,8 +121,10 @@ def test_the_second_of_two_tasks_is_told_who_writes(root: Path, tally: Tally):
             pass
 
 
-def read_on(root: Path, sound: dict[str, str | None], stop: Callable[[], bool]) -> int:
-    """Read all that can be read, again and again: each task is as it was, or gone by name."""
+def read_on(root: Path, sound: dict[str, str | None], stop: Callable[[], bool], count: Path) -> int:
+    """Read all that can be read, again and again: each task is as it was, or gone by name.
+
+    Each turn adds a byte to ``count``, by which the writer, in whatever process, knows how often it was read."""
     turns = 0
     store = nw.TaskStore.open(root, network())
     while not stop():
@@ -137,6 +139,8 @@ def read_on(root: Path, sound: dict[str, str | None], stop: Callable[[], bool]) 
             assert found == sound.get(record.name, found), f"{record.name} changed"
         assert [problem for problem in store.verify(deep=True) if not problem.harmless] == []
         store.used()
+        with count.open("ab") as file:
+            file.write(b".")
     return turns
 
 
@@ -146,7 +150,12 @@ def test_readers_while_others_write(root: Path, kind: str, tally: Tally, long: b
     store = nw.TaskStore.open(root, network())
     sound = {name: fingerprint(store.load(name).state_dict()) for name in ("middle", "leaf")}
     turns = 300 if long else 12
-    done = tmp_path / "done"
+    done, count = tmp_path / "done", tmp_path / "count"
+    count.touch()
+
+    def enough(turn: int, until: float) -> bool:
+        """A slow machine's reader may still be in its first turn after the last of the writer's."""
+        return turn >= turns and (count.stat().st_size > 1 or time.monotonic() > until)
 
     def writer() -> None:
         try:
@@ -156,20 +165,22 @@ def test_readers_while_others_write(root: Path, kind: str, tally: Tally, long: b
 
     def write_loop() -> None:
         forget(root, "root")
-        for turn in range(turns):
+        turn, until = 0, time.monotonic() + HUNG
+        while not enough(turn, until):
             append_another(root, f"another {turn}")
             if turn > 1:
                 forget(root, f"another {turn - 2}")
             if turn % 4 == 3:
                 nw.TaskStore.open(root).compact()
+            turn += 1
 
     reads: list[int] = []
     with tally.fault("reader beside a writer", kind, turns):
         if kind == "thread":
-            run_threads(writer, lambda: reads.append(read_on(root, sound, done.exists)))
+            run_threads(writer, lambda: reads.append(read_on(root, sound, done.exists, count)))
         else:
             other = start(writer)
-            reads.append(read_on(root, sound, done.exists))
+            reads.append(read_on(root, sound, done.exists, count))
             assert wait(other) == 0
         assert reads[0] > 1
         assert nw.TaskStore.open(root).verify(deep=True) == []
