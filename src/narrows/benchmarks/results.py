@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from narrows.errors import StoreError
+from narrows.errors import StoreError, StoreVersionError
 from narrows.training import metrics
 
 VERSION = 1
 Row = list[float | None]
+_NUMBERS = ("float", "int")  # how the fields of a task that hold numbers are annotated
+_REFERENCE = ("ACC", "lr", "seconds", "step_seconds")
 
 
 @dataclass
@@ -92,6 +95,27 @@ class Result:
         """Mean over the tasks of the median seconds of a step."""
         return sum(task.step_seconds for task in self.tasks) / len(self.tasks)
 
+    def require_sound(self) -> None:
+        """ValueError where R, the tasks or the reference have not the shape that docs/result.md gives them."""
+        count = len(self.tasks)
+        if len(self.rows) != count or any(len(row) < count for row in self.rows):
+            raise ValueError(f"R has not a row and a column for each of the {count} tasks")
+        entries = [entry for row in self.rows for entry in row if entry is not None]
+        last = self.rows[-1][:count] if self.rows else []
+        figures = [getattr(task, field.name) for task in self.tasks for field in fields(task) if field.type in _NUMBERS]
+        densities = [density for task in self.tasks for density in task.layers.values()]
+        reference: list[Any] = []
+        if self.reference is not None:
+            reference = [*self.reference["accuracy"], *(self.reference[key] for key in _REFERENCE)]
+        for number in (*entries, *last, *figures, *densities, *reference, self.dense_bytes):
+            if type(number) not in (int, float) or not math.isfinite(number):
+                raise ValueError(f"{number!r} stands where a number should")
+        for text in (self.stream, self.method, *(task.name for task in self.tasks)):
+            if not isinstance(text, str):
+                raise ValueError(f"{text!r} stands where a name should")
+        if self.tasks:
+            self.metrics()  # ValueError where an entry of R is null that they need
+
     def identity(self) -> dict[str, Any]:
         """What must agree for a run to go on where another left off."""
         return {key: getattr(self, key) for key in ("stream", "method", "config", "seed", "stream_description")}
@@ -129,9 +153,14 @@ class Result:
         """
         try:
             data = json.loads(path.read_text())
-            if data["format"] != "narrows-result" or data["version"] != VERSION:
-                raise StoreError(f"{path} is not a narrows result of version {VERSION}.")
-            return cls(
+            if data["format"] != "narrows-result":
+                raise StoreError(f"{path} is not a result of narrows.")
+            if data["version"] != VERSION:
+                raise StoreVersionError(
+                    f"{path} is a result of version {data['version']}, and this narrows knows version {VERSION} only; "
+                    "use the narrows that wrote it, or a newer one."
+                )
+            result = cls(
                 **{name: data[name] for name in ("stream", "method", "config", "seed", "environment")},
                 stream_description=data["stream_description"],
                 dense_bytes=data["metrics"]["dense_bytes"] if data["metrics"] else 0,
@@ -140,7 +169,9 @@ class Result:
                 reference=data["reference"],
                 complete=data["complete"],
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            result.require_sound()
+            return result
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise StoreError(
                 f"{path} cannot be read as a result ({type(error).__name__}: {error}). Delete it and run again: "
                 "the tasks are in the store, and their accuracies are measured anew from there."

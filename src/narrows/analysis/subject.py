@@ -1,0 +1,210 @@
+"""What a path holds: a store, a run, a result or a comparison, told apart by what stands in it.
+
+Reads store.json, result.json and the head of compare.json; no task, so damage in one does not keep the rest shut.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from narrows.benchmarks.compare.summary import VERSION as COMPARISON_VERSION
+from narrows.benchmarks.results import Result
+from narrows.errors import StoreError, StoreMissingError, StoreVersionError
+from narrows.store.names import STORE_FILE
+from narrows.store.reading import StoreReader
+
+Kind = Literal["store", "run", "result", "comparison"]
+RESULT_FILE: Final = "result.json"
+STORE_FOLDER: Final = "store"
+COMPARISON_FILE: Final = "compare.json"
+GRID_FILE: Final = "grid.json"
+_FORMATS: Final = {"narrows-result": RESULT_FILE, "narrows-comparison": COMPARISON_FILE, "narrows-store": STORE_FILE}
+_EXPECTED: Final = (
+    "Give the folder of a store (with store.json), of a run (with result.json) or of a comparison (with compare.json), "
+    "or one of these files."
+)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something that is not there, so that what needs it is left out.
+
+    Attributes:
+        what: a short name: "result", "store", "tasks", "reference", "complete", "same tasks", "comparison".
+        why: in a sentence, what is not there and what cannot be shown without it.
+        remedy: what gives it.
+    """
+
+    what: str
+    why: str
+    remedy: str
+
+    def to_json(self) -> dict[str, str]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What there is at a path.
+
+    Attributes:
+        kind: "store"; "run": the folder of a `narrows run`; "result": a result.json by itself; "comparison": the folder
+            or the compare.json of a `narrows compare`.
+        path: the folder, or the file of a result or comparison that is by itself.
+        reader: of the store, where there is one.
+        result: of the run, where there is one.
+        missing: what is not there.
+    """
+
+    kind: Kind
+    path: Path
+    reader: StoreReader | None = None
+    result: Result | None = None
+    missing: tuple[Missing, ...] = ()
+
+
+def open_subject(path: str | os.PathLike[str]) -> Subject:
+    """What the folder or file at `path` holds.
+
+    Raises:
+        StoreMissingError: there is nothing of narrows there; says what was looked for, and what lies near.
+        StoreVersionError: a store, result or comparison of a version that this narrows does not know.
+        StoreError, DamagedStoreError: store.json, result.json or compare.json is damaged.
+
+    >>> import tempfile, torch, narrows
+    >>> path = tempfile.mkdtemp() + "/store"
+    >>> store = narrows.TaskStore.create(path, torch.nn.Linear(4, 2))
+    >>> subject = open_subject(path)
+    >>> subject.kind, [missing.what for missing in subject.missing]
+    ('store', ['result', 'tasks'])
+    """
+    where = Path(path)
+    try:
+        return _open(where)
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{where} cannot be read ({error.strerror or error}).") from error
+
+
+def _open(where: Path) -> Subject:
+    if where.is_file():
+        return _file(where)
+    if not where.is_dir():
+        raise StoreMissingError(f"There is nothing at {where}. {_EXPECTED}")
+    if (where / STORE_FILE).exists():
+        return _store(where)
+    if (where / COMPARISON_FILE).exists() or (where / GRID_FILE).exists():
+        return _comparison(where, where / COMPARISON_FILE)
+    if (where / RESULT_FILE).exists() or (where / STORE_FOLDER / STORE_FILE).exists():
+        return _run(where)
+    near = [str(child) for child in _children(where)][:5]
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    raise StoreMissingError(f"There is no store, run or comparison in {where}.{hint} {_EXPECTED}")
+
+
+def _file(where: Path) -> Subject:
+    kind = _FORMATS.get(_head(where).get("format", ""))
+    if kind == STORE_FILE and where.name == STORE_FILE:
+        return _store(where.parent)
+    if kind == COMPARISON_FILE:
+        return _comparison(where, where)
+    if kind != RESULT_FILE:
+        raise StoreMissingError(f"{where} is no file that narrows can show. {_EXPECTED}")
+    if where.name == RESULT_FILE and (where.parent / STORE_FOLDER / STORE_FILE).exists():
+        return _run(where.parent)
+    result = Result.load(where)
+    missing = (_no_store(where.parent / STORE_FOLDER), *_gaps(result))
+    return Subject("result", where, result=result, missing=missing)
+
+
+def _store(where: Path) -> Subject:
+    reader = StoreReader.open(where)
+    beside = where.parent / RESULT_FILE
+    remedy = (
+        f"give the run's folder instead: {where.parent}"
+        if beside.exists()
+        else "`narrows evaluate` measures one task; accuracies over time are kept by `narrows run` only"
+    )
+    why = "There is no result.json: accuracies after each task, seconds of a step and the reference are not known."
+    return Subject("store", where, reader, None, (Missing("result", why, remedy), *_emptiness(reader)))
+
+
+def _run(where: Path) -> Subject:
+    reader, result, missing = None, None, []
+    if (where / RESULT_FILE).exists():
+        result = Result.load(where / RESULT_FILE)
+    else:
+        why = "There is no result.json yet: no task has been measured."
+        missing.append(Missing("result", why, "go on with the same `narrows run`"))
+    if (where / STORE_FOLDER / STORE_FILE).exists():
+        reader = StoreReader.open(where / STORE_FOLDER)
+        missing.extend(_emptiness(reader))
+    else:
+        missing.append(_no_store(where / STORE_FOLDER))
+    if result is not None:
+        missing.extend(_gaps(result))
+    if reader and result and (measured := [task.name for task in result.tasks]) != list(reader.task_names()):
+        why = f"result.json tells of {len(measured)} tasks and the store holds others, or another number of them."
+        missing.append(Missing("same tasks", why, "go on with the same `narrows run`, which measures anew"))
+    return Subject("run", where, reader, result, tuple(missing))
+
+
+def _comparison(where: Path, file: Path) -> Subject:
+    if not file.exists():
+        why = "There is no compare.json yet: no run of the grid is done."
+        return Subject("comparison", where, missing=(Missing("comparison", why, "go on with `narrows compare`"),))
+    head = _head(file)
+    if head.get("format") != "narrows-comparison":
+        raise StoreError(f"{file} is not a comparison of narrows. The same `narrows compare` writes it anew.")
+    if head.get("version") != COMPARISON_VERSION:
+        raise StoreVersionError(
+            f"{file} is a comparison of version {head.get('version')}, and this narrows knows version "
+            f"{COMPARISON_VERSION} only; use the narrows that wrote it, or a newer one."
+        )
+    return Subject("comparison", where)
+
+
+def _gaps(result: Result) -> Iterator[Missing]:
+    """What a sound result may leave out."""
+    if not result.tasks:
+        yield Missing("tasks", "No task has been learned yet.", "go on with the same `narrows run`")
+    if not result.complete:
+        why = f"The run is not finished: {len(result.tasks)} tasks have been learned."
+        yield Missing("complete", why, "go on with the same `narrows run`")
+    if result.reference is None:
+        why = "There is no reference: accuracy and time of one network per task were not measured."
+        yield Missing("reference", why, "go on with the same `narrows run` and --reference")
+
+
+def _emptiness(reader: StoreReader) -> Iterator[Missing]:
+    if not reader.task_names():
+        yield Missing("tasks", "The store holds no task yet.", "`narrows learn`, or TaskStore.begin")
+
+
+def _no_store(where: Path) -> Missing:
+    why = f"There is no store at {where}: masks, layers and bytes of single files are not known."
+    return Missing("store", why, "put result.json beside its store/")
+
+
+def _head(file: Path) -> dict[str, Any]:
+    """The JSON object in `file`; StoreError if there is none."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{file} is not valid JSON ({error}). {_EXPECTED}") from error
+    if not isinstance(found, dict):
+        raise StoreError(f"{file} is not a JSON object. {_EXPECTED}")
+    return found
+
+
+def _children(where: Path) -> Iterator[Path]:
+    for child in sorted(where.iterdir()):
+        if child.is_dir() and any((child / file).exists() for file in (STORE_FILE, RESULT_FILE, COMPARISON_FILE)):
+            yield child
