@@ -13,6 +13,7 @@ from narrows.cli.compare import compare_command
 from narrows.cli.init import init_command
 from narrows.cli.learn import adopt_command, learn_command
 from narrows.cli.predict import evaluate_command, predict_command, route_command
+from narrows.cli.report import report_command
 from narrows.cli.run import run_command
 from narrows.cli.show import methods_command, show_command, streams_command, tasks_command
 from narrows.cli.upkeep import compact_command, forget_command, verify_command
@@ -44,7 +45,11 @@ _BENCHMARKS: dict[str, Callable[..., None]] = {
     "streams": streams_command,
     "methods": methods_command,
 }
-for _panel, _commands in (("A model in production", _LIFE), ("Benchmarks", _BENCHMARKS)):
+_SEEING: dict[str, Callable[..., None]] = {
+    "report": report_command,
+}
+_PANELS = (("A model in production", _LIFE), ("Benchmarks", _BENCHMARKS), ("What is kept and why", _SEEING))
+for _panel, _commands in _PANELS:
     for _name, _command in _commands.items():
         app.command(_name, rich_help_panel=_panel)(_command)
 

@@ -1,0 +1,75 @@
+// Draws the charts, lets the reader pick, and saves tables. Fetches nothing.
+"use strict";
+(() => {
+  const font = getComputedStyle(document.body).fontFamily;
+  const ink = "var(--ink)", soft = "var(--soft)", faint = "var(--faint)";
+  const config = {
+    background: "transparent", font,
+    view: { stroke: "transparent" },
+    axis: { domainColor: soft, tickColor: soft, gridColor: faint, labelColor: ink, titleColor: soft, titleFontWeight: "normal", labelLimit: 140 },
+    legend: { labelColor: ink, titleColor: soft, titleFontWeight: "normal", labelLimit: 220, orient: "bottom", columns: window.innerWidth < 600 ? 2 : 5 },
+    header: { labelColor: ink, titleColor: soft },
+    title: { color: ink, subtitleColor: soft },
+    text: { color: ink },
+    rule: { color: soft },
+    range: { category: [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `var(--c${i})`) },
+  };
+  const drawn = new Map(); // element -> promise of its view
+
+  function draw(place) {
+    if (drawn.has(place)) return drawn.get(place);
+    const spec = JSON.parse(document.getElementById("spec-" + place.dataset.chart).textContent);
+    const promise = vegaEmbed(place, spec, { config, renderer: "svg", actions: false, ast: true, tooltip: true })
+      .then((result) => { place.dataset.drawn = "yes"; return result; })
+      .catch((error) => { place.dataset.drawn = "failed"; place.textContent = String(error); console.error(error); });
+    drawn.set(place, promise);
+    return promise;
+  }
+  // Charts are drawn when they come near: 50 tasks have many.
+  const near = new IntersectionObserver((entries) => {
+    for (const entry of entries) if (entry.isIntersecting) { near.unobserve(entry.target); draw(entry.target); }
+  }, { rootMargin: "600px" });
+
+  function visible(place) { return place.getClientRects().length > 0; }
+  // For printing, and for tests: everything that can be seen.
+  function drawAll() {
+    return Promise.all([...document.querySelectorAll(".plot")].filter(visible).map(draw));
+  }
+
+  function save(name, type, text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  }
+  function asCsv(table) {
+    const quote = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    return [...table.rows].map((row) => [...row.cells].map((cell) => quote(cell.textContent.trim())).join(",")).join("\n") + "\n";
+  }
+
+  function wire(root) {
+    for (const place of root.querySelectorAll(".plot")) near.observe(place);
+    for (const button of root.querySelectorAll("button.csv")) {
+      button.addEventListener("click", () => {
+        const table = button.previousElementSibling.querySelector("table");
+        save(button.dataset.name.replace(/[^\p{L}\p{N}]+/gu, "-") + ".csv", "text/csv", "\ufeff" + asCsv(table));
+      });
+    }
+    for (const select of root.querySelectorAll(".choice > select")) {
+      select.addEventListener("change", () => {
+        for (const option of select.parentElement.querySelectorAll(":scope > .option")) option.hidden = option.dataset.option !== select.value;
+      });
+    }
+    for (const calculator of root.querySelectorAll(".calculator")) {
+      const kind = window["narrowsCalculator_" + calculator.dataset.kind];
+      if (kind) kind(calculator, { vegaEmbed, config });
+    }
+  }
+
+  wire(document);
+  window.addEventListener("beforeprint", drawAll);
+  document.getElementById("download")?.addEventListener("click", () =>
+    save("report.json", "application/json", document.getElementById("report-data").textContent));
+  window.narrowsPage = { draw, drawAll, wire };
+})();

@@ -1,0 +1,91 @@
+"""From a path to a page: what is there is shown, what is missing is said, what is damaged is named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from narrows.analysis.subject import open_subject
+from narrows.errors import NarrowsError, StoreError
+from narrows.report.blocks import Notice, Page, Section
+from narrows.report.facts import Facts
+from narrows.report.render import render
+from narrows.report.sections import SECTIONS
+from narrows.report.texts import Texts
+
+Progress = Callable[[str, int, int], None]
+MakeSection = Callable[[Facts, Texts], Section | None]
+
+
+def page_of(facts: Facts, language: str = "en", progress: Progress | None = None) -> Page:
+    """The page of a store or a run.
+
+    Args:
+        progress: called with (section, sections done, sections in all).
+
+    Raises:
+        ConfigError: the language is not there, or the extra `report` is not installed.
+    """
+    from narrows import __version__
+
+    say = Texts(language)
+    sections = []
+    for place, make in enumerate(SECTIONS):
+        if progress is not None:
+            progress(make.__name__, place, len(SECTIONS))
+        section = _made(make, facts, say)
+        if section is not None:
+            sections.append(section)
+    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    notes = (say("page.made", version=__version__, time=made), *([facts.command] if facts.command else []))
+    title = say("page.title", name=facts.path.resolve().name)
+    return Page(title, say(f"page.subtitle.{facts.subject.kind}", path=facts.path), language, tuple(sections), notes)
+
+
+def write_report(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str] = "report.html",
+    *,
+    language: str = "en",
+    verify: bool = True,
+    command: str = "",
+    progress: Progress | None = None,
+) -> Path:
+    """Writes the page of the store, run or result at `path`, and says where.
+
+    Args:
+        language: "en" or "ja".
+        verify: whether to read every byte of the store and put every task together, and say so on the page.
+        command: what made it, for the page's foot.
+        progress: called with (section, sections done, sections in all).
+
+    Raises:
+        StoreMissingError: there is nothing of narrows at `path`.
+        ConfigError: the language is not there, or the extra `report` is not installed.
+        StoreError: the page cannot be written.
+    """
+    facts = Facts(open_subject(path), verify=verify, command=command)
+    return save(render(page_of(facts, language, progress)), Path(out))
+
+
+def save(html: str, out: Path) -> Path:
+    """Writes the page whole or not at all."""
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.new")
+    try:
+        temporary.write_text(html, encoding="utf-8")
+        os.replace(temporary, out)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreError(f"The report cannot be written to {out} ({error.strerror or error}).") from error
+    return out
+
+
+def _made(make: MakeSection, facts: Facts, say: Texts) -> Section | None:
+    """The section, or what kept it from being made: damage in one part leaves the others."""
+    try:
+        return make(facts, say)
+    except NarrowsError as error:
+        key = make.__name__
+        return Section(key, say(f"{key}.title"), say(f"{key}.lead"), [Notice(say("page.failed", error=error), "bad")])

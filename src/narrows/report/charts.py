@@ -1,0 +1,52 @@
+"""Vega-Lite charts by Altair, in the page's colours, as wide as their place.
+
+Colours are CSS variables of the page (`colour`), so that a chart follows light, dark and print without being drawn
+again. Continuous colours, which must be mixed, are viridis in all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from narrows.errors import ConfigError
+
+CATEGORIES = 8
+"""Colours of the page that tell categories apart: --c1 to --c8, of Okabe and Ito (2008)."""
+
+
+def altair() -> Any:
+    """The module. ConfigError where it is not installed."""
+    try:
+        import altair as alt
+    except ImportError as error:
+        raise ConfigError('A report needs Altair: pip install "narrows[report]".') from error
+    return alt
+
+
+def colour(name: str) -> str:
+    """A colour of the page: "kept", "reused", "dropped", "free", "good", "warn", "bad", "ink", "faint", "c1", ..."""
+    return f"var(--{name})"
+
+
+def category(place: int) -> str:
+    """The colour of the `place`-th category, from 0."""
+    return colour(f"c{place % CATEGORIES + 1}")
+
+
+def values(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Rows of plain values as a chart's data."""
+    return altair().Data(values=[dict(row) for row in rows])
+
+
+def spec_of(chart: Any, *, height: int | None = None) -> dict[str, Any]:
+    """The chart as Vega-Lite: as wide as its place, without what the page decides."""
+    spec: dict[str, Any] = chart.to_dict()
+    for key in ("config", "$schema"):
+        spec.pop(key, None)
+    if "vconcat" not in spec and "hconcat" not in spec and "facet" not in spec:
+        spec["width"] = "container"
+        if height is not None:
+            spec["height"] = height
+        spec["autosize"] = {"type": "fit-x", "contains": "padding"}
+    return spec

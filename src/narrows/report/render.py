@@ -1,0 +1,94 @@
+"""The page as one HTML file that needs nothing else: no network, no folder beside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from narrows.errors import ConfigError
+from narrows.report.blocks import Page, Section
+from narrows.report.texts import Texts
+
+SCRIPTS = ("plan.js", "page.js")
+
+
+def render(page: Page, *, live: str = "") -> str:
+    """The HTML of `page`.
+
+    Args:
+        live: where a page that follows a run is told of changes; "" for one that stands alone.
+
+    Raises:
+        ConfigError: the extra `report` is not installed.
+    """
+    from narrows import __version__
+
+    say = Texts(page.language)
+    html: str = _template().render(
+        page=page,
+        say=say,
+        live=live,
+        version=__version__,
+        css=_markup(_asset("page.css")),
+        script=_markup("\n".join(_asset(name) for name in SCRIPTS if _has(name))),
+        libraries=_markup(libraries()),
+        hashes={section.key: version_of(section) for section in page.sections},
+        kind_of=lambda block: type(block).__name__,
+        json=_json,
+        data_url=_data_url,
+    )
+    return html
+
+
+def version_of(section: Section) -> str:
+    """Changes where the section does."""
+    return hashlib.sha256(repr(section).encode()).hexdigest()[:16]
+
+
+@cache
+def libraries() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script. ConfigError where they are not installed."""
+    try:
+        from vl_convert import javascript_bundle
+    except ImportError as error:
+        raise ConfigError('A report needs vl-convert: pip install "narrows[report]".') from error
+    return str(javascript_bundle(None)).replace("</script", "<\\/script")
+
+
+@cache
+def _template() -> Any:
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError as error:
+        raise ConfigError('A report needs Jinja: pip install "narrows[report]".') from error
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    return environment.from_string(_asset("page.html.jinja"))
+
+
+def _asset(name: str) -> str:
+    return (resources.files("narrows.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _has(name: str) -> bool:
+    return (resources.files("narrows.report") / "assets" / name).is_file()
+
+
+def _json(value: Any) -> Any:
+    """For a script element: no text of a user's ends it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
+
+
+def _markup(text: str) -> Any:
+    """Text that goes into the page as it is."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def _data_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
