@@ -56,7 +56,8 @@ def libraries() -> str:
         from vl_convert import javascript_bundle
     except ImportError as error:
         raise ConfigError('A report needs vl-convert: pip install "narrows[report]".') from error
-    return str(javascript_bundle(None)).replace("</script", "<\\/script")
+    globals_ = "window.vega = vega; window.vegaLite = vegaLite; window.vegaEmbed = vegaEmbed;"
+    return str(javascript_bundle(globals_)).replace("</script", "<\\/script")
 
 
 @cache
