@@ -82,9 +82,11 @@ def _retention(record: TaskRecord) -> Retention:
     total = None
     if accounts:
         nats = sum(account.nats or 0.0 for account in measured) if measured else None
-        counts = [sum(column) for column in zip(*((a.weights, a.used, a.claimed) for a in accounts), strict=True)]
-        used = sum(account.used for account in measured)
-        total = _kept(LayerAccount("", *counts, nats), used)
+        weights, used, claimed = (
+            sum(getattr(account, count) for account in accounts) for count in ("weights", "used", "claimed")
+        )
+        together = LayerAccount("", weights, used, claimed, nats)
+        total = _kept(together, sum(account.used for account in measured))
     layers = tuple(_kept(account, account.used) for account in accounts)
     return Retention(record.name, record.isolation, str(record.method["name"]), layers, total)
 
