@@ -11,6 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from narrows.analysis import capacity as _capacity
+from narrows.analysis import forecast as _forecast
+from narrows.analysis import overlap as _overlap
 from narrows.analysis.subject import Subject
 from narrows.benchmarks.results import Result
 from narrows.store import TaskRecord
@@ -71,3 +74,23 @@ class Facts:
 
         directory = StoreDirectory(self.reader.path, self.reader.header)
         return tuple(directory.verify(deep=True))
+
+    @cached_property
+    def capacity(self) -> _capacity.Capacity | None:
+        """Whose the weights are; None without a store."""
+        return None if self.reader is None else _capacity.capacity(self.reader)
+
+    @cached_property
+    def forecast(self) -> _forecast.Forecast | None:
+        """What the next tasks will claim; None without a store, or where no task shares weights."""
+        return None if self.capacity is None else _forecast.forecast(self.capacity)
+
+    @cached_property
+    def back_test(self) -> _forecast.BackTest | None:
+        """What the forecast would have said earlier, against what came; None where there are too few tasks."""
+        return None if self.capacity is None else _forecast.back_test(self.capacity)
+
+    @cached_property
+    def overlap(self) -> _overlap.Overlap | None:
+        """Tasks' masks two by two; None without a store."""
+        return None if self.reader is None else _overlap.overlap(self.reader)
