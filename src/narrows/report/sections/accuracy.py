@@ -25,8 +25,6 @@ def accuracy(facts: Facts, say: Texts) -> Section:
     result = facts.result
     if result is not None and result.tasks:
         blocks += [_per_task(result, say), *_matrix(result, say)]
-        if result.reference is None:
-            blocks.append(Notice(say("accuracy.no_reference"), "plain", "narrows run ... --reference"))
     validated = [record for record in facts.records if scores_of(record)]
     if validated:
         blocks += _when_learned(facts, validated, say)

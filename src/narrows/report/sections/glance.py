@@ -77,7 +77,9 @@ def _used(facts: Facts, say: Texts) -> Stat | None:
     term = say("term.used")
     if facts.capacity is not None and facts.names:
         sources = (Source(f"{facts.store_folder}tasks/*/mask.bin", "claimed"),)
-        return _stat(say, "used", say.percent(facts.capacity.used), term=term, sources=sources)
+        total = facts.capacity.total
+        free = say.percent(total.free / total.weights if total.weights else 0.0)
+        return _stat(say, "left", say.percent(facts.capacity.used), term=term, sources=sources, free=free)
     if facts.result is None or not facts.result.tasks:
         return None
     last = len(facts.result.tasks) - 1
@@ -95,7 +97,7 @@ def _room(facts: Facts, say: Texts) -> Stat | None:
         say("glance.room.beyond", count=forecast.horizon) if tasks is None else say.number(tasks)
         for tasks in (fits.low, fits.median, fits.high)
     )
-    value = say("glance.room.value", middle=middle, low=low, high=high) if low != high else middle
+    value = say("glance.room.value", middle=middle, low=low, high=high)
     tone: Tone = "bad" if forecast.refused else "warn" if fits.low is not None and fits.low < 3 else "good"
     sources = (Source(f"{facts.store_folder}tasks/*/mask.bin", "used, claimed"),)
     key = "guess" if forecast.weak else "refines" if forecast.refines else "explain"
