@@ -6,18 +6,22 @@ file is an error of its part alone (`narrows.report.build` shows the rest).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from narrows.analysis import capacity as _capacity
-from narrows.analysis import forecast as _forecast
-from narrows.analysis import overlap as _overlap
+from narrows.analysis.capacity import Capacity, capacity
+from narrows.analysis.forecast import BackTest, Forecast, back_test, forecast
+from narrows.analysis.forgettable import Forgettable, forgettable
+from narrows.analysis.overlap import Overlap, overlap
 from narrows.analysis.subject import Subject
 from narrows.benchmarks.results import Result
 from narrows.store import TaskRecord
 from narrows.store.reading import StoreReader
+from narrows.training import History, read_history
 
 if TYPE_CHECKING:
     from narrows.store.verify import Problem
@@ -75,22 +79,74 @@ class Facts:
         directory = StoreDirectory(self.reader.path, self.reader.header)
         return tuple(directory.verify(deep=True))
 
+    @property
+    def damage(self) -> tuple[Problem, ...]:
+        """What is wrong with the store and not harmless; () where nothing is, or nobody looked."""
+        return tuple(problem for problem in self.problems or () if not problem.harmless)
+
     @cached_property
-    def capacity(self) -> _capacity.Capacity | None:
+    def validated(self) -> dict[str, float | None]:
+        """Accuracy of each task of the store on validation data when it was learned; None where not measured."""
+        return {record.name: accuracy_of(record) for record in self.records}
+
+    @cached_property
+    def capacity(self) -> Capacity | None:
         """Whose the weights are; None without a store."""
-        return None if self.reader is None else _capacity.capacity(self.reader)
+        return None if self.reader is None else capacity(self.reader)
 
     @cached_property
-    def forecast(self) -> _forecast.Forecast | None:
-        """What the next tasks will claim; None without a store, or where no task shares weights."""
-        return None if self.capacity is None else _forecast.forecast(self.capacity)
+    def forecast(self) -> Forecast | None:
+        """How many more tasks fit; None without a store, or without a task that shares weights."""
+        return None if self.capacity is None else forecast(self.capacity)
 
     @cached_property
-    def back_test(self) -> _forecast.BackTest | None:
-        """What the forecast would have said earlier, against what came; None where there are too few tasks."""
-        return None if self.capacity is None else _forecast.back_test(self.capacity)
+    def back_test(self) -> BackTest | None:
+        """What the same forecast would have said before; None where there are too few tasks."""
+        return None if self.capacity is None else back_test(self.capacity)
 
     @cached_property
-    def overlap(self) -> _overlap.Overlap | None:
-        """Tasks' masks two by two; None without a store."""
-        return None if self.reader is None else _overlap.overlap(self.reader)
+    def overlap(self) -> Overlap | None:
+        """Tasks' masks two by two, and who reuses whose weights; None without a store."""
+        return None if self.reader is None else overlap(self.reader)
+
+    @cached_property
+    def forgettable(self) -> tuple[Forgettable, ...]:
+        """What forgetting each task would do; none without a store."""
+        return () if self.reader is None else forgettable(self.reader)
+
+    @cached_property
+    def histories(self) -> dict[str, History]:
+        """How tasks were trained, in order; those that kept no record of it are not in it."""
+        found = {record.name: read_history(record.history) for record in self.records}
+        return {name: history for name, history in found.items() if history is not None}
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Bytes on disk of each task, measured now, in order; of a result without a store what it says."""
+        if self.reader is not None:
+            return self.reader.steadily(lambda reader: tuple(reader.bytes_of(name) for name in reader.task_names()))
+        return () if self.result is None else tuple(task.bytes for task in self.result.tasks)
+
+    @cached_property
+    def dense_bytes(self) -> int | None:
+        """Bytes of the network without masks, uncompressed."""
+        if self.result is not None and self.result.dense_bytes:
+            return self.result.dense_bytes
+        return None if self.reader is None else self.reader.header.base.bytes
+
+
+def scores_of(record: TaskRecord) -> Mapping[str, Any]:
+    """A task's scores on validation data; empty where none stand with it, or not as narrows writes them."""
+    found = record.metrics.get("validation")
+    return found if isinstance(found, Mapping) else {}
+
+
+def accuracy_of(record: TaskRecord) -> float | None:
+    """Its accuracy on validation data, a fraction; None for what is no classifier, or was not measured."""
+    return score_of(record, "accuracy")
+
+
+def score_of(record: TaskRecord, name: str) -> float | None:
+    """One of its scores on validation data."""
+    found = scores_of(record).get(name)
+    return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
