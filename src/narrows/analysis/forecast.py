@@ -161,7 +161,7 @@ def forecast(capacity: Capacity, *, seed: int = 0) -> Forecast | None:
         weak=len(past.claims) <= len(FEW_NOISE),
         refines=isinstance(method, BudgetOptions) and method.refines,
         budget=None if past.cap is None else int(past.cap),
-        refused=past.needs > past.free.sum(),
+        refused=bool(past.needs > past.free.sum()),
         fits=_count(futures.fits),
         horizon=HORIZON,
         layers=tuple(sorted(limits, key=_soonest)),
