@@ -143,8 +143,22 @@ def test_the_back_test_compares_with_what_came():
     assert [horizon.count for horizon in told.horizons] == [6, 5, 4, 3, 2, 1]
     exact = [retried for retried in told.forecasts if retried.known >= 4]
     assert all(retried.median == pytest.approx(retried.truth) for retried in exact)
-    assert told.error == pytest.approx(np.mean([abs(one.median - one.truth) for one in told.forecasts]))
-    assert 0 <= told.within <= 1
+    assert told.all.error == pytest.approx(np.mean([abs(one.median - one.truth) for one in told.forecasts]))
+    assert (told.settled.error, told.settled.within) == (pytest.approx(0), 1)
+    assert told.settled.count == sum(not retried.weak for retried in told.forecasts) == 6
+
+
+def test_with_a_method_that_refines_used_is_exact_and_taken_is_not():
+    rng = np.random.default_rng(0)
+    fresh = [(300, 0)] + [(int(part), 0) for part in rng.integers(100, 200, 9)]
+    known = stream(fresh)
+    growth = tuple(
+        replace(step, method={"name": "ibm", "config": {"new": 0.02, "reuse": 0.1}}, claimed=300 if not at else 200)
+        for at, step in enumerate(known.growth)
+    )
+    known = replace(known, growth=growth)
+    assert back_test(known).all.error == pytest.approx(0)
+    assert 0 < back_test(known, of="taken").settled.error < 0.05
 
 
 @pytest.mark.parametrize("tasks", [1, 2, 200])

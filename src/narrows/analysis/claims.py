@@ -28,14 +28,14 @@ Numbers = NDArray[np.float64]
 HALF_LIFE = 12.0
 """Tasks after which a past task counts half."""
 
-DAMPING = 0.95
+DAMPING = 0.9
 """phi: how much of a trend is left after each further task."""
 
 MAX_TREND = 1.0
 """Largest |g|, per task."""
 
-DOUBT = 4.0
-"""A trend counts only where it is beyond so many of its squared standard errors, 2 standard errors."""
+DOUBT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31)
+"""Standard errors beyond which a trend counts, with 3, 4, ... tasks: the 97.5% points of Student's t; then 2."""
 
 FEW_NOISE = (0.7, 0.4)
 """Standard deviation of the logarithm of the claims where one task is known, and two: no spread can be measured."""
@@ -92,17 +92,20 @@ def simulate(past: Past, ahead: int, futures: int, seed: int) -> Futures:
     cumulative = np.cumsum(trust, axis=1)
     free = np.broadcast_to(past.free, (futures, layers)).copy()
     refined = np.zeros(futures)
+    spends_all = past.cap is not None and bool((past.claims.sum(1) + past.refined > 0.999 * past.cap).all())
     full, fits = np.full((futures, layers), float(ahead)), np.full(futures, float(ahead))
     taken, kept = np.zeros((futures, ahead)), np.zeros((futures, ahead))
     for step in range(ahead):
         chosen = np.minimum((cumulative < rng.random((futures, 1))).sum(1), count - 1)
         factor = np.exp((growth - trend) * ages[chosen] + growth * _damped(step + 1))
-        if count <= len(FEW_NOISE):
+        if count <= len(FEW_NOISE) and not spends_all:
             factor = factor * np.exp(FEW_NOISE[count - 1] * rng.standard_normal(futures))
         claims = factor[:, None] * present[chosen]
         if of_free:
             claims[:, :-1] = np.minimum(claims[:, :-1], 1.0) * free
         claims = _capped(claims, past.cap)
+        if spends_all:
+            claims[:, -1] = past.cap - claims[:, :-1].sum(1)  # what is not new is refined
         want, room = claims[:, :-1], free.sum(1)
         full[(want > free) & (full == ahead)] = step
         fits[(np.maximum(want.sum(1), past.needs) > room) & (fits == ahead)] = step
@@ -136,13 +139,14 @@ def _trust(rng: np.random.Generator, futures: int, count: int) -> Numbers:
 def _growth(totals: Numbers, trust: Numbers) -> tuple[float, Numbers]:
     """g as the tasks suggest it, and that of each future, shape (futures,)."""
     count = len(totals)
-    if count < 5 or not totals.any():
+    if count < 3 or not totals.any():
         return 0.0, np.zeros(len(trust))
     time = np.arange(count, dtype=np.float64)
     logs = np.log(np.maximum(totals, 0.5))
     even = 0.5 ** (time[::-1] / HALF_LIFE)
     slope, error = _slope(time, logs, even[None, :] / even.sum())
-    shrink = max(0.0, 1.0 - DOUBT * float(error[0] ** 2 / slope[0] ** 2)) if slope[0] else 0.0
+    doubt = DOUBT[count - 3] if count - 3 < len(DOUBT) else 2.0
+    shrink = max(0.0, 1.0 - float((doubt * error[0] / slope[0]) ** 2)) if slope[0] else 0.0
     own, _ = _slope(time, logs, trust)
     return float(np.clip(shrink * slope[0], -MAX_TREND, MAX_TREND)), np.clip(shrink * own, -MAX_TREND, MAX_TREND)
 
