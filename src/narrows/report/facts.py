@@ -101,8 +101,8 @@ class Facts:
 
     @cached_property
     def back_test(self) -> BackTest | None:
-        """What the same forecast would have said before; None where there are too few tasks."""
-        return None if self.capacity is None else back_test(self.capacity)
+        """What the same forecast would have said before of the weights taken; None where there are too few tasks."""
+        return None if self.capacity is None else back_test(self.capacity, of="taken")
 
     @cached_property
     def overlap(self) -> Overlap | None:

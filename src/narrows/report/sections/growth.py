@@ -18,6 +18,8 @@ _PARTS: Final = ("earlier", "new", "refined", "apart")
 """What a bar is made of, from below."""
 _FULL_IN_SIGHT: Final = 0.5
 """From here on the axis goes up to the whole network."""
+_LEAST_AHEAD: Final = 5
+"""The fan is not longer than what is known, or than this."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,11 @@ def growth(facts: Facts, say: Texts) -> list[Block]:
         bars, source = _of_result(facts.result), Source("result.json", "tasks.used, tasks.reused")
     if not facts.names or not bars:
         return []
-    ahead = facts.forecast.used if facts.forecast is not None else ()
+    ahead = facts.forecast.used[: max(_LEAST_AHEAD, len(bars))] if facts.forecast is not None else ()
     fan = [Interval(*(_above(edge, bars[-1].apart) for edge in (at.low, at.median, at.high))) for at in ahead]
     title = say("capacity.growth.title")
-    explain = say("capacity.growth.explain_forecast" if fan else "capacity.growth.explain")
+    explains = ["explain", *(["refines"] if bars[-1].refined else []), *(["forecasts"] if fan else [])]
+    explain = say.sentences(*(say(f"capacity.growth.{key}") for key in explains))
     spec = _spec(bars, fan, explain, say)
     table = _table(title, bars, fan, say)
     return [Chart(title, explain, say("term.used"), (source,), "capacity-growth", spec, table)]
@@ -116,7 +119,7 @@ def _spec(bars: Sequence[Bar], fan: Sequence[Interval], explain: str, say: Texts
             x=x,
             y=y,
             order=alt.Order("layer:Q"),
-            color=alt.Color("part:N", title=None, scale=scale),
+            color=alt.Color("part:N", title=None, scale=scale, legend=alt.Legend(symbolOpacity=1, symbolType="square")),
             tooltip=[
                 alt.Tooltip("task:N", title=say("capacity.task")),
                 alt.Tooltip("part:N", title=say("capacity.growth.part")),

@@ -81,7 +81,7 @@ def _sentence(found: Forecast, say: Texts) -> Notice:
         level=say.percent(found.level, 0),
     )
     after = say("capacity.outlook.says_refines" if found.refines else "capacity.outlook.says_refused")
-    return Notice(f"{fits} {after}" if say.language == "en" else fits + after)
+    return Notice(say.sentences(fits, after))
 
 
 def _tasks(count: float | None, found: Forecast, say: Texts) -> str:
@@ -116,8 +116,8 @@ def _back(facts: Facts, tested: BackTest, say: Texts, sources: tuple[Source, ...
     explain = say(
         "capacity.back.explain",
         count=len(tested.forecasts),
-        error=say.number(100 * tested.error, 2),
-        within=say.percent(tested.within, 0),
+        error=say.number(100 * tested.all.error, 2),
+        within=say.percent(tested.all.within, 0),
         level=say.percent(tested.level, 0),
     )
     rows = tuple(
@@ -170,6 +170,7 @@ def _spec(names: Sequence[str], shown: Sequence[Retried], explain: str, say: Tex
             "place": one.known + one.ahead,
             "task": names[one.known + one.ahead - 1],
             "kind": kinds[one.ahead],
+            "ahead": one.ahead,
             "low": one.low,
             "median": one.median,
             "high": one.high,
@@ -195,10 +196,11 @@ def _spec(names: Sequence[str], shown: Sequence[Retried], explain: str, say: Tex
         alt.Tooltip("came:N", title=came),
     ]
     x = alt.X("place:O", title=say("capacity.growth.tasks"), axis=alt.Axis(labelAngle=0, labelOverlap="greedy"))
-    y = alt.Y("median:Q", title=say("capacity.used"), axis=alt.Axis(format=".1%"), scale=alt.Scale(zero=False))
-    colours, aside = alt.Color("kind:N", title=None, scale=scale), alt.XOffset("kind:N", sort=list(kinds.values()))
-    made = alt.Chart(values(cells)).encode(x=x, xOffset=aside, color=colours, tooltip=tooltip)
+    y = alt.Y("median:Q", title=say("capacity.back.taken"), axis=alt.Axis(format=".1%"), scale=alt.Scale(zero=False))
+    colours = alt.Color("kind:N", title=None, scale=scale, legend=alt.Legend(symbolOpacity=1))
+    widths = alt.Size("ahead:O", sort=ahead, scale=alt.Scale(domain=ahead, range=[3, 7, 11][: len(ahead)]), legend=None)
+    made = alt.Chart(values(cells)).encode(x=x, color=colours, tooltip=tooltip)
     line = alt.Chart(values(truth)).mark_line(strokeWidth=2).encode(x=x, y="value:Q", color=alt.datum(came))
-    bars = made.mark_rule(strokeWidth=2, opacity=0.7).encode(y=alt.Y("low:Q"), y2="high:Q")
+    bars = made.mark_rule(opacity=0.45).encode(y=alt.Y("low:Q"), y2="high:Q", size=widths)
     points = made.mark_point(filled=True, size=36, opacity=1).encode(y=y)
     return spec_of(alt.layer(line, bars, points).properties(description=explain), height=260)
