@@ -19,6 +19,7 @@ from narrows.analysis.forgettable import Forgettable, forgettable
 from narrows.analysis.overlap import Overlap, overlap
 from narrows.analysis.subject import Subject
 from narrows.benchmarks.results import Result
+from narrows.errors import DamagedStoreError
 from narrows.store import TaskRecord
 from narrows.store.reading import StoreReader
 from narrows.training import History, read_history
@@ -115,10 +116,9 @@ class Facts:
         return () if self.reader is None else forgettable(self.reader)
 
     @cached_property
-    def histories(self) -> dict[str, History]:
-        """How tasks were trained, in order; those that kept no record of it are not in it."""
-        found = {record.name: read_history(record.history) for record in self.records}
-        return {name: history for name, history in found.items() if history is not None}
+    def histories(self) -> dict[str, History | DamagedStoreError | None]:
+        """How each task of the store was trained, in order; None where no record was kept, or what is wrong with it."""
+        return {record.name: _history_of(record) for record in self.records}
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -133,6 +133,13 @@ class Facts:
         if self.result is not None and self.result.dense_bytes:
             return self.result.dense_bytes
         return None if self.reader is None else self.reader.header.base.bytes
+
+
+def _history_of(record: TaskRecord) -> History | DamagedStoreError | None:
+    try:
+        return read_history(record.history)
+    except DamagedStoreError as error:
+        return error
 
 
 def scores_of(record: TaskRecord) -> Mapping[str, Any]:

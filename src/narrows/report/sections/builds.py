@@ -9,7 +9,7 @@ from typing import Any, Final
 from narrows.analysis.forgettable import Forgettable
 from narrows.analysis.overlap import Overlap
 from narrows.report.blocks import Block, Chart, Choice, Notice, Section, Source, Stat, Stats, Table
-from narrows.report.charts import altair, colour, spec_of, values
+from narrows.report.charts import along, altair, colour, spec_of, values
 from narrows.report.facts import Facts
 from narrows.report.sections.arcs import arcs, strongest
 from narrows.report.sections.pairs import coarsened, pairs
@@ -77,9 +77,10 @@ def _parts(found: Overlap, say: Texts, masks: Source) -> Chart:
     reused = _reused(found)
     kinds = [say("builds.parts.reused"), say("builds.parts.own")]
     counts = [(reused[name], used - reused[name]) for name, used in zip(found.tasks, found.used, strict=True)]
+    across, rows = along(found.tasks, say("builds.place"))
     cells = [
-        {"place": place, "task": name, "kind": kind, "order": order, "value": count / used, "shown": say.number(count)}
-        for place, (name, used, both) in enumerate(zip(found.tasks, found.used, counts, strict=True), 1)
+        row | {"kind": kind, "order": order, "value": count / used, "shown": say.number(count)}
+        for row, used, both in zip(rows, found.used, counts, strict=True)
         for order, (kind, count) in enumerate(zip(kinds, both, strict=True))
         if count
     ]
@@ -88,7 +89,7 @@ def _parts(found: Overlap, say: Texts, masks: Source) -> Chart:
         alt.Chart(values(cells))
         .mark_bar()
         .encode(
-            x=alt.X("place:O", title=say("builds.place"), axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
+            x=across,
             y=alt.Y(
                 "value:Q", title=say("builds.parts.axis"), axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
             ),
@@ -105,7 +106,7 @@ def _parts(found: Overlap, say: Texts, masks: Source) -> Chart:
         )
         .properties(description=explain)
     )
-    rows = tuple(
+    body = tuple(
         (
             str(place),
             name,
@@ -116,7 +117,7 @@ def _parts(found: Overlap, say: Texts, masks: Source) -> Chart:
         for place, (name, used, both) in enumerate(zip(found.tasks, found.used, counts, strict=True), 1)
     )
     columns = (say("builds.place"), say("builds.task"), say("builds.weights"), *kinds, say("builds.part"))
-    table = Table(title, "", "", (), columns, rows, frozenset({0, 2, 3, 4, 5}))
+    table = Table(title, "", "", (), columns, body, frozenset({0, 2, 3, 4, 5}))
     spec = spec_of(chart, height=220)
     return Chart(title, explain, say("builds.parts.term"), (masks,), "builds-parts", spec, table)
 
@@ -147,7 +148,7 @@ def _matrices(found: Overlap, say: Texts, masks: Source) -> list[Block]:
 
 
 def _times(value: float | None, say: Texts) -> str:
-    return say.number(value) if value is None else f"{say.number(value, 3)}×"
+    return say.number(value) if value is None else f"{say.number(value, 3)}\u00d7"
 
 
 def _forgetting(facts: Facts, say: Texts) -> Table:
