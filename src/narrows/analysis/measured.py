@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from narrows.analysis.attribution import Leaning
-from narrows.analysis.counter_check import CounterCheck
+from narrows.analysis.check_results import CounterCheck
 from narrows.analysis.similarity import Similarity
 from narrows.data.plain import from_plain, to_plain
 from narrows.errors import DataError

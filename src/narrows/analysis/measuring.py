@@ -13,7 +13,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from narrows.analysis.attribution import leaning
-from narrows.analysis.counter_check import CheckOptions, counter_check
+from narrows.analysis.check_results import CheckOptions
+from narrows.analysis.counter_check import counter_check
 from narrows.analysis.labelled import Labelled
 from narrows.analysis.measured import Cache, LeftOut, Measured, TaskMeasured, key_of
 from narrows.analysis.similarity import Similarity, evenly, similarity
@@ -114,6 +115,7 @@ class _Measuring:
         self.samples: dict[str, Labelled] = {}
         self.heads: dict[str, str | None] = {}
         self.weights: dict[str, str] = {}
+        self.wanted = frozenset(data)  # to ask whether something is in a lazy mapping may read it
         self.done = 0
 
     def run(self) -> Measured:
@@ -128,7 +130,7 @@ class _Measuring:
         before: list[str] = []
         for standing in standings(reader):
             name = standing.record.name
-            if name in self.data:
+            if name in self.wanted:
                 self._tell(name)
                 found = self._task(standing, before)
                 if found is not None:

@@ -37,6 +37,9 @@ class LazyData(Mapping[str, Labelled]):
     def __getitem__(self, task: str) -> Labelled:
         return self._read[task]()
 
+    def __contains__(self, task: object) -> bool:
+        return task in self._read
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._read)
 

@@ -3,8 +3,7 @@
 The scores are those of `narrows.production.scores`: accuracy of a classification, mean R2 of a regression's outputs,
 micro F1 of labels. Each is a ratio of sums over examples, s = sum a / sum b; its noise is that of the examples drawn,
 by the delta method: the influence of example i is z_i = (a_i - s b_i) / mean b, the standard error sd(z) / sqrt n, and
-that of a difference of two networks on the same examples sd(z - z') / sqrt n. (Of R2 the spread of the targets is
-taken as known.)
+that of a difference of two networks on the same examples sd(z - z') / sqrt n.
 
 Knows outputs and targets; no model and no store.
 """
@@ -111,11 +110,14 @@ def outcome_of(outputs: Tensor, data: Labelled) -> Outcome:
         total = float(below.sum())
         score = float(above.sum()) / total if total else 0.0
         return Outcome(score, (above - score * below) / max(total / len(y), 1e-300), None, y)
-    errors = (outputs.double() - y.double()).square()
-    spread = (y.double() - y.double().mean(0)).square().mean(0)
-    known = spread > 0
-    lost = (errors[:, known] / spread[known]).mean(1) if bool(known.any()) else torch.ones(len(y)).double()
-    return Outcome(1 - float(lost.mean()), lost.mean() - lost, None, y)
+    errors, spread = (outputs.double() - y.double()).square(), (y.double() - y.double().mean(0)).square()
+    known = spread.mean(0) > 0  # an output that is always the same has no R2
+    if not bool(known.any()):
+        return Outcome(0.0, torch.zeros(len(y)).double(), None, y)
+    errors, spread = errors[:, known], spread[:, known]
+    lost = errors.mean(0) / spread.mean(0)
+    influence = ((lost * spread - errors) / spread.mean(0)).mean(1)
+    return Outcome(1 - float(lost.mean()), influence, None, y)
 
 
 def compare(before: Outcome, after: Outcome) -> Change:
