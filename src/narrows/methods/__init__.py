@@ -13,6 +13,7 @@ from narrows.methods.joint import Joint
 from narrows.methods.magnitude import Magnitude
 from narrows.methods.packnet import PackNet
 from narrows.methods.registry import METHODS, make_method
+from narrows.methods.signals import Signals
 from narrows.methods.supsup import SupSup
 from narrows.methods.wsn import WSN
 
@@ -31,6 +32,7 @@ __all__ = [
     "PackNet",
     "Plan",
     "SharedWeights",
+    "Signals",
     "SupSup",
     "make_method",
 ]
