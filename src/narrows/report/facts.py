@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from narrows.analysis.capacity import Capacity, capacity
 from narrows.analysis.forecast import BackTest, Forecast, back_test, forecast
+from narrows.analysis.forgettable import Forgettable, forgettable
+from narrows.analysis.overlap import Overlap, overlap
 from narrows.analysis.subject import Subject
 from narrows.benchmarks.results import Result
 from narrows.store import TaskRecord
 from narrows.store.reading import StoreReader
+from narrows.training import History, read_history
 
 if TYPE_CHECKING:
     from narrows.store.verify import Problem
@@ -98,8 +101,24 @@ class Facts:
 
     @cached_property
     def back_test(self) -> BackTest | None:
-        """What the same forecast would have said before; None where there are too few tasks."""
-        return None if self.capacity is None else back_test(self.capacity)
+        """What the same forecast would have said before of the weights taken; None where there are too few tasks."""
+        return None if self.capacity is None else back_test(self.capacity, of="taken")
+
+    @cached_property
+    def overlap(self) -> Overlap | None:
+        """Tasks' masks two by two, and who reuses whose weights; None without a store."""
+        return None if self.reader is None else overlap(self.reader)
+
+    @cached_property
+    def forgettable(self) -> tuple[Forgettable, ...]:
+        """What forgetting each task would do; none without a store."""
+        return () if self.reader is None else forgettable(self.reader)
+
+    @cached_property
+    def histories(self) -> dict[str, History]:
+        """How tasks were trained, in order; those that kept no record of it are not in it."""
+        found = {record.name: read_history(record.history) for record in self.records}
+        return {name: history for name, history in found.items() if history is not None}
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
