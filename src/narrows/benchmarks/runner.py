@@ -8,11 +8,13 @@ A run leaves DIR/result.json and DIR/store/, and goes on at the task it was in w
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from narrows.benchmarks.environment import StepClock, environment
+from narrows.benchmarks.following import ALL, following
 from narrows.benchmarks.holdout import first_tasks, held_out
 from narrows.benchmarks.material import HEAD, Material
 from narrows.benchmarks.measuring import accuracies, task_row, used_after
@@ -25,14 +27,21 @@ from narrows.errors import ConfigError, StoreError
 from narrows.methods import Independent
 from narrows.tasks import TaskStore
 from narrows.tasks.partition import shared_specs
-from narrows.training import accuracy
+from narrows.trackers import LiveFile, Tracker, Trackers
+from narrows.training import Schedule, accuracy
 from narrows.training.metrics import average_accuracy
 
 TRAINED = "trained.safetensors"
+LIVE = "live.jsonl"
+"""In the folder of a run: its training as it goes on."""
 
 
-def run(options: RunOptions, out: Path, watcher: Watcher | None = None) -> Result:
+def run(options: RunOptions, out: Path, watcher: Watcher | None = None, trackers: Iterable[Tracker] = ()) -> Result:
     """Learns the stream into `out`, or goes on with the run that is there.
+
+    Args:
+        trackers: told how each task's training goes, as is the file `out`/live.jsonl (`narrows.trackers.read_live`).
+            A reference has a live file of its own, and other trackers are not told of it.
 
     Raises:
         ConfigError: `out` holds another run, or an option is wrong.
@@ -53,13 +62,15 @@ def run(options: RunOptions, out: Path, watcher: Watcher | None = None) -> Resul
         stream = first_tasks(stream, options.first)
     if options.holdout is not None:
         stream = held_out(stream, options.holdout, options.seed)
-    runner = _Runner(with_defaults(options), stream, out, watcher)
-    return runner.run()
+    return _Runner(with_defaults(options), stream, out, watcher, trackers).run()
 
 
 class _Runner:
-    def __init__(self, options: RunOptions, stream: Stream, out: Path, watcher: Watcher) -> None:
+    def __init__(
+        self, options: RunOptions, stream: Stream, out: Path, watcher: Watcher, trackers: Iterable[Tracker] = ()
+    ) -> None:
         self.options, self.stream, self.out, self.watcher = options, stream, out, watcher
+        self._others = tuple(trackers)
         # with_defaults has filled these in
         self.epochs, self.batch_size = options.epochs or 0, options.batch_size or 0
         self.lr = options.lr or 0.0
@@ -72,6 +83,7 @@ class _Runner:
         self.out.mkdir(parents=True, exist_ok=True)
         self._save()  # before the store: what is in this folder has a name from the start
         self.store = self._store()
+        self.trackers = Trackers([LiveFile(self.out / LIVE, anew=not self.store.tasks()), *self._others])
         if self.options.method.together:
             self._run_together()
         else:
@@ -101,17 +113,21 @@ class _Runner:
         trained, count = self.out / TRAINED, len(self.stream.tasks)
         if not self.result.tasks:
             if len(self.store.tasks()) < count:
+                method, members = self.options.method, [self._member(index) for index in range(count)]
+                total = self.epochs * sum(len(member.batches) for member in members)
+                schedule = Schedule(total_steps=total, epochs=self.epochs, lr=self.lr, cosine=True)
+                training = self.watcher.training(ALL, 1, 1)
                 learn_together(
                     self.store,
-                    self.options.method,
-                    [self._member(index) for index in range(count)],
+                    method,
+                    members,
                     trained,
                     identity=self.result.identity(),
                     epochs=self.epochs,
                     lr=self.lr,
                     seed=self.options.seed,
                     device=self.options.device,
-                    training=self.watcher.training("all tasks", 1, 1),
+                    training=following(self.trackers, method, schedule, training),
                 )
             self._measure_together()
             self._save()
@@ -142,7 +158,7 @@ class _Runner:
             start = accuracy(task.model, test)
             clock = StepClock(self.options.device)
             callbacks = [clock, *([callback] if callback else [])]
-            fit = task.fit(train, self.epochs, lr=self.lr, progress=False, callbacks=callbacks)
+            fit = task.fit(train, self.epochs, lr=self.lr, progress=False, callbacks=callbacks, trackers=self.trackers)
             task.commit(
                 metrics={
                     "start_accuracy": start,

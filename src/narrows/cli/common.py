@@ -18,6 +18,14 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 StorePath = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store, as runs/.../store.")]
+Log = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log",
+        metavar="tensorboard[=DIR]|mlflow[=URI]",
+        help="Follow training with TensorBoard or MLflow, too; repeatable; see docs/tracking.md.",
+    ),
+]
 TaskName = Annotated[str, typer.Argument(metavar="NAME", help="A task of the store.")]
 Trust = Annotated[
     bool, typer.Option("--trust", help="Import and call what the store names to build its model; asked once.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -9,7 +10,7 @@ import typer
 from rich.console import Console
 
 from narrows.cli import data_options as say_of
-from narrows.cli.common import StorePath, Trust, open_for_use, program, say
+from narrows.cli.common import Log, StorePath, Trust, open_for_use, program, say
 from narrows.cli.data_options import data_options, names_of, scale_of
 from narrows.cli.tables import percent, size
 from narrows.cli.training import Watch, interruptible
@@ -19,6 +20,10 @@ from narrows.production import adopt, describe, learn
 from narrows.production.learning import BATCH_SIZE, DENSITY, EPOCHS
 from narrows.tasks import TaskStore
 from narrows.tasks import adopting as recipe
+from narrows.trackers.names import make_trackers
+
+LOGS = Path("runs/tensorboard")
+"""Where TensorBoard's files go if nothing is said: nothing that is not narrows' own lies in a store."""
 
 Epochs = Annotated[int, typer.Option(help="Passes over the data.")]
 BatchSize = Annotated[int, typer.Option(help="Examples a step.")]
@@ -60,6 +65,7 @@ def learn_command(
     threads: Threads = None,
     seed: Seed = 0,
     restart: Restart = False,
+    log: Log = None,
     trust: Trust = False,
 ) -> None:
     """Learn a task from your data. The tasks there are stay as they are, to the last bit.
@@ -68,6 +74,7 @@ def learn_command(
 
     Interrupted by Ctrl-C, a kill or a reboot, the same command goes on where it was, to the same weights.
     """
+    trackers = make_trackers(log, LOGS / store.name)
     opened = _open(store, trust, threads, data, valid)
     said = parse_pairs(settings or [], "--set", "--set density=0.03")
     default = {"density": str(DENSITY)} if method == "ibm" and not said else {}
@@ -102,6 +109,7 @@ def learn_command(
             seed=seed,
             restart=restart,
             callbacks=[watch.step],
+            trackers=trackers,
             begun=watch.begun,
             measured=watch.measured,
         )
@@ -136,6 +144,7 @@ def adopt_command(
     threads: Threads = None,
     seed: Seed = 0,
     restart: Restart = False,
+    log: Log = None,
     trust: Trust = False,
 ) -> None:
     """Make the trained network that a store began from its first task, keeping what that task needs of it.
@@ -145,6 +154,7 @@ def adopt_command(
 
     The rest of its weights is free for the tasks to come. Give the data it was trained on.
     """
+    trackers = make_trackers(log, LOGS / store.name)
     opened = _open(store, trust, threads, data, valid)
     options = data_options(
         target=target,
@@ -176,6 +186,7 @@ def adopt_command(
             seed=seed,
             restart=restart,
             callbacks=[watch.step],
+            trackers=trackers,
             begun=watch.begun,
         )
     found = adopted.adoption

@@ -15,12 +15,13 @@ from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.parent import stop_without_parent
 from narrows.benchmarks.results import Result
 from narrows.benchmarks.runner import run
-from narrows.cli.common import INTERRUPTED, program
+from narrows.cli.common import INTERRUPTED, Log, program
 from narrows.cli.tables import percent, print_result
 from narrows.methods import make_method
 from narrows.networks import NETWORKS
 from narrows.pairs import parse_pairs
 from narrows.report import draw_accuracy
+from narrows.trackers.names import make_trackers
 from narrows.training import Callback, ProgressBar
 
 
@@ -55,11 +56,12 @@ def run_command(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     threads: Annotated[int | None, typer.Option(help="CPU threads for torch.")] = None,
+    log: Log = None,
 ) -> None:
     """Learn a stream of tasks into one network and measure every task again after each.
 
-    Writes result.json, store/ and accuracy.svg to --out. Interrupted, the same command goes on at the task it
-    was in.
+    Writes result.json, store/, live.jsonl and accuracy.svg to --out. Interrupted, the same command goes on at the task
+    it was in.
     """
     stop_without_parent()
     if threads is not None:
@@ -82,11 +84,12 @@ def run_command(
         holdout=holdout,
     )
     where = out or Path("runs") / f"{stream}-{method}-s{seed}"
+    trackers = make_trackers(log, where / "tensorboard")
     console = Console()
     errors = Console(stderr=True)
     _say_if_complete(where, errors)
     try:
-        result = run(options, where, _Watcher(errors))
+        result = run(options, where, _Watcher(errors), trackers)
     except KeyboardInterrupt:
         errors.print(f"\nStopped. The tasks in {where}/store are safe; the same command goes on from there.")
         raise typer.Exit(INTERRUPTED) from None

@@ -3,7 +3,7 @@
 This layer knows parameters and gradients; it does not know the store, data or the training loop.
 """
 
-from narrows.methods.base import Learner, Method, Plan, SharedWeights, Signals
+from narrows.methods.base import Learner, Method, Plan, SharedWeights
 from narrows.methods.ewc import EWC
 from narrows.methods.finetune import Finetune
 from narrows.methods.hat import HAT
@@ -13,6 +13,7 @@ from narrows.methods.joint import Joint
 from narrows.methods.magnitude import Magnitude
 from narrows.methods.packnet import PackNet
 from narrows.methods.registry import METHODS, make_method
+from narrows.methods.signals import Signals
 from narrows.methods.supsup import SupSup
 from narrows.methods.wsn import WSN
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import OptimizerError
+from narrows.methods.signals import Signals
 
 Isolation = Literal["shared", "own", "none"]
 
@@ -79,24 +80,6 @@ class Plan:
                 "say task.optimizer(..., total_steps=len(loader) * epochs)."
             )
         return self.total_steps
-
-
-@dataclass(frozen=True)
-class Signals:
-    """The size of a sub-network at one moment, as fractions of the shared weights.
-
-    Attributes:
-        new: weights with a value of the task's own.
-        reused: weights of earlier tasks, taken as they are.
-    """
-
-    new: float
-    reused: float
-
-    @property
-    def density(self) -> float:
-        """All weights of the sub-network."""
-        return self.new + self.reused
 
 
 class Learner(abc.ABC):

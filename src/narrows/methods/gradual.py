@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from narrows.masks import Layout
-from narrows.methods.base import Learner, Plan, SharedWeights, Signals, State
+from narrows.methods.base import Learner, Plan, SharedWeights, State
 from narrows.methods.isolation import Isolator
 from narrows.methods.schedule import Budget, Choice, Chooser, Curve, Price
+from narrows.methods.signals import Signals
 
 
 class GradualConfig(Protocol):

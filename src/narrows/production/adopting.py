@@ -13,7 +13,7 @@ from torch import nn
 from narrows.data import DataOptions, Schema
 from narrows.errors import DataError, ModelMismatchError
 from narrows.methods import Method
-from narrows.production.learning import BATCH_SIZE, checkpoint_of, measure_of, require_new, validation
+from narrows.production.learning import BATCH_SIZE, checkpoint_of, live_file, measure_of, require_new, validation
 from narrows.production.material import Material, Scale, Source, read_material
 from narrows.production.network import head_path, loss_of, require_outputs, try_out
 from narrows.production.seeding import seeded
@@ -21,6 +21,7 @@ from narrows.production.tasks import about
 from narrows.tasks import Adoption, TaskStore
 from narrows.tasks import adopt as adopt_network
 from narrows.tasks.adopting import DENSITY, EPOCHS, LEARNING_RATE
+from narrows.trackers import Tracker
 from narrows.training import Callback
 from narrows.training.device import require_device
 
@@ -67,6 +68,7 @@ def adopt(
     seed: int = 0,
     restart: bool = False,
     callbacks: Iterable[Callback] = (),
+    trackers: Iterable[Tracker] = (),
     begun: Callable[[Material, bool], None] | None = None,
 ) -> Adopted:
     """Makes the trained network that the store began from its first task, with a part of its weights.
@@ -125,6 +127,7 @@ def adopt(
             checkpoint=checkpoint,
             progress=False,
             callbacks=callbacks,
+            trackers=[live_file(store, name, anew=not checkpoint.exists), *trackers],
         )
     return Adopted(adoption, checkpoint.resumed, _classifies(material), material.notes, _doubts(adoption, material))
 

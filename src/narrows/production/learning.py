@@ -25,6 +25,7 @@ from narrows.store import TaskRecord
 from narrows.store.names import check_task_name
 from narrows.tasks import Fit, TaskStore
 from narrows.tasks.stopping import Measure
+from narrows.trackers import LiveFile, Tracker
 from narrows.training import Callback, accuracy, mean_loss
 from narrows.training.device import require_device
 
@@ -66,6 +67,7 @@ def learn(
     seed: int = 0,
     restart: bool = False,
     callbacks: Iterable[Callback] = (),
+    trackers: Iterable[Tracker] = (),
     begun: Callable[[Material, bool], None] | None = None,
     measured: Callable[[float], None] | None = None,
 ) -> Learned:
@@ -94,6 +96,7 @@ def learn(
         seed: of the head, the order of the examples, the part held out, dropout.
         restart: drop a checkpoint and begin anew.
         callbacks: called with a `narrows.training.Step` after every step.
+        trackers: told how training goes; see `narrows.trackers`.
         begun: called with the data and whether training goes on from a checkpoint, before the first step.
         measured: called with the score on the validation data after each epoch: accuracy, or minus the loss.
 
@@ -142,6 +145,7 @@ def learn(
             checkpoint=checkpoint,
             progress=False,
             callbacks=callbacks,
+            trackers=[live_file(store, name, anew=not checkpoint.exists), *trackers],
         )
         best = None if fit.best_epoch is None else fit.best_epoch + 1  # people count from 1
         training = {"epochs": len(fit.losses), "best_epoch": best, "lr": lr, "device": device}
@@ -192,6 +196,11 @@ def checkpoint_of(
         "tasks": list(store.directory.task_names()),
     }
     return TermsCheckpoint(store.progress(name), name, said, restart=restart)
+
+
+def live_file(store: TaskStore, name: str, *, anew: bool) -> LiveFile:
+    """What `narrows watch` reads while the task is learned; it goes with the checkpoint."""
+    return LiveFile(store.progress(name).live(), anew=anew)
 
 
 def measure_of(material: Material, measured: Callable[[float], None] | None = None) -> Measure:

@@ -40,7 +40,7 @@ _REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DIRECTORY: Final = re.compile(r"([0-9]{4,12})-[a-z0-9_-]{1,40}")
 _CARRY: Final = re.compile(r"carry/([0-9]{4,12})\.safetensors")
 _SNAPSHOT: Final = re.compile(r"snapshot/([0-9]{4,12})\.safetensors")
-_PROGRESS: Final = re.compile(r"progress/[a-z0-9_-]{1,40}-[0-9a-f]{16}\.ckpt")
+_PROGRESS: Final = re.compile(r"progress/[a-z0-9_-]{1,40}-[0-9a-f]{16}\.(ckpt|live\.jsonl)")
 
 
 def name_fault(name: str) -> str | None:
@@ -84,11 +84,20 @@ def snapshot_file(index: int) -> str:
 
 def progress_file(name: str) -> str:
     """The path, from the store, of the checkpoint of the task `name` while it is learned."""
-    return f"{PROGRESS_DIR}/{slug(name)}-{hashlib.sha256(name.encode()).hexdigest()[:16]}.ckpt"
+    return f"{_in_progress(name)}.ckpt"
+
+
+def live_file(name: str) -> str:
+    """The path, from the store, of what is told of the task `name` while it is learned."""
+    return f"{_in_progress(name)}.live.jsonl"
+
+
+def _in_progress(name: str) -> str:
+    return f"{PROGRESS_DIR}/{slug(name)}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def is_progress_file(file: str) -> bool:
-    """Whether that is the path of a checkpoint."""
+    """Whether that is the path of a checkpoint, or of a live file beside one."""
     return bool(_PROGRESS.fullmatch(file))
 
 

@@ -46,7 +46,15 @@ class ProgressFile:
     def __init__(self, root: Path, name: str) -> None:
         names.check_task_name(name)
         self.file = names.progress_file(name)
-        self._root, self._path = root, root / self.file
+        self._root, self._path, self._live = root, root / self.file, root / names.live_file(name)
+
+    def live(self) -> Path:
+        """Where to append what is told of the task while it is learned, for others to read: no part of the store.
+
+        `drop` removes it, too. StoreError where a part of the store is a symbolic link.
+        """
+        refuse_links(self._root)
+        return self._live
 
     def exists(self) -> bool:
         """Whether there is one."""
@@ -69,11 +77,12 @@ class ProgressFile:
         return decode(durable.read(self._path, self.file, _MAX, REMEDY), self.file)
 
     def drop(self) -> None:
-        """Remove it; nothing happens where there is none. StoreError if the disk fails."""
+        """Remove it, and the live file; nothing happens where there is none. StoreError if the disk fails."""
         refuse_links(self._root)
         try:
-            with suppress(FileNotFoundError):
-                self._path.unlink()
+            for path in (self._path, self._live):
+                with suppress(FileNotFoundError):
+                    path.unlink()
         except OSError as error:
             raise StoreError(f"{self.file} could not be removed: {error}") from error
 

@@ -13,8 +13,6 @@ import torch
 from torch import Tensor
 
 from narrows.training.history import QUANTILES, History, Point, Schedule, Score
-from narrows.training.loop import Step
-from narrows.training.tracking import Trackers
 
 POINTS: Final = 64
 """At most, and at least half as many in a training of that many steps."""
@@ -116,18 +114,6 @@ class Recorder:
         self._points = [Point(**point | {"log_alpha": _tuple(point["log_alpha"])}) for point in state["points"]]
         self._scores = [Score(**score) for score in state["scores"]]
         self._scores_every, self._epochs = state["scores_every"], state["epochs"]
-
-
-class Points:
-    """A callback that tells trackers of training that no `Recorder` follows: steps, losses, learning rates."""
-
-    def __init__(self, trackers: Trackers, total_steps: int) -> None:
-        self._trackers = trackers
-        self._recorder = Recorder(Schedule(total_steps=total_steps))
-
-    def __call__(self, step: Step, /) -> None:
-        if self._recorder.step():
-            self._trackers.log(Point(step.step, step.epoch, step.loss, step.lr))
 
 
 def quantiles(values: Tensor | None) -> tuple[float, ...] | None:
