@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import webbrowser
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from narrows.cli.common import program, say
+from narrows.cli.common import say
 from narrows.report.build import write_report
 
 SubjectPath = Annotated[
@@ -37,7 +38,7 @@ def report_command(
         def follow(section: str, done: int, total: int) -> None:
             progress.update(bar, description=section, completed=done, total=total)
 
-        command = " ".join([program(), *sys.argv[1:]])
+        command = shlex.join(["narrows", *sys.argv[1:]])
         written = write_report(path, out, language=language, verify=verify, command=command, progress=follow)
     say(Console(), f"{written}: {written.stat().st_size / 1e6:.1f} MB")
     if show and not webbrowser.open(written.resolve().as_uri()):

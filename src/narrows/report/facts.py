@@ -6,11 +6,15 @@ file is an error of its part alone (`narrows.report.build` shows the rest).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from narrows.analysis.capacity import Capacity, capacity
+from narrows.analysis.forecast import BackTest, Forecast, back_test, forecast
 from narrows.analysis.subject import Subject
 from narrows.benchmarks.results import Result
 from narrows.store import TaskRecord
@@ -71,3 +75,59 @@ class Facts:
 
         directory = StoreDirectory(self.reader.path, self.reader.header)
         return tuple(directory.verify(deep=True))
+
+    @property
+    def damage(self) -> tuple[Problem, ...]:
+        """What is wrong with the store and not harmless; () where nothing is, or nobody looked."""
+        return tuple(problem for problem in self.problems or () if not problem.harmless)
+
+    @cached_property
+    def validated(self) -> dict[str, float | None]:
+        """Accuracy of each task of the store on validation data when it was learned; None where not measured."""
+        return {record.name: accuracy_of(record) for record in self.records}
+
+    @cached_property
+    def capacity(self) -> Capacity | None:
+        """Whose the weights are; None without a store."""
+        return None if self.reader is None else capacity(self.reader)
+
+    @cached_property
+    def forecast(self) -> Forecast | None:
+        """How many more tasks fit; None without a store, or without a task that shares weights."""
+        return None if self.capacity is None else forecast(self.capacity)
+
+    @cached_property
+    def back_test(self) -> BackTest | None:
+        """What the same forecast would have said before; None where there are too few tasks."""
+        return None if self.capacity is None else back_test(self.capacity)
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Bytes on disk of each task, measured now, in order; of a result without a store what it says."""
+        if self.reader is not None:
+            return self.reader.steadily(lambda reader: tuple(reader.bytes_of(name) for name in reader.task_names()))
+        return () if self.result is None else tuple(task.bytes for task in self.result.tasks)
+
+    @cached_property
+    def dense_bytes(self) -> int | None:
+        """Bytes of the network without masks, uncompressed."""
+        if self.result is not None and self.result.dense_bytes:
+            return self.result.dense_bytes
+        return None if self.reader is None else self.reader.header.base.bytes
+
+
+def scores_of(record: TaskRecord) -> Mapping[str, Any]:
+    """A task's scores on validation data; empty where none stand with it, or not as narrows writes them."""
+    found = record.metrics.get("validation")
+    return found if isinstance(found, Mapping) else {}
+
+
+def accuracy_of(record: TaskRecord) -> float | None:
+    """Its accuracy on validation data, a fraction; None for what is no classifier, or was not measured."""
+    return score_of(record, "accuracy")
+
+
+def score_of(record: TaskRecord, name: str) -> float | None:
+    """One of its scores on validation data."""
+    found = scores_of(record).get(name)
+    return float(found) if isinstance(found, int | float) and math.isfinite(found) else None

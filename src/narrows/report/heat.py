@@ -1,0 +1,126 @@
+"""A matrix as colours: a chart where its cells can be told apart, a picture of pixels where there are too many."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from narrows.errors import ConfigError
+from narrows.report.blocks import Chart, Image, Pictures, Source, Table
+from narrows.report.charts import altair, spec_of, values
+
+MOST_CELLS = 55 * 55
+"""More are drawn as a picture: a browser is slow with thousands of marks."""
+_VIRIDIS = (
+    (68, 1, 84), (72, 40, 120), (62, 74, 137), (49, 104, 142), (38, 130, 142),
+    (31, 158, 137), (53, 183, 121), (109, 205, 89), (180, 222, 44), (253, 231, 37),
+)  # fmt: skip
+_EMPTY = (255, 255, 255)
+_WIDEST = 640  # CSS pixels
+
+Matrix = Sequence[Sequence[float | None]]
+
+
+def heat_map(
+    key: str,
+    title: str,
+    explain: str,
+    matrix: Matrix,
+    *,
+    rows: tuple[str, Sequence[str]],
+    columns: tuple[str, Sequence[str]],
+    value: str,
+    show: Callable[[float | None], str],
+    axis_format: str = ".1%",
+    term: str = "",
+    sources: tuple[Source, ...] = (),
+) -> Chart | Pictures:
+    """A matrix with named rows and columns; None is left empty.
+
+    Args:
+        rows, columns: (what they are, the name of each).
+        value: what a cell is.
+        show: a value as people read it.
+        axis_format: of the legend, as d3 has it.
+    """
+    if sum(cell is not None for row in matrix for cell in row) > MOST_CELLS:
+        return _picture(title, explain, matrix, show, term, sources)
+    alt = altair()
+    cells: list[dict[str, Any]] = [
+        {"row": rows[1][i], "column": columns[1][j], "value": cell, "shown": show(cell)}
+        for i, row in enumerate(matrix)
+        for j, cell in enumerate(row)
+        if cell is not None
+    ]
+    chart = (
+        alt.Chart(values(cells))
+        .mark_rect()
+        .encode(
+            x=alt.X("column:N", sort=None, title=columns[0], axis=alt.Axis(labelAngle=-45)),
+            y=alt.Y("row:N", sort=None, title=rows[0]),
+            color=alt.Color(
+                "value:Q", title=value, scale=alt.Scale(scheme="viridis"), legend=alt.Legend(format=axis_format)
+            ),
+            tooltip=[
+                alt.Tooltip("row:N", title=rows[0]),
+                alt.Tooltip("column:N", title=columns[0]),
+                alt.Tooltip("shown:N", title=value),
+            ],
+        )
+        .properties(description=explain)
+    )
+    body = tuple((rows[1][i], *(None if cell is None else show(cell) for cell in row)) for i, row in enumerate(matrix))
+    table = Table(title, "", term, (), (rows[0], *columns[1]), body, frozenset(range(1, len(columns[1]) + 1)))
+    return Chart(title, explain, term, sources, key, spec_of(chart, height=max(120, 20 * len(matrix))), table)
+
+
+def _picture(
+    title: str,
+    explain: str,
+    matrix: Matrix,
+    show: Callable[[float | None], str],
+    term: str,
+    sources: tuple[Source, ...],
+) -> Pictures:
+    known = [cell for row in matrix for cell in row if cell is not None]
+    low, high = min(known), max(known)
+    width = max(len(row) for row in matrix)
+    pixels = [
+        colour_of(None if cell is None else (cell - low) / ((high - low) or 1.0))
+        for row in matrix
+        for cell in [*row, *[None] * (width - len(row))]
+    ]
+    scale = max(1, _WIDEST // width)
+    image = Image(png_of(pixels, width), explain, width * scale, len(matrix) * scale)
+    legend = tuple((f"rgb{colour_of(at)}", show(low + at * (high - low))) for at in (0.0, 0.5, 1.0))
+    return Pictures(title, explain, term, sources, (image,), legend)
+
+
+def colour_of(at: float | None) -> tuple[int, int, int]:
+    """Viridis between 0 and 1, white for None.
+
+    >>> colour_of(0.0), colour_of(1.0), colour_of(None)
+    ((68, 1, 84), (253, 231, 37), (255, 255, 255))
+    """
+    if at is None:
+        return _EMPTY
+    place = min(max(at, 0.0), 1.0) * (len(_VIRIDIS) - 1)
+    left = min(math.floor(place), len(_VIRIDIS) - 2)
+    part = place - left
+    red, green, blue = (round(a + part * (b - a)) for a, b in zip(_VIRIDIS[left], _VIRIDIS[left + 1], strict=True))
+    return red, green, blue
+
+
+def png_of(pixels: Sequence[tuple[int, int, int]], width: int) -> bytes:
+    """A PNG file of pixels, row by row. ConfigError where Pillow is not installed."""
+    try:
+        from PIL import Image as Pillow
+    except ImportError as error:
+        raise ConfigError('A report needs Pillow: pip install "narrows[report]".') from error
+    picture = Pillow.new("RGB", (width, len(pixels) // width))
+    picture.putdata(list(pixels))
+    file = io.BytesIO()
+    picture.quantize(256).save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,0 +1,125 @@
+"""A page as a file: whole, by itself, whatever the names in it; what is missing is said and the rest is shown."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from narrows.errors import StoreError, StoreMissingError
+from narrows.report import write_report
+from narrows.report.blocks import Chart, Choice, Notice, Page, Section, Source, Stat, Stats, Table
+from narrows.report.charts import altair, spec_of, values
+from narrows.report.render import render, version_of
+
+HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)> \u2028 \"quoted\" 日本語 & 🙂"
+
+
+class Parsed(HTMLParser):
+    """Elements by tag, and the texts of scripts by id."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: dict[str, str] = {}
+        self._script: str | None = None
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag == "script":
+            self._script = dict(attrs).get("id") or f"script {len(self.scripts)}"
+            self.scripts[self._script] = ""
+
+    def handle_endtag(self, tag):
+        if tag == "script":
+            self._script = None
+
+    def handle_data(self, data):
+        if self._script is not None:
+            self.scripts[self._script] += data
+
+
+def page(name: str) -> Page:
+    table = Table(name, name, name, (Source(name, name),), (name, "value"), ((name, "1"), (name, None)), frozenset({1}))
+    chart = altair().Chart(values([{"name": name, "value": 1}])).mark_bar().encode(x="name:N", y="value:Q")
+    blocks = (
+        Stats((Stat(name, name, name, (), name, "good"),)),
+        table,
+        Chart(name, name, name, (), "chart", spec_of(chart), table),
+        Notice(name, "warn", name),
+        Choice("choice", name, ((name, (table,)), ("other", (Notice(name),)))),
+    )
+    return Page(name, name, "en", (Section("section", name, name, blocks),), (name,), {"name": name})
+
+
+def test_no_name_leaves_its_place():
+    plain, hostile = Parsed(render(page("plain"))), Parsed(render(page(HOSTILE)))
+    assert [tag for tag, _ in hostile.elements] == [tag for tag, _ in plain.elements]
+    assert not any(key.startswith("on") for _, attributes in hostile.elements for key in attributes)
+    assert json.loads(hostile.scripts["report-data"]) == {"name": HOSTILE}
+    (data,) = json.loads(hostile.scripts["spec-chart"])["data"]["values"]
+    assert data["name"] == HOSTILE
+
+
+def test_the_page_may_fetch_nothing_and_points_nowhere():
+    html = Parsed(render(page("plain")))
+    policies = [attributes["content"] for _, attributes in html.elements if attributes.get("http-equiv")]
+    assert len(policies) == 1
+    assert "default-src 'none'" in policies[0]
+    assert "http" not in policies[0]
+    for tag, attributes in html.elements:
+        for key in ("src", "href", "action", "data", "srcset"):
+            if key in attributes:
+                assert attributes[key].startswith(("#", "data:")), (tag, attributes)
+
+
+def test_a_live_page_may_ask_its_own_server_only():
+    html = render(page("plain"), live="events")
+    assert "connect-src 'self'" in html
+    assert 'data-live="events"' in html
+
+
+def test_a_section_has_a_new_version_where_it_changed_only():
+    one, same, other = (Section("key", title, "", ()) for title in ("one", "one", "other"))
+    assert version_of(one) == version_of(same) != version_of(other)
+
+
+def test_there_is_nothing_to_report_on(tmp_path: Path):
+    with pytest.raises(StoreMissingError):
+        write_report(tmp_path / "nowhere", tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_page_that_cannot_be_written_leaves_the_old_one(shop: Path, tmp_path: Path):
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(StoreError, match=r"report\.html"):
+        write_report(shop, tmp_path / "report.html")
+    assert [child.name for child in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_page_of_a_store(shop: Path, tmp_path: Path):
+    html = write_report(shop, tmp_path / "report.html", command="narrows report shop").read_text()
+    found = Parsed(html)
+    sections = [attributes["id"] for tag, attributes in found.elements if tag == "section"]
+    assert sections[:2] == ["glance", "accuracy"]
+    assert "narrows report shop" in html
+    for place, spec in found.scripts.items():
+        if place.startswith("spec-"):
+            json.loads(spec)
+    levels = [int(tag[1]) for tag, _ in found.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_a_damaged_task_leaves_the_rest_of_the_page(shop: Path, tmp_path: Path):
+    record = next((shop / "tasks").glob("*/task.json"))
+    record.write_bytes(record.read_bytes()[:-1])
+    html = write_report(shop, tmp_path / "report.html").read_text()
+    assert "This part could not be made" in html
+    assert record.parent.name in html
+    assert 'id="glance"' in html
