@@ -13,7 +13,7 @@ tensor, by hooks that are gone afterwards. Knows no store.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -141,7 +141,7 @@ class _Tap:
         """Of the pass; of a layer that is called several times, each call's."""
         return self._found
 
-    def add(self, gradients: list[Tensor | None], examples: int) -> None:
+    def add(self, gradients: Sequence[Tensor | None], examples: int) -> None:
         """Takes in the gradients of `activations`."""
         for activation, gradient in zip(self._found, gradients, strict=True):
             rows = None if gradient is None else self._rows(gradient * activation.detach(), examples)

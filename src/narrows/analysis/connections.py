@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -125,9 +126,7 @@ def _inputs(layer: Layer | None, kept: Callable[[Layer], Tensor], inputs: TaskIn
         return None
     counts, strengths = (layer.per_input(part) for part in (kept(layer), _sizes(layer)))
     names = inputs.names if inputs is not None and len(inputs.names) == len(counts) else ()
-    return InputConnections(
-        layer.name, layer.parameter, _ints(counts), _floats(strengths), names, _where(counts == 0)
-    )
+    return InputConnections(layer.name, layer.parameter, _ints(counts), _floats(strengths), names, _where(counts == 0))
 
 
 def _units(layer: Layer, reader: Layer | None, kept: Callable[[Layer], Tensor]) -> UnitConnections:
@@ -154,7 +153,10 @@ def _units(layer: Layer, reader: Layer | None, kept: Callable[[Layer], Tensor]) 
 
 def _head(model: nn.Module, path: str | None) -> list[Layer]:
     head = model.get_submodule(path) if path else None
-    return [Layer(path or "", "", head, head.weight)] if isinstance(head, nn.Linear) else []
+    weight = getattr(head, "weight", None)
+    if not isinstance(head, nn.Linear) or not isinstance(weight, nn.Parameter):
+        return []
+    return [Layer(path or "", "", head, weight)]
 
 
 def _readers(model: nn.Module, layers: list[Layer], sample: Any) -> dict[str, Layer]:
@@ -170,7 +172,7 @@ def _readers(model: nn.Module, layers: list[Layer], sample: Any) -> dict[str, La
         for hook in hooks:
             hook.remove()
     once = [layer for layer in called if sum(other.module is layer.module for other in called) == 1]
-    pairs = zip(once, once[1:], strict=False)
+    pairs = pairwise(once)
     return {one.name: other for one, other in pairs if _reads_alone(model, one, other, sample)}
 
 

@@ -7,8 +7,8 @@ For each layer of a task, on labelled examples:
 * *put back as earlier tasks have them*: dropped weights at the values that warm start offered the task (the frozen
   values of the tasks before it);
 * *moved*: dropped weights let go from 0 along the gradient of the loss on one half of the examples (a line search over
-  a few lengths, `edits.moved`), the task measured on the other half. The *control* gives the layer's kept weights the same
-  lengths and the same half, so that what any further training on these examples gives does not pass as a finding.
+  a few lengths, `edits.moved`), the task measured on the other half. The *control* gives the layer's kept weights the
+  same lengths and the same half, so that what any further training on these examples gives does not pass as a finding.
 
 A finding is a gain, of the whole score or of the recall of one class, that noise gives with a probability below
 `SURE` / (number of comparisons of this task); a *moved* one must exceed its control by as much. It says: it *may*
@@ -52,7 +52,7 @@ class CheckOptions:
 
     levels: tuple[float, ...] = (0.1, 0.3)
     draws: int = 3
-    sizes: tuple[float, ...] = (0.1, 0.3, 1.0)
+    sizes: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0)
     steps: int = 4
     layers: int = 12
     seed: int = 0
@@ -142,7 +142,9 @@ class Finding:
         gain = f"{self.score} changes by {100 * self.change.gain:+.1f} ± {100 * self.change.error:.1f} points"
         one = self.class_change
         named = "" if one is None else f', the recall of class "{one.group}" by {100 * one.gain:+.1f}'
-        return f"Putting back dropped weights of {self.layer} {how}: {gain}{named}. It may have been suppressed wrongly."
+        return (
+            f"Putting back dropped weights of {self.layer} {how}: {gain}{named}. It may have been suppressed wrongly."
+        )
 
 
 @dataclass(frozen=True)
@@ -241,8 +243,7 @@ class _Trial:
 
     def __init__(self, model: nn.Module, data: Labelled, options: CheckOptions, before: Outcome) -> None:
         self.model, self.data, self.options, self.before = model, data, options, before
-        self.fitting, self.measuring = data.halves(options.seed) if len(data) > 1 else (data, None)
-        self.before_measuring = None if self.measuring is None else outcome(model, self.measuring)
+        self.halves = data.halves(options.seed) if len(data) > 1 else None
 
     def check(self, layer: Layer, used: Tensor, earlier: tuple[Tensor, Tensor] | None) -> LayerCheck:
         kept, total = int(used.sum()), used.numel()
@@ -278,13 +279,11 @@ class _Trial:
         return Perturbed(level, float(scores.mean()), error)
 
     def _moved(self, layer: Layer, used: Tensor) -> Moved | None:
-        if self.measuring is None or self.before_measuring is None:
+        if self.halves is None:
             return None
         used = used.to(layer.weight.device)
-        (size, dropped), (control_size, control) = (
-            self._let_go(layer, free, self.measuring) for free in (~used, used)
-        )
-        before, names = self.before_measuring, self.data.names
+        (size, dropped), (control_size, control) = (self._let_go(layer, free, *self.halves) for free in (~used, used))
+        before, names = outcome(self.model, self.halves[1]), self.data.names
         return Moved(
             size=size,
             control_size=control_size,
@@ -295,7 +294,7 @@ class _Trial:
             class_advantages=compare_classes(control, dropped, names),
         )
 
-    def _let_go(self, layer: Layer, free: Tensor, measuring: Labelled) -> tuple[float, Outcome]:
+    def _let_go(self, layer: Layer, free: Tensor, fitting: Labelled, measuring: Labelled) -> tuple[float, Outcome]:
         sizes, steps = self.options.sizes, self.options.steps
-        value, size = moved(self.model, layer.weight, free, self.fitting, sizes, steps)
+        value, size = moved(self.model, layer.weight, free, fitting, sizes, steps)
         return size, self._with(layer, value, measuring)

@@ -43,8 +43,8 @@ def moved(
     """The weight after the weights in `free` went down the gradient of the loss on `data`, the others standing still.
 
     Each of `sizes` is tried: `steps` steps, each of the length size / steps times the norm of the weight as it is (of
-    PyTorch's initial weights where it is 0), along the gradient there. Taken is what has the lowest loss on `data`, which
-    may be not to move.
+    PyTorch's initial weights where it is 0), along the gradient there. Taken is what has the lowest loss on `data`,
+    which may be not to move.
 
     Args:
         free: bool, of the weight's shape.

@@ -41,7 +41,9 @@ class Labelled:
 
     def __post_init__(self) -> None:
         if len(self.x) != len(self.y) or not len(self.x):
-            raise DataError(f"{len(self.x)} inputs and {len(self.y)} targets: as many as each other are needed, above 0")
+            raise DataError(
+                f"{len(self.x)} inputs and {len(self.y)} targets: as many as each other are needed, above 0"
+            )
         if (self.kind == "classification") != (self.y.dim() == 1 and self.y.dtype == torch.int64):
             raise DataError(f"targets {self.y.dtype} {tuple(self.y.shape)} are none of a {self.kind}")
         if not self.inputs.shape:

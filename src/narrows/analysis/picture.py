@@ -58,7 +58,7 @@ class Picture:
     @property
     def values(self) -> npt.NDArray[np.float64]:
         """What they stand for, to 1/255 of the range."""
-        return self.low + self.pixels * ((self.high - self.low) / 255)
+        return self.low + self.pixels.astype(np.float64) * ((self.high - self.low) / 255)
 
 
 def pooled_sums(matrix: Array, height: int, width: int) -> npt.NDArray[np.float64]:
@@ -70,8 +70,7 @@ def pooled_sums(matrix: Array, height: int, width: int) -> npt.NDArray[np.float6
     rows, columns = _edges(matrix.shape[0], height), _edges(matrix.shape[1], width)
     # Along the rows first: the long way through a large layer is then walked once.
     inner = np.add.reduceat(matrix, columns, axis=1, dtype=np.float64)
-    summed: npt.NDArray[np.float64] = np.add.reduceat(inner, rows, axis=0)
-    return summed
+    return np.asarray(np.add.reduceat(inner, rows, axis=0), dtype=np.float64)
 
 
 def _edges(length: int, most: int) -> npt.NDArray[np.int64]:

@@ -1,10 +1,10 @@
 """Scores with their noise, and whether one network is better than another on the same examples by more than noise.
 
 The scores are those of `narrows.production.scores`: accuracy of a classification, mean R2 of a regression's outputs,
-micro F1 of labels. Each is a ratio of sums over examples, s = sum a / sum b; its noise is that of the examples drawn, by
-the delta method: the influence of example i is z_i = (a_i - s b_i) / mean b, the standard error sd(z) / sqrt n, and that
-of a difference of two networks on the same examples sd(z - z') / sqrt n. (Of R2 the spread of the targets is taken
-as known.)
+micro F1 of labels. Each is a ratio of sums over examples, s = sum a / sum b; its noise is that of the examples drawn,
+by the delta method: the influence of example i is z_i = (a_i - s b_i) / mean b, the standard error sd(z) / sqrt n, and
+that of a difference of two networks on the same examples sd(z - z') / sqrt n. (Of R2 the spread of the targets is
+taken as known.)
 
 Knows outputs and targets; no model and no store.
 """
@@ -159,7 +159,8 @@ def sign_test(gained: int, lost: int) -> float:
     (0.03125, 1.0, 0.75)
     """
     changed = gained + lost
-    return sum(math.comb(changed, count) for count in range(gained, changed + 1)) / 2**changed
+    ways: int = sum(math.comb(changed, count) for count in range(gained, changed + 1))
+    return float(ways / (1 << changed))
 
 
 def _error(differences: Tensor) -> float:

@@ -3,8 +3,8 @@
 CKA(X, Y) = HSIC(XX', YY') / sqrt(HSIC(XX', XX') HSIC(YY', YY')) for features X, Y (n, width) of the same n examples
 (Kornblith et al. 2019, arXiv 1905.00414, with the linear kernel). 1: the same up to rotation and scale, 0: nothing in
 common. HSIC is estimated without bias (Song et al. 2012, JMLR 13, eq. 5), where the paper takes the biased one: with
-fewer examples than features that one comes out near 1 for features that have nothing to do with each other. So a value may
-fall slightly below 0.
+fewer examples than features that one comes out near 1 for features that have nothing to do with each other. So a value
+may fall slightly below 0.
 
 Knows loaded networks and examples.
 """

@@ -147,9 +147,7 @@ def magnitudes(
         UnknownNameError: there is no such task; suggests the nearest name.
         DamagedStoreError: a file is damaged.
     """
-    values, used = store.directory.steadily(
-        lambda reader: (baked_weights(reader, task)[0], reader.content(task).used)
-    )
+    values, used = store.directory.steadily(lambda reader: (baked_weights(reader, task)[0], reader.content(task).used))
     return tuple(
         _pooled_values(task, name, value, used[name], height, width)
         for name, value in values.items()
