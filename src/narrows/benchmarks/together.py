@@ -203,7 +203,7 @@ def learn_together(
             start = {"start_accuracy": member.untrained, "untrained": member.untrained}
             task.model.load_state_dict(network)
             task.optimizer(torch.optim.SGD, lr=0.0).step()  # a task is committed after a step: this moves nothing
-            task.commit(metrics=trained.share() | start, data=member.data)
+            task.commit(metrics=trained.share() | start, data=member.data, history=False)  # of that one step
 
 
 def train_together(

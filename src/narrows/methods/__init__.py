@@ -3,7 +3,7 @@
 This layer knows parameters and gradients; it does not know the store, data or the training loop.
 """
 
-from narrows.methods.base import Learner, Method, Plan, SharedWeights
+from narrows.methods.base import Learner, Method, Plan, SharedWeights, Signals
 from narrows.methods.ewc import EWC
 from narrows.methods.finetune import Finetune
 from narrows.methods.hat import HAT
@@ -31,6 +31,7 @@ __all__ = [
     "PackNet",
     "Plan",
     "SharedWeights",
+    "Signals",
     "SupSup",
     "make_method",
 ]

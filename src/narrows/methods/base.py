@@ -81,6 +81,24 @@ class Plan:
         return self.total_steps
 
 
+@dataclass(frozen=True)
+class Signals:
+    """The size of a sub-network at one moment, as fractions of the shared weights.
+
+    Attributes:
+        new: weights with a value of the task's own.
+        reused: weights of earlier tasks, taken as they are.
+    """
+
+    new: float
+    reused: float
+
+    @property
+    def density(self) -> float:
+        """All weights of the sub-network."""
+        return self.new + self.reused
+
+
 class Learner(abc.ABC):
     """A method at work on one task.
 
@@ -155,40 +173,27 @@ class Learner(abc.ABC):
         """For each parameter, what the method knows of why its weights stay; see `Task.explain`."""
         return {name: {} for name in self.shared.names}
 
+    @property
+    def pruning(self) -> tuple[int, int] | None:
+        """The steps between which the sub-network shrinks to its size; None where it always has it, or says nothing."""
+        return None
+
+    def signals(self) -> Signals:
+        """The size of the sub-network of the moment. It counts every mask: ask now and then, not at each step."""
+        total = self.shared.total()
+        used, new = (sum(int(mask.sum()) for mask in masks) for masks in (self.masks, self.claims))
+        return Signals(new / total, (used - new) / total)
+
+    def log_alpha(self) -> Tensor | None:
+        """log(sigma^2 / theta^2) of the gate of each weight that is in, 1-D; None where the method has no such gates.
+
+        Of the moment, and not cheap either.
+        """
+        return None
+
     def carry(self) -> dict[str, Tensor] | None:
         """Training state that the next task of this method starts from, or None."""
         return None
-
-
-class DenseLearner(Learner):
-    """Uses every weight and holds nothing back: the learner of methods without masks."""
-
-    def __init__(self, shared: SharedWeights) -> None:
-        super().__init__(shared)
-        self._masks = [torch.ones_like(mask) for mask in shared.frozen]
-
-    @property
-    def masks(self) -> list[Tensor]:
-        return self._masks
-
-    def before_step(self) -> None:
-        return None
-
-    def after_step(self) -> None:
-        return None
-
-    def finish(self) -> None:
-        return None
-
-    @property
-    def settled(self) -> bool:
-        return True
-
-    def state(self) -> State:
-        return {}
-
-    def load_state(self, state: State) -> None:
-        del state
 
 
 @torch.no_grad()

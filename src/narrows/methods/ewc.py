@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from narrows.errors import ConfigError, OptimizerError
-from narrows.methods.base import DenseLearner, Isolation, Learner, Method, Plan, SharedWeights, State, copy_each
+from narrows.methods.base import Isolation, Learner, Method, Plan, SharedWeights, State, copy_each
+from narrows.methods.dense import DenseLearner
 
 MEASURED = 0.2
 """The part of the training, at its end, in which F is measured."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from narrows.masks import Layout
-from narrows.methods.base import Learner, Plan, SharedWeights, State
+from narrows.methods.base import Learner, Plan, SharedWeights, Signals, State
 from narrows.methods.isolation import Isolator
 from narrows.methods.schedule import Budget, Choice, Chooser, Curve, Price
 
@@ -52,6 +52,7 @@ class GradualLearner(Learner):
         # With nothing to spend on values of its own a task had better leave the frozen ones alone from the start.
         self._refines = config.refines and target.new > 0 and shared.frozen_count() > 0
         self._chooser = Chooser(self.layout.join(shared.frozen), target, refine=self._refines)
+        self._signals: Signals | None = None
         self._use(self._chooser.all)
         self._curve = Curve.over(self.total_steps, config.prune_from, config.prune_until)
         self._every = config.prune_every or self._curve.interval()
@@ -86,6 +87,16 @@ class GradualLearner(Learner):
     def settled(self) -> bool:
         """Whether the last choice was made."""
         return self._settled
+
+    @property
+    def pruning(self) -> tuple[int, int]:
+        return self._curve.start, self._curve.stop
+
+    def signals(self) -> Signals:
+        if self._signals is None:  # the choice stands for several steps
+            new, reused = (int(part.sum()) / self.layout.total for part in (self._choice.own, self._choice.reused))
+            self._signals = Signals(new, reused)
+        return self._signals
 
     def state(self) -> State:
         return {
@@ -125,9 +136,13 @@ class GradualLearner(Learner):
         own, reuse = self._scores()
         self._use(self._chooser.choose(own, reuse, self._choice, progress))
         if progress >= 1:
-            scores = torch.where(self._choice.own, own, reuse)
-            self.chosen(scores, self._chooser.threshold(scores, self._choice))
+            self.chosen(*self._against(own, reuse))
             self._warn_of_empty_layers()
+
+    def _against(self, own: Tensor, reuse: Tensor) -> tuple[Tensor, Tensor]:
+        """The score of each weight as the task has it, and the one it has to beat to stay."""
+        scores = torch.where(self._choice.own, own, reuse)
+        return scores, self._chooser.threshold(scores, self._choice)
 
     def _scores(self) -> tuple[Tensor, Tensor]:
         """What each weight's own value is worth, and what each frozen value is."""
@@ -140,6 +155,7 @@ class GradualLearner(Learner):
 
     def _use(self, choice: Choice) -> None:
         self._choice = choice
+        self._signals = None
         self.isolator.use(self.layout.split(choice.alive), self.layout.split(choice.own))
 
     def _warn_of_empty_layers(self) -> None:

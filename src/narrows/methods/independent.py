@@ -12,7 +12,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from narrows.methods.base import DenseLearner, Isolation, Learner, Method, Plan, SharedWeights
+from narrows.methods.base import Isolation, Learner, Method, Plan, SharedWeights
+from narrows.methods.dense import DenseLearner
 
 
 @dataclass(frozen=True)

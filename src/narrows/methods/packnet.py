@@ -154,6 +154,11 @@ class PackNetLearner(Learner):
         """Whether the others have left."""
         return self._pruned
 
+    @property
+    def pruning(self) -> tuple[int, int]:
+        """All at one step."""
+        return self._prune_step, self._prune_step
+
     def state(self) -> State:
         fisher = {} if self._fisher is None else {"fisher": self._fisher.state()}
         return {"step": self._step, "pruned": self._pruned, "masks": list(self.masks)} | fisher

@@ -140,6 +140,10 @@ class WSNLearner(Learner):
         """Whether the mask has its size; which weights are in it goes on changing to the end."""
         return self._curve is None or self._step >= self._curve.stop
 
+    @property
+    def pruning(self) -> tuple[int, int] | None:
+        return None if self._curve is None else (self._curve.start, self._curve.stop)
+
     def state(self) -> State:
         fisher = {} if self._fisher is None else {"fisher": self._fisher.state()}
         return {"step": self._step, "dense": list(self._dense), "scores": [s.detach() for s in self._scores]} | fisher

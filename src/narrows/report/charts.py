@@ -29,6 +29,15 @@ def colour(name: str) -> str:
     return f"var(--{name})"
 
 
+def mixed(name: str, share: float) -> str:
+    """A colour of the page thinned with its paper: `share` of it, 0 to 1.
+
+    >>> mixed("kept", 0.4)
+    'color-mix(in srgb, var(--kept) 40%, var(--paper))'
+    """
+    return f"color-mix(in srgb, {colour(name)} {share:.0%}, {colour('paper')})"
+
+
 def category(place: int) -> str:
     """The colour of the `place`-th category, from 0."""
     return colour(f"c{place % CATEGORIES + 1}")
@@ -50,3 +59,14 @@ def spec_of(chart: Any, *, height: int | None = None) -> dict[str, Any]:
             spec["height"] = height
         spec["autosize"] = {"type": "fit-x", "contains": "padding"}
     return spec
+
+
+def short_names(names: Sequence[str], letters: int = 26) -> list[str]:
+    """Names for an axis: long ones lose their middle, as the ends tell layers apart; all stay different.
+
+    >>> short_names(["fc.weight", "encoder.layer.11.attention.output.dense.weight"])
+    ['fc.weight', 'encoder.l…put.dense.weight']
+    """
+    head, tail = letters // 3 + 1, letters - letters // 3 - 2
+    short = [name if len(name) <= letters else f"{name[:head]}…{name[-tail:]}" for name in names]
+    return [name if short.count(label) > 1 else label for name, label in zip(names, short, strict=True)]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from narrows.analysis.capacity import Capacity, capacity
 from narrows.analysis.forecast import BackTest, Forecast, back_test, forecast
+from narrows.analysis.overlap import Overlap, overlap
 from narrows.analysis.subject import Subject
 from narrows.benchmarks.results import Result
 from narrows.store import TaskRecord
@@ -100,6 +101,11 @@ class Facts:
     def back_test(self) -> BackTest | None:
         """What the same forecast would have said before; None where there are too few tasks."""
         return None if self.capacity is None else back_test(self.capacity)
+
+    @cached_property
+    def overlap(self) -> Overlap | None:
+        """Tasks' masks two by two; None without a store."""
+        return None if self.reader is None else overlap(self.reader)
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:

@@ -113,6 +113,7 @@ class TaskRecord:
     layers: dict[str, Any]
     weights_sha256: str
     blobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    history: dict[str, Any] | None = None  # how it was trained; without meaning here
     task_json_bytes: int = field(default=0, compare=False)  # filled when read or written
 
     @property
@@ -183,10 +184,12 @@ def header_from_json(data: bytes) -> StoreHeader:
 
 def task_to_json(record: TaskRecord) -> bytes:
     """task.json."""
-    for part in (record.method, record.head, record.data, record.metrics, record.layers, record.blobs):
+    for part in (record.method, record.head, record.data, record.metrics, record.layers, record.blobs, record.history):
         strict_json.require_shallow(part, names.TASK_FILE)  # `asdict` goes as deep as they do
     values = {"format": "narrows-task", "version": VERSION} | asdict(record)
     del values["task_json_bytes"]
+    if record.history is None:
+        del values["history"]  # optional: tasks without it are spelled as they always were
     return strict_json.dump(values, names.TASK_FILE)
 
 
@@ -210,6 +213,7 @@ def task_from_json(data: bytes, label: str, remedy: str = RESTORE) -> TaskRecord
         layers=fields.mapping("layers"),
         weights_sha256=fields.sha256("weights_sha256"),
         blobs=fields.mapping("blobs"),
+        history=fields.mapping("history") if fields.has("history") else None,
         task_json_bytes=len(data),
     )
     blobs = fields.inside("blobs")

@@ -83,6 +83,32 @@ def _read_layer(name: str, kept: Any) -> LayerAccount:
     return LayerAccount(name, *counts, *figures)  # type: ignore[arg-type]
 
 
+def figures_of(record: TaskRecord) -> dict[str, float]:
+    """What trackers are told of a committed task: counts of weights, bytes, seconds, and its metrics that are numbers.
+
+    Metrics within metrics get names like "validation.accuracy".
+    """
+    layers = read_account(record.layers)
+    total = sum(layer.weights for layer in layers)
+    figures: dict[str, float] = {
+        "density": sum(layer.used for layer in layers) / total if total else 0.0,
+        "new": sum(layer.claimed for layer in layers) / total if total else 0.0,
+        "bytes": record.bytes,
+        "seconds": record.seconds or 0.0,
+    }
+    return figures | _numbers(record.metrics)
+
+
+def _numbers(values: Mapping[str, Any], before: str = "") -> dict[str, float]:
+    found: dict[str, float] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _numbers(value, f"{before}{key}.")
+        elif type(value) in (int, float, bool):
+            found[f"{before}{key}"] = float(value)
+    return found
+
+
 def recount(record: TaskRecord, content: TaskContent) -> TaskRecord:
     """The record with its layers' claims counted anew: the task has taken over weights that it used to reuse."""
     counts = {name: int(claimed.sum()) for name, claimed in content.claimed.items()}

@@ -13,14 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import ModelMismatchError, OptimizerError
-from narrows.methods import Learner
+from narrows.methods import Learner, Plan
 from narrows.methods.base import copy_each
 from narrows.methods.features import effective_ranks
 from narrows.tasks.account import LayerAccount, account
 from narrows.tasks.hooks import join
 from narrows.tasks.partition import live_tensors
 from narrows.tasks.weights import TaskWeights
+from narrows.training import Recorder, Schedule
 from narrows.training.device import device_of, to_device
+from narrows.training.recording import quantiles
 
 RATIO_BATCHES = 8
 
@@ -30,17 +32,20 @@ class Attachment:
 
     Attributes:
         learner: what decides which of the model's weights the task uses.
-        steps: optimizer steps it has seen.
+        steps: optimizer steps that made the task what it is at this moment.
+        recorder: of how it is trained.
     """
 
     def __init__(
-        self, model: nn.Module, weights: TaskWeights, learner: Learner, optimizer: torch.optim.Optimizer
+        self, model: nn.Module, weights: TaskWeights, learner: Learner, optimizer: torch.optim.Optimizer, plan: Plan
     ) -> None:
         self.learner = learner
         self.steps = 0
         self._model = model
         self._weights = weights
         self._started = time.perf_counter()
+        self._optimizer = optimizer
+        self.recorder = Recorder(_schedule(plan, learner, optimizer))
         self._hooks = join(optimizer, learner, self._count)
 
     @property
@@ -70,7 +75,8 @@ class Attachment:
     def state(self) -> dict[str, Any]:
         """See `Task.state`."""
         tensors = {name: tensor.detach() for name, tensor in live_tensors(self._model).items()}
-        return {"tensors": tensors, "learner": self.learner.state(), "steps": self.steps}
+        learner, history = self.learner.state(), self.recorder.state()
+        return {"tensors": tensors, "learner": learner, "steps": self.steps, "history": history}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """See `Task.load_state`."""
@@ -79,6 +85,8 @@ class Attachment:
         copy_each([tensors[name] for name in kept], list(kept.values()))
         self.learner.load_state(state["learner"])
         self.steps = state["steps"]
+        if "history" in state:
+            self.recorder.load_state(state["history"])
 
     def let_go(self) -> None:
         """The optimizer is an ordinary one again."""
@@ -87,6 +95,11 @@ class Attachment:
 
     def _count(self) -> None:
         self.steps += 1
+        if self.recorder.step():
+            sizes = self.learner.signals()
+            log_alpha = quantiles(self.learner.log_alpha()) if self.recorder.wants_alpha else None
+            lr = float(self._optimizer.param_groups[0]["lr"])
+            self.recorder.add(lr=lr, new=sizes.new, reused=sizes.reused, log_alpha=log_alpha)
 
 
 class InProgress:
@@ -149,6 +162,11 @@ class InProgress:
         return self._require_attached().explain()
 
     @property
+    def recorder(self) -> Recorder:
+        """What is recorded of the training: `recorder.history()` has it so far."""
+        return self._require_attached().recorder
+
+    @property
     def _learner(self) -> Learner | None:
         return None if self._attached is None else self._attached.learner
 
@@ -158,6 +176,19 @@ class InProgress:
                 f"Task {self.name!r} has no optimizer yet: call task.fit(...), or task.optimizer(...) and train."
             )
         return self._attached
+
+
+def _schedule(plan: Plan, learner: Learner, optimizer: torch.optim.Optimizer) -> Schedule:
+    prune_from, prune_until = learner.pruning or (None, None)
+    return Schedule(
+        total_steps=plan.total_steps,
+        examples=plan.examples,
+        batch_size=plan.batch_size,
+        optimizer=type(optimizer).__name__,
+        lr=float(optimizer.param_groups[0]["lr"]),
+        prune_from=prune_from,
+        prune_until=prune_until,
+    )
 
 
 def _require_alike(model: Mapping[str, Tensor], kept: Mapping[str, Tensor]) -> None:

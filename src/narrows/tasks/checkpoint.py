@@ -18,7 +18,7 @@ from narrows.errors import ConfigError
 from narrows.tasks.signals import StopSignals
 from narrows.tasks.stopping import EarlyStopping, Learning
 from narrows.tasks.trees import Tree, from_tree, place_optimizer_state, to_tree
-from narrows.training import Position
+from narrows.training import Position, Recorder, Trackers
 
 FORMAT = 1
 """Of the tree; another one is not gone on with."""
@@ -142,6 +142,8 @@ class Keeper:
     """Looks on at training: measures after each epoch, saves from time to time, and stops it where a signal asks.
 
     Args:
+        recorder: what is told losses and scores.
+        trackers: are told the same.
         training: what to save; None: nothing.
         every: seconds between two saves within an epoch.
         signals: those that came meanwhile.
@@ -153,7 +155,10 @@ class Keeper:
         stopping: EarlyStopping | None,
         every: float,
         signals: StopSignals,
+        recorder: Recorder,
+        trackers: Trackers,
     ) -> None:
+        self._recorder, self._trackers = recorder, trackers
         self._training, self._stopping = training, stopping
         self._every, self._signals = every, signals
         self._saved = time.monotonic()
@@ -163,17 +168,27 @@ class Keeper:
         return self._stopping is not None and self._stopping.done
 
     def after_step(self, at: Position, /) -> None:
+        self._record(at)
         if self._signals.received or time.monotonic() - self._saved >= self._every:
             self._save(at)
 
     def after_epoch(self, at: Position, /) -> None:
         if self._stopping is not None:
             self._stopping.look()
+            epoch, score = len(self._stopping.scores) - 1, self._stopping.scores[-1]
+            self._recorder.score(score)
+            self._trackers.score(epoch, score)
         self._save(at)
 
     def interrupted(self, at: Position, /) -> None:
+        self._record(at)
         if not self._signals.forced:
             self._save(at)
+
+    def _record(self, at: Position) -> None:
+        point = self._recorder.complete(at.running.recent)
+        if point is not None:
+            self._trackers.log(point)
 
     def _save(self, at: Position) -> None:
         if self._training is not None:

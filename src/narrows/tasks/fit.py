@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -16,8 +16,9 @@ from narrows.methods import Method
 from narrows.tasks.checkpoint import Checkpoint, Keeper, Training
 from narrows.tasks.signals import StopSignals
 from narrows.tasks.stopping import EarlyStopping, Learning, Measure
-from narrows.training import Callback, ProgressBar, train
+from narrows.training import Callback, ProgressBar, Recorder, Tracker, Trackers, train
 from narrows.training.loop import Loss
+from narrows.training.tracking import as_one
 
 
 class Trainable(Learning, Protocol):
@@ -46,6 +47,10 @@ class Trainable(Learning, Protocol):
 
     def measure_ratio(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
         """See `Task.measure_ratio`."""
+
+    @property
+    def recorder(self) -> Recorder:
+        """See `Task.recorder`."""
 
     def foundation(self) -> dict[str, Any]:
         """See `Task.foundation`."""
@@ -90,6 +95,7 @@ def fit(
     batch_size: int | None = None,
     progress: bool | None = None,
     callbacks: Iterable[Callback] = (),
+    trackers: Iterable[Tracker] | Trackers = (),
     checkpoint: Checkpoint | None = None,
     checkpoint_every: float = 60.0,
     valid: Iterable[tuple[Any, Any]] | None = None,
@@ -120,6 +126,8 @@ def fit(
         examples, batch_size: of the data; read from a `DataLoader` by default.
         progress: whether to draw a progress bar; default: where standard error is a terminal.
         callbacks: called with a `narrows.training.Step` after every step.
+        trackers: told how training goes; see `narrows.trackers`. The task's commit, or its end without one, is what
+            ends theirs.
         checkpoint: where to keep training in progress; what it holds is gone on with.
         checkpoint_every: seconds.
         valid: (inputs, targets) that are not trained on.
@@ -154,6 +162,8 @@ def fit(
         batch_size=data["batch_size"],
         **options,
     )
+    recorder, told = task.recorder, as_one(trackers)
+    recorder.schedule = replace(recorder.schedule, epochs=epochs, cosine=cosine)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(wrapped, T_max=total) if cosine else None
 
     def before_epoch(epoch: int) -> None:
@@ -170,7 +180,7 @@ def fit(
             by |= {"measure": measure, "patience": patience}
             training = Training(task, wrapped, scheduler, stopping, checkpoint, _plan(task) | said | by)
             resume = training.load()
-        observed = training is not None or stopping is not None
+        told.begin(task.name, _about(task))
         log = train(
             task.model,
             wrapped,
@@ -182,20 +192,28 @@ def fit(
             sample=task.sample,
             before_epoch=before_epoch,
             callbacks=[*callbacks, *([shown] if shown is not None else [])],
-            observer=Keeper(training, stopping, checkpoint_every, signals) if observed else None,
+            observer=Keeper(training, stopping, checkpoint_every, signals, recorder, told),
             resume=resume,
         )
     if stopping is not None:
         stopping.put_back()
     scores = () if stopping is None else tuple(stopping.scores)
-    best = None if stopping is None else stopping.kept_epoch
+    best = recorder.best_epoch = None if stopping is None else stopping.kept_epoch
     return Fit(log.steps, log.seconds, tuple(log.losses), scores, best, len(log.losses) < epochs)
 
 
 def _plan(task: Trainable) -> dict[str, Any]:
     """Of what is trained."""
-    method = {"name": task.method.name, "config": task.method.config()}
-    return {"task": task.name, "method": method, "earlier tasks": task.foundation()}
+    return {"task": task.name, "method": _method(task), "earlier tasks": task.foundation()}
+
+
+def _about(task: Trainable) -> dict[str, Any]:
+    """What trackers are told."""
+    return {"method": _method(task), "schedule": task.recorder.schedule, "resumed": task.recorder.steps}
+
+
+def _method(task: Trainable) -> dict[str, Any]:
+    return {"name": task.method.name, "config": task.method.config()}
 
 
 def _sized(batches: Iterable[tuple[Any, Any]]) -> tuple[Iterable[tuple[Any, Any]], int]:

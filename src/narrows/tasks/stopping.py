@@ -88,7 +88,9 @@ class EarlyStopping:
         if best is None or score > best:
             self._improved = epoch
         if best is None or score >= best:
-            self.best_epoch, self._best = epoch, from_tree(self._task.state())
+            state = self._task.state()
+            state.pop("history", None)  # of the weights that are put back, not of how long they were trained
+            self.best_epoch, self._best = epoch, from_tree(state)
 
     def put_back(self) -> None:
         """Takes the task back to its best epoch, where that is not the last."""

@@ -15,12 +15,15 @@ from narrows.errors import NarrowsError, OptimizerError, StoreError
 from narrows.methods import Method, Plan
 from narrows.store import StoreDirectory, TaskRecord, TensorSpec
 from narrows.store.compose import Frozen, digest
+from narrows.tasks.account import figures_of
 from narrows.tasks.attachment import Attachment, InProgress
 from narrows.tasks.checkpoint import Checkpoint
 from narrows.tasks.fit import Fit, fit
 from narrows.tasks.heads import Head, describe_head
 from narrows.tasks.hooks import check_optimizer
 from narrows.tasks.weights import TaskWeights
+from narrows.training import Tracker, Trackers
+from narrows.training.tracking import as_one
 
 Told = Mapping[str, Any] | Callable[[nn.Module], Mapping[str, Any]]
 """What is kept with a task, or a function of its network that gives it."""
@@ -69,6 +72,7 @@ class Task(InProgress):
         self._known = directory.task_names()
         self._carry = carry
         self._checkpoint: Checkpoint | None = None
+        self._trackers = Trackers()
         self._seconds: float | None = None
         self._open = True
         isolated = method.isolation == "shared"
@@ -140,22 +144,29 @@ class Task(InProgress):
         check_optimizer(optimizer, self.model)
         plan = Plan(total_steps, examples, batch_size)
         learner = self.method.learner(self._weights.shared(), plan, self._carry)
-        self._attached = Attachment(self.model, self._weights, learner, optimizer)
+        self._attached = Attachment(self.model, self._weights, learner, optimizer, plan)
         return optimizer
 
     def fit(
-        self, batches: Iterable[tuple[Any, Any]], epochs: int, *, checkpoint: Checkpoint | None = None, **options: Any
+        self,
+        batches: Iterable[tuple[Any, Any]],
+        epochs: int,
+        *,
+        checkpoint: Checkpoint | None = None,
+        trackers: Iterable[Tracker] | Trackers = (),
+        **options: Any,
     ) -> Fit:
         """Trains the task on re-iterable `batches` of (inputs, targets); see `narrows.tasks.fit.fit` for all options.
 
         Args:
             checkpoint: where the task in progress is kept until it is committed, and gone on with from.
+            trackers: told how training goes, and of the figures at `commit`.
 
         Example: `task.fit(loader, epochs=10, lr=6e-3)`.
         """
         self._require_open()
-        self._checkpoint = checkpoint
-        result = fit(self, batches, epochs, checkpoint=checkpoint, **options)
+        self._checkpoint, self._trackers = checkpoint, as_one(trackers)
+        result = fit(self, batches, epochs, checkpoint=checkpoint, trackers=self._trackers, **options)
         self._seconds = result.seconds
         return result
 
@@ -165,13 +176,15 @@ class Task(InProgress):
         frozen = {f"mask.{name}": mask for name, mask in masks.items()} | values
         return {"tasks": list(self._known), "sha256": digest(frozen, self._carry or {})}
 
-    def commit(self, *, metrics: Told | None = None, data: Told | None = None) -> TaskRecord:
+    def commit(self, *, metrics: Told | None = None, data: Told | None = None, history: bool = True) -> TaskRecord:
         """Makes the task part of the store, durably and all at once, and releases the store.
 
         Args:
             metrics: figures to keep with it, plain JSON values; or a function that gives them, of the network as
                 `TaskStore.load` will give it (a copy, on the CPU, in eval mode).
             data: what it was learned on, in the same way.
+            history: whether to keep how it was trained (`TaskRecord.history`, some 2 KB; read it with
+                `narrows.training.read_history`).
 
         Raises:
             OptimizerError: it was not trained.
@@ -202,10 +215,12 @@ class Task(InProgress):
             parents=self._frozen.parents(used, claimed) if self.method.isolation == "shared" else (),
             layers={layer.name: layer.to_json() for layer in attached.explain()},
             weights_sha256=digest(self._weights.baked(content), content.private),
+            history=attached.recorder.history().to_json() if history else None,
         )
         written = self._directory.append(
             record, content, carry=learner.carry(), after=self._known, layout=self._layout
         )  # the first task's head settles where heads go, and so what is shared
+        self._trackers.end(figures_of(written))
         with suppress(OSError, StoreError):  # the task is in the store: what is left over does no harm
             self._directory.progress(self.name).drop()
             if self._checkpoint is not None:
@@ -223,6 +238,7 @@ class Task(InProgress):
 
     def _close(self) -> None:
         self._open = False
+        self._trackers.end(None)
         if self._attached is not None:
             self._attached.let_go()
         self._lock.release()

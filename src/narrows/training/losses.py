@@ -27,6 +27,8 @@ class Losses:
         self._first_step = first_step
         self._sum = 0.0
         self._pending: list[Tensor] = []
+        # For `recent`: what was looked at and not told, and how many of those pending were told.
+        self._untold, self._untold_count, self._told = 0.0, 0, 0
 
     def add(self, loss: Tensor) -> None:
         """Takes in the loss of a step. NonFiniteError where one of the last few was NaN or infinite."""
@@ -40,6 +42,19 @@ class Losses:
         self._look()
         return self._sum / self.count
 
+    def recent(self) -> float:
+        """Mean of the losses since this was last called, in this epoch or before. NonFiniteError."""
+        values = self._finite()[self._told :]
+        total, count = self._untold + float(values.sum()), self._untold_count + len(values)
+        self._untold, self._untold_count, self._told = 0.0, 0, len(self._pending)
+        return total / max(count, 1)
+
+    def next_epoch(self) -> Losses:
+        """Those of the epoch that follows; asked for after `mean`."""
+        following = Losses(self._first_step + self.count, self.latest)
+        following._untold, following._untold_count = self._untold, self._untold_count
+        return following
+
     def state(self) -> dict[str, Any]:
         """As a tree. NonFiniteError: what follows from such a loss is not worth keeping."""
         self._finite()
@@ -49,6 +64,9 @@ class Losses:
             "first_step": self._first_step,
             "sum": self._sum,
             "pending": list(self._pending),
+            "untold": self._untold,
+            "untold_count": self._untold_count,
+            "told": self._told,
         }
 
     @classmethod
@@ -57,6 +75,8 @@ class Losses:
         losses = cls(state["first_step"], state["latest"])
         losses.count, losses._sum = state["count"], state["sum"]
         losses._pending = [loss.to(device) for loss in state["pending"]]
+        losses._untold, losses._untold_count = state["untold"], state["untold_count"]
+        losses._told = state["told"]
         return losses
 
     def _look(self) -> None:
@@ -64,6 +84,9 @@ class Losses:
             values = self._finite()
             self._sum += float(values.sum())
             self.latest = float(values.mean())
+            self._untold += float(values[self._told :].sum())
+            self._untold_count += len(values) - self._told
+            self._told = 0
             self._pending.clear()
 
     def _finite(self) -> Tensor:

@@ -68,7 +68,7 @@ class Position:
         if not self.step:
             raise DataError("The training data has no batch. Check the data set, and drop_last if it is small.")
         self.losses.append(self.running.mean())
-        self.running = Losses(self.steps, self.running.latest)
+        self.running = self.running.next_epoch()
         self.epoch += 1
         self.step = 0
 

@@ -6,11 +6,14 @@ import abc
 from collections.abc import Mapping
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from narrows.methods.base import Plan, SharedWeights, State
 from narrows.methods.gradual import GradualLearner
 from narrows.methods.ibm.config import IBMConfig
+
+MAX_LOG_ALPHA = 30.0
 
 
 class IBMLearner(GradualLearner):
@@ -30,6 +33,16 @@ class IBMLearner(GradualLearner):
 
     def chosen(self, scores: Tensor, threshold: Tensor) -> None:
         self._nats = self.nats(scores, threshold) * self.alive
+
+    @torch.no_grad()
+    def log_alpha(self) -> Tensor:
+        """Of the gates at this moment's price; where there is a budget, at the price its last weight is worth.
+
+        nats = 1/2 log(1 + 1/alpha), so alpha follows from them. Clipped to `MAX_LOG_ALPHA` either way: a weight whose
+        gradient has always been 0 carries nothing, and has an infinite alpha.
+        """
+        nats = self.nats(*self._against(*self._scores()))[self.alive].float()
+        return (2 * nats).expm1().log().neg().clamp(-MAX_LOG_ALPHA, MAX_LOG_ALPHA)
 
     def state(self) -> State:
         return super().state() | {"ratios": list(self.ratios), "nats": self._nats}
