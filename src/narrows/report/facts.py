@@ -15,9 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from narrows.analysis.capacity import Capacity, capacity
 from narrows.analysis.forecast import BackTest, Forecast, back_test, forecast
+from narrows.analysis.insides import Inside, insides, store_of
+from narrows.analysis.measured import Measured
 from narrows.analysis.overlap import Overlap, overlap
-from narrows.analysis.subject import Subject
+from narrows.analysis.retention import Retention, retention
+from narrows.analysis.subject import Missing, Subject
 from narrows.benchmarks.results import Result
+from narrows.errors import NarrowsError
 from narrows.store import TaskRecord
 from narrows.store.reading import StoreReader
 
@@ -32,11 +36,16 @@ class Facts:
     Attributes:
         subject: what the path holds.
         verify: whether to put every task together and compare digests.
+        command: what made the page.
+        measured: what was measured on examples; None where nobody asked for it.
+        drawn: tasks whose pictures are wanted; () for all.
     """
 
     subject: Subject
     verify: bool = True
     command: str = field(default="")
+    measured: Measured | None = None
+    drawn: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -101,6 +110,26 @@ class Facts:
     def back_test(self) -> BackTest | None:
         """What the same forecast would have said before; None where there are too few tasks."""
         return None if self.capacity is None else back_test(self.capacity)
+
+    @cached_property
+    def retention(self) -> tuple[Retention, ...]:
+        """What each task keeps of each layer; () without a store."""
+        return () if self.reader is None else retention(self.reader)
+
+    @property
+    def pictured(self) -> tuple[str, ...]:
+        """Tasks whose pictures are wanted."""
+        return tuple(name for name in self.names if not self.drawn or name in self.drawn)
+
+    @cached_property
+    def insides(self) -> Mapping[str, Inside] | Missing:
+        """Of the pictured tasks by name; what is missing where the network cannot be built."""
+        try:
+            store = store_of(self.subject)
+        except NarrowsError as error:
+            return Missing("network", str(error), "")
+        description = None if self.result is None else self.result.stream_description
+        return {found.task: found for found in insides(store, self.pictured, description)}
 
     @cached_property
     def overlap(self) -> Overlap | None:

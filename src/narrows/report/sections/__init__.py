@@ -3,6 +3,7 @@
 from narrows.report.sections.accuracy import accuracy
 from narrows.report.sections.capacity import capacity
 from narrows.report.sections.glance import glance
+from narrows.report.sections.kept import kept
 
-SECTIONS = (glance, accuracy, capacity)
+SECTIONS = (glance, accuracy, capacity, kept)
 """Of the page of a store or a run, in order. Each takes (facts, texts), and gives a Section, or None to be left out."""
