@@ -95,9 +95,7 @@ def insides(
         inputs = inputs_of(record, description)
         head = None if record.head is None else str(record.head["path"])
         filters = None if inputs is None else first_filters(record.name, model, masks, inputs, most=most)
-        found.append(
-            Inside(record.name, filters, connections(record.name, model, masks, head=head, inputs=inputs))
-        )
+        found.append(Inside(record.name, filters, connections(record.name, model, masks, head=head, inputs=inputs)))
     return tuple(found)
 
 

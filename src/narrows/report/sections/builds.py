@@ -12,6 +12,7 @@ from narrows.report.blocks import Block, Chart, Choice, Notice, Section, Source,
 from narrows.report.charts import along, altair, colour, spec_of, values
 from narrows.report.facts import Facts
 from narrows.report.sections.arcs import arcs, strongest
+from narrows.report.sections.kept import measuring
 from narrows.report.sections.pairs import coarsened, pairs
 from narrows.report.texts import Texts
 
@@ -33,7 +34,7 @@ def builds(facts: Facts, say: Texts) -> Section:
     else:
         masks = Source(f"{facts.store_folder}tasks/*/mask.bin")
         blocks += [_figures(found, say, masks), _parts(found, say, masks), *_graph(found, say, masks)]
-        blocks += _matrices(found, say, masks)
+        blocks += [*_matrices(found, say, masks), *_similarity(facts, say)]
     if found is not None and found.left_out:
         blocks.append(Notice(say("builds.left_out", count=len(found.left_out), names=_some(found.left_out, say))))
     if facts.forgettable:
@@ -144,6 +145,21 @@ def _matrices(found: Overlap, say: Texts, masks: Source) -> list[Block]:
     every = coarsened(len(found.tasks))
     if every > 1:
         blocks.append(Notice(say("builds.coarse", every=every)))
+    return blocks
+
+
+def _similarity(facts: Facts, say: Texts) -> list[Block]:
+    """How alike the tasks see the same inputs, where that was measured; else the command that measures it."""
+    if facts.measured is None:
+        command = measuring.command(facts, *measuring.options(facts, say))
+        return [Notice(say("builds.cka.not_measured"), "plain", command)]
+    found = facts.measured.similarity
+    if found is None:
+        return [Notice(say("builds.cka.too_few"))]
+    source = Source(say("builds.cka.source", examples=say.number(found.examples), data=len(found.data)))
+    blocks: list[Block] = [pairs("cka", found.tasks, found.cka, lambda value: say.number(value, 3), say, source)]
+    if found.sampled:
+        blocks.append(Notice(say("builds.cka.sampled", tasks=len(found.tasks), data=len(found.data))))
     return blocks
 
 

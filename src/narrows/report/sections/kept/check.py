@@ -37,7 +37,9 @@ def all_tasks(facts: Facts, say: Texts) -> list[Block]:
             )
         )
     title, explain = say("kept.check.all"), say("kept.check.explain")
-    table = Table(title, explain, say("kept.check.term"), (_source(say),), tuple(columns), tuple(rows), frozenset((1, 3, 4, 5)))
+    table = Table(
+        title, explain, say("kept.check.term"), (_source(say),), tuple(columns), tuple(rows), frozenset((1, 3, 4, 5))
+    )
     return [table]
 
 
@@ -124,7 +126,9 @@ def _chart(place: int, check: CounterCheck, say: Texts) -> Chart:
     ).properties(description=explain)
     height = 50 + max(26, 11 * len(shown)) * len(check.layers)
     title, term = say("kept.check.title"), say("kept.check.term")
-    return Chart(title, explain, term, (_source(say),), f"kept-check-{place}", spec_of(chart, height=height), _table(check, say))
+    return Chart(
+        title, explain, term, (_source(say),), f"kept-check-{place}", spec_of(chart, height=height), _table(check, say)
+    )
 
 
 def _names(check: CounterCheck, say: Texts) -> list[str]:
@@ -161,9 +165,7 @@ def _table(check: CounterCheck, say: Texts) -> Table:
         noise = [f"{say.points(at.score - check.baseline)} {spread(at.error, say)}" for at in layer.perturbed]
         noise += [None] * (len(_names(check, say)) - 4 - len(noise))
         moved, control, over = (
-            (None,) * 3
-            if layer.moved is None
-            else (layer.moved.dropped, layer.moved.control, layer.moved.advantage)
+            (None,) * 3 if layer.moved is None else (layer.moved.dropped, layer.moved.control, layer.moved.advantage)
         )
         tried = (change(found, say) for found in (layer.removed, layer.put_back, moved, control, over))
         rows.append((layer.layer, f"{say.number(layer.kept)} / {say.number(layer.weights)}", *noise, *tried))

@@ -53,7 +53,13 @@ def _fractions(task: Retention, place: int, source: Source, say: Texts) -> Chart
     explain = say("kept.layers.explain_ratio" if suggested else "kept.layers.explain")
     height = 40 + 24 * len(names)
     return Chart(
-        title, explain, say("kept.fraction.term"), (source,), f"kept-layers-{place}", spec_of(chart, height=height), table
+        title,
+        explain,
+        say("kept.fraction.term"),
+        (source,),
+        f"kept-layers-{place}",
+        spec_of(chart, height=height),
+        table,
     )
 
 
@@ -75,9 +81,7 @@ def _nats(task: Retention, place: int, source: Source, say: Texts) -> Chart:
         base.mark_bar(color=colour("c6")),
         base.mark_text(align="left", dx=5, color=colour("ink")).encode(text=text),
     ).properties(description=explain)
-    rows = tuple(
-        (layer.layer, say.number(layer.nats), say.number(layer.nats_per_weight, 3)) for layer in task.layers
-    )
+    rows = tuple((layer.layer, say.number(layer.nats), say.number(layer.nats_per_weight, 3)) for layer in task.layers)
     columns = (say("kept.layer"), say("kept.nats_kept"), say("kept.nats_per_weight"))
     table = Table(title, "", "", (), columns, rows, frozenset((1, 2)))
     spec = spec_of(chart, height=40 + 24 * len(names))

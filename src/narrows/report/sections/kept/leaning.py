@@ -39,9 +39,7 @@ def filters(inside: Inside | None, facts: Facts, budget: Budget, say: Texts) -> 
     largest = found.weights.high
     colours = found.kind == "images" and found.weights.shape[-1] == 3
     legend = (
-        ()
-        if colours
-        else ((_ORANGE, say.number(-largest, 2)), (_WHITE, "0"), (_BLUE, f"+{say.number(largest, 2)}"))
+        () if colours else ((_ORANGE, say.number(-largest, 2)), (_WHITE, "0"), (_BLUE, f"+{say.number(largest, 2)}"))
     )
     alt = say("kept.filters.alt", layer=found.layer, task=found.task)
     times = zoom(drawn.height, drawn.width, widest=560, highest=560, largest=8)
@@ -196,7 +194,9 @@ def _units(place: int, inside: Inside, found: Leaning | None, facts: Facts, say:
     )
     title = say("kept.units.title")
     columns = ("layer", "units.count", "units.dead", "units.silent", "units.half")
-    table = Table(title, "", "", (), tuple(say(f"kept.{name}") for name in columns), tuple(rows), frozenset(range(1, 5)))
+    table = Table(
+        title, "", "", (), tuple(say(f"kept.{name}") for name in columns), tuple(rows), frozenset(range(1, 5))
+    )
     sources = [Source(f"{facts.store_folder}tasks/*/mask.bin"), *([] if found is None else [_source(say)])]
     spec = spec_of(chart, height=40 + 24 * len(names))
     return [Chart(title, explain, say("kept.units.term"), tuple(sources), f"kept-units-{place}", spec, table)]

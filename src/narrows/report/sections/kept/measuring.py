@@ -14,7 +14,7 @@ def how(facts: Facts, say: Texts) -> list[Block]:
     """What is missing, and the command that adds it."""
     blocks: list[Block] = []
     if facts.measured is None:
-        blocks.append(Notice(say("kept.not_measured"), "warn", command(facts, *_options(facts, say))))
+        blocks.append(Notice(say("kept.not_measured"), "warn", command(facts, *options(facts, say))))
     else:
         blocks += [
             Notice(say("kept.task_left_out", task=left.task, reason=left.reason), "warn")
@@ -28,7 +28,8 @@ def command(facts: Facts, *options: str) -> str:
     return shlex.join(["narrows", "report", str(facts.path), *options])
 
 
-def _options(facts: Facts, say: Texts) -> list[str]:
+def options(facts: Facts, say: Texts) -> list[str]:
+    """Those that let it be measured."""
     if facts.result is None:
         return ["--data", f"{facts.names[0]}={say('kept.your_data')}"]
     spec = stream_names().get(facts.result.stream)

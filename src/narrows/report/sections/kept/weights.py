@@ -57,9 +57,7 @@ class WeightPictures:
         directory = facts.records[facts.names.index(task)].directory
         sources = (Source(f"{facts.store_folder}tasks/{directory}/mask.bin"),)
         images = tuple(_image(layer, task, say) for layer in layers)
-        return [
-            Pictures(say("kept.pictures.title"), say("kept.pictures.explain"), "mask", sources, images, legend)
-        ]
+        return [Pictures(say("kept.pictures.title"), say("kept.pictures.explain"), "mask", sources, images, legend)]
 
 
 def draw_weights(reader: StoreReader, tasks: Sequence[str], most_bytes: int, *, whole: bool = False) -> WeightPictures:
