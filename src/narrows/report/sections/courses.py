@@ -17,18 +17,25 @@ from narrows.training import History
 _FEW_TASKS: Final = 12
 _POINTS: Final = 32
 """At most, of each of more tasks than a few."""
+_RATES: Final = 16
+"""Points that a learning rate's curve needs."""
 _ALPHA: Final = (-10.0, 4.0)
 """What the axis of log alpha shows at most; beyond it weights are surely in, or out."""
 _QUANTILES: Final = ("low", "lower", "middle", "upper", "high")
 _HEIGHT: Final = 170
 
 Columns = Mapping[str, Sequence[Any]]
+"""Series of the same length by field, and texts that are the same for all of it."""
 
 
 def thinned(history: History, tasks: int) -> History:
     """Every second, fourth, ... of its points where there are many tasks, so that the page stays small."""
+    return _fewer(history, _POINTS) if tasks > _FEW_TASKS else history
+
+
+def _fewer(history: History, most: int) -> History:
     every = 1
-    while tasks > _FEW_TASKS and len(history.points) > _POINTS * every:
+    while len(history.points) > most * every:
         every *= 2
     return replace(history, points=history.points[::every])
 
@@ -44,15 +51,13 @@ def overlaid(histories: Mapping[str, History], say: Texts, source: Source) -> Ch
                     columns[key].append(value)
     if not columns["loss"]:
         return None
-    chart = _over_steps(alt.Chart(_data(columns)), columns, say).mark_line(strokeWidth=1.5)
-    chart = chart.encode(
-        y=alt.Y("loss:Q", title=say("training.loss.axis")),
-        color=alt.Color("task:N", title=None, sort=None, scale=alt.Scale(scheme="viridis")),
-        tooltip=[alt.Tooltip("task:N", title=say("training.task")), *_tips(say, "step", "loss")],
-    )
+    ink = alt.Color("task:N", title=None, sort=None, scale=alt.Scale(scheme="viridis"))
+    tips = [alt.Tooltip("task:N", title=say("training.task")), *_tips(say, "step", "loss")]
+    parts = [_mark().mark_line(strokeWidth=1.5), _spots(tips)]
+    chart = _layers(parts, columns, say).encode(y=alt.Y("loss:Q", title=say("training.loss.axis")), color=ink)
     rows = tuple((task, say.number(step), say.number(loss)) for task, step, loss in zip(*columns.values(), strict=True))
     titles = (say("training.task"), say("training.step"), say("training.loss.axis"))
-    return _chart("losses", "training-losses", chart, titles, rows, say, source)
+    return _chart("losses", "training-losses", chart, columns, titles, rows, say, source)
 
 
 def courses(history: History, place: int, say: Texts, source: Source) -> list[Block]:
@@ -67,7 +72,7 @@ def _loss(history: History, place: int, say: Texts, source: Source) -> Chart | N
 
 
 def _rate(history: History, place: int, say: Texts, source: Source) -> Chart | None:
-    return _line("lr", history, place, say, source, colour("c7"), height=90)
+    return _line("lr", _fewer(history, _RATES), place, say, source, colour("c7"), height=90)
 
 
 def _line(
@@ -79,13 +84,11 @@ def _line(
         return None
     columns: Columns = {"step": [step for step, _ in known], key: [value for _, value in known]}
     axis = alt.Axis(format="~g", tickCount=3 if height < _HEIGHT else 5)
-    chart = _over_steps(alt.Chart(_data(columns)), columns, say).mark_line(color=ink)
-    chart = chart.encode(
-        y=alt.Y(f"{key}:Q", title=say(f"training.{key}.axis"), axis=axis), tooltip=_tips(say, "step", key)
-    )
+    parts = [_mark().mark_line(color=ink), _spots(_tips(say, "step", key))]
+    chart = _layers(parts, columns, say).encode(y=alt.Y(f"{key}:Q", title=say(f"training.{key}.axis"), axis=axis))
     rows = tuple((say.number(step), say.number(value)) for step, value in known)
     titles = (say("training.step"), say(f"training.{key}.axis"))
-    return _chart(key, f"training-{key}-{place}", chart, titles, rows, say, source, height)
+    return _chart(key, f"training-{key}-{place}", chart, columns, titles, rows, say, source, height)
 
 
 def _size(history: History, place: int, say: Texts, source: Source) -> Chart | None:
@@ -100,27 +103,31 @@ def _size(history: History, place: int, say: Texts, source: Source) -> Chart | N
         return None
     names = (say("training.size.reused"), say("training.size.new"))
     columns: Columns = {
-        "step": [step for step, _, _ in known] * 2,
-        "share": [reused for _, _, reused in known] + [new for _, new, _ in known],
-        "kind": [names[0]] * len(known) + [names[1]] * len(known),
+        "step": [step for step, _, _ in known],
+        "new": [new for _, new, _ in known],
+        "reused": [reused for _, _, reused in known],
+        "density": [new + reused for _, new, reused in known],
+        "below": names[0],
+        "above": names[1],
     }
     scale = alt.Scale(domain=list(names), range=[colour("reused"), colour("kept")])
-    chart = _over_steps(alt.Chart(_data(columns)), columns, say).mark_area()
-    chart = chart.encode(
-        y=alt.Y("share:Q", stack=True, title=say("training.size.axis"), axis=alt.Axis(format="%")),
-        color=alt.Color("kind:N", title=None, scale=scale),
-        tooltip=[
-            *_tips(say, "step"),
-            alt.Tooltip("kind:N", title=say("training.size.kind")),
-            alt.Tooltip("share:Q", title=say("training.size.axis"), format=".2%"),
-        ],
-    )
+    y = alt.Y("density:Q", title=say("training.size.axis"), axis=alt.Axis(format="%"))
+    tips = [
+        *_tips(say, "step"),
+        *(_tip(key, say(f"training.size.{key}"), ".2%") for key in ("reused", "new", "density")),
+    ]
+    parts = [
+        _mark().mark_area().encode(y="reused:Q", color=alt.Color("below:N", scale=scale, title=None)),
+        _mark().mark_area().encode(y=y, y2="reused:Q", color=alt.Color("above:N", scale=scale, title=None)),
+        _spots(tips).encode(y="density:Q"),
+    ]
+    chart = _layers(parts, columns, say)
     rows = tuple(
         (say.number(step), say.percent(reused, 2), say.percent(new, 2), say.percent(new + reused, 2))
         for step, new, reused in known
     )
-    titles = (say("training.step"), *names, say("training.size.axis"))
-    return _chart("size", f"training-size-{place}", chart, titles, rows, say, source)
+    titles = (say("training.step"), *names, say("training.size.density"))
+    return _chart("size", f"training-size-{place}", chart, columns, titles, rows, say, source)
 
 
 def _alpha(history: History, place: int, say: Texts, source: Source) -> Chart | None:
@@ -138,17 +145,17 @@ def _alpha(history: History, place: int, say: Texts, source: Source) -> Chart | 
         scale=alt.Scale(domain=[max(ends[0], _ALPHA[0]), min(ends[1] + 0.5, _ALPHA[1])], nice=False),
     )
     tips = _tips(say, "step", *(f"alpha.{name}" for name in _QUANTILES))
-    base = _over_steps(alt.Chart(_data(columns)), columns, say).encode(tooltip=tips)
-    dropped = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=colour("bad"), strokeDash=[5, 3])
-    chart = alt.layer(
-        base.mark_area(color=mixed("c1", 0.25), clip=True).encode(y=y, y2="high:Q"),
-        base.mark_area(color=mixed("c1", 0.5), clip=True).encode(y="lower:Q", y2="upper:Q"),
-        base.mark_line(color=colour("c1"), clip=True, point={"color": colour("c1"), "size": 20}).encode(y="middle:Q"),
-        dropped.encode(y="zero:Q"),
-    )
+    parts = [
+        _mark().mark_area(color=mixed("c1", 0.25), clip=True).encode(y=y, y2="high:Q"),
+        _mark().mark_area(color=mixed("c1", 0.5), clip=True).encode(y="lower:Q", y2="upper:Q"),
+        _mark().mark_line(color=colour("c1"), clip=True).encode(y="middle:Q"),
+        _mark().mark_line(color=colour("bad"), strokeDash=[5, 3]).encode(y=alt.datum(0)),
+        _spots(tips).encode(y="middle:Q"),
+    ]
+    chart = _layers(parts, columns, say)
     rows = tuple((say.number(step), *(say.number(value, 3) for value in row)) for step, row in known)
     titles = (say("training.step"), *(say(f"training.alpha.{name}") for name in _QUANTILES))
-    return _chart("alpha", f"training-alpha-{place}", chart, titles, rows, say, source)
+    return _chart("alpha", f"training-alpha-{place}", chart, columns, titles, rows, say, source)
 
 
 def _scores(history: History, place: int, say: Texts, source: Source) -> Chart | None:
@@ -158,50 +165,64 @@ def _scores(history: History, place: int, say: Texts, source: Source) -> Chart |
     if not known:
         return None
     best = None if history.best_epoch is None else history.best_epoch + 1
-    columns: Columns = {"epoch": [epoch for epoch, _ in known], "score": [value for _, value in known]}
-    chart = alt.Chart(_data(columns)).transform_flatten(list(columns)).mark_line(color=colour("c3"), point=True)
-    chart = chart.encode(
-        x=alt.X("epoch:Q", title=say("training.scores.epoch"), axis=alt.Axis(tickMinStep=1, format="d")),
-        y=alt.Y("score:Q", title=say("training.scores.score"), scale=alt.Scale(zero=False)),
+    columns: Columns = {
+        "epoch": [epoch for epoch, _ in known],
+        "score": [value for _, value in known],
+        "best": [int(epoch == best) for epoch, _ in known],
+    }
+    here = alt.when("datum.best == 1")
+    points = _mark().mark_point(filled=True, opacity=1)
+    points = points.encode(
+        size=here.then(alt.value(150)).otherwise(alt.value(30)),
+        color=here.then(alt.value(colour("good"))).otherwise(alt.value(colour("c7"))),
         tooltip=_tips(say, "scores.epoch", "scores.score"),
     )
-    if best is not None:
-        line = alt.Chart(alt.Data(values=[{"best": best}])).mark_rule(color=colour("good"), strokeWidth=2)
-        chart = alt.layer(line.encode(x="best:Q"), chart)
+    chart = _layers([_mark().mark_line(color=colour("c7")), points], columns, say).encode(
+        x=alt.X("epoch:Q", title=say("training.scores.epoch"), axis=alt.Axis(tickMinStep=1, format="d")),
+        y=alt.Y("score:Q", title=say("training.scores.score"), scale=alt.Scale(zero=False)),
+    )
     rows = tuple(
         (say.number(epoch), say.number(value), say("training.scores.kept") if epoch == best else None)
         for epoch, value in known
     )
     titles = tuple(say(f"training.scores.{key}") for key in ("epoch", "score", "best"))
-    return _chart("scores", f"training-scores-{place}", chart, titles, rows, say, source, numeric=2)
+    return _chart("scores", f"training-scores-{place}", chart, columns, titles, rows, say, source, numeric=2)
 
 
-def _data(columns: Columns) -> Any:
-    return altair().Data(values=[{key: list(found) for key, found in columns.items()}])
+def _mark() -> Any:
+    """A layer without data of its own: it has the chart's."""
+    return altair().Chart()
 
 
-def _over_steps(chart: Any, columns: Columns, say: Texts) -> Any:
+def _spots(tips: Sequence[Any]) -> Any:
+    """What is pointed at to read off numbers: a line or an area would tell of its first point only."""
+    return _mark().mark_point(opacity=0, size=80, clip=True).encode(tooltip=list(tips))
+
+
+def _layers(parts: Sequence[Any], columns: Columns, say: Texts) -> Any:
+    """Over steps. The columns come in by name (`_chart`): Altair would look at every number, more than once."""
     alt = altair()
-    x = alt.X(
-        "step:Q", title=say("training.step"), scale=alt.Scale(nice=False), axis=alt.Axis(format=",d", tickMinStep=1)
-    )
-    return chart.transform_flatten(list(columns)).encode(x=x)
+    axis = alt.Axis(format=",d", tickMinStep=1)
+    x = alt.X("step:Q", title=say("training.step"), scale=alt.Scale(nice=False), axis=axis)
+    layered = alt.layer(*parts, data=alt.NamedData("columns")).encode(x=x)
+    return layered.transform_flatten([key for key, found in columns.items() if not isinstance(found, str)])
 
 
 def _tips(say: Texts, *keys: str) -> list[Any]:
-    """Numbers to read off, by the last part of their words' key; a whole number as it is, others shortened."""
-    alt = altair()
+    """Numbers to read off, by the last part of their words' key."""
     titles = {"step": "training.step", "loss": "training.loss.axis", "lr": "training.lr.axis"}
-    return [
-        alt.Tooltip(f"{key.split('.')[-1]}:Q", title=say(titles.get(key, f"training.{key}")), format=",.4~g")
-        for key in keys
-    ]
+    return [_tip(key.split(".")[-1], say(titles.get(key, f"training.{key}"))) for key in keys]
+
+
+def _tip(field: str, title: str, shown: str = ",.4~g") -> Any:
+    return altair().Tooltip(f"{field}:Q", title=title, format=shown)
 
 
 def _chart(
     key: str,
     name: str,
     chart: Any,
+    columns: Columns,
     titles: tuple[str, ...],
     rows: tuple[tuple[str | None, ...], ...],
     say: Texts,
@@ -214,4 +235,5 @@ def _chart(
     numbers = range(numeric or len(titles))
     table = Table(title, "", "", (), titles, rows, frozenset(numbers) - ({0} if key == "losses" else set()))
     spec = spec_of(chart.properties(description=explain), height=height)
+    spec["datasets"] = {"columns": [dict(columns)]}
     return Chart(title, explain, term, (source,), name, spec, table)

@@ -155,19 +155,13 @@ def _fan(known: int, used: float, fan: Sequence[Interval], forecast: str, say: T
         {"place": known + at, "low": found.low, "median": found.median, "high": found.high, "shown": _range(found, say)}
         for at, found in enumerate(fan, 1)
     ]
-    chart = alt.Chart(values([start, *rows])).encode(
-        x="place:O",
-        tooltip=[
-            alt.Tooltip("place:O", title=say("capacity.growth.tasks")),
-            alt.Tooltip("shown:N", title=forecast),
-        ],
-    )
+    chart = alt.Chart(values([start, *rows])).encode(x="place:O")
+    tips = [alt.Tooltip("place:O", title=say("capacity.growth.tasks")), alt.Tooltip("shown:N", title=forecast)]
     name = alt.Chart(values([{**rows[-1], "name": forecast}]))
     return [
         chart.mark_area(opacity=0.3, color=colour("c4")).encode(y="low:Q", y2="high:Q"),
-        chart.mark_line(strokeDash=[5, 3], color=colour("c4"), point={"size": 14, "color": colour("c4")}).encode(
-            y="median:Q"
-        ),
+        chart.mark_line(strokeDash=[5, 3], color=colour("c4")).encode(y="median:Q"),
+        chart.mark_point(filled=True, size=25, color=colour("c4")).encode(y="median:Q", tooltip=tips),
         name.mark_text(align="right", dy=-12, color=colour("ink")).encode(x="place:O", y="high:Q", text="name:N"),
     ]
 

@@ -12,7 +12,7 @@ from narrows.report.sections.courses import courses, overlaid, thinned
 from narrows.report.texts import Texts
 from narrows.training import History, Schedule
 
-MOST_CHOICES: Final = 40
+MOST_CHOICES: Final = 25
 """Tasks that can be picked."""
 MOST_OVERLAID: Final = 10
 """More losses in one chart cannot be told apart."""
@@ -100,7 +100,7 @@ def _histories(facts: Facts, say: Texts) -> list[Block]:
     if 1 < len(kept) <= MOST_OVERLAID and (chart := overlaid(kept, say, source)) is not None:
         blocks.append(chart)
     if kept:
-        shown = _evenly(list(kept), MOST_CHOICES)
+        shown = _evenly([name for name in kept if name in facts.pictured] or list(kept), MOST_CHOICES)
         options = tuple(
             (name, tuple(courses(thinned(kept[name], len(shown)), place, say, source)))
             for place, name in enumerate(shown, 1)
