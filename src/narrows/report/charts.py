@@ -63,15 +63,26 @@ def spec_of(chart: Any, *, height: int | None = None) -> dict[str, Any]:
     return spec
 
 
-def short_names(names: Sequence[str], letters: int = 26) -> list[str]:
-    """Names for an axis: long ones lose their middle, as the ends tell layers apart; all stay different.
+def short_names(names: Sequence[str], letters: int = 24) -> list[str]:
+    """Names for an axis: of long ones the first parts are cut short, or the middle is left out; all stay different.
 
-    >>> short_names(["fc.weight", "encoder.layer.11.attention.output.dense.weight"])
-    ['fc.weight', 'encoder.l…put.dense.weight']
+    >>> short_names(["fc.weight", "encoder.layer.11.output.dense.weight", "everything that customers ask for"])
+    ['fc.weight', 'en.la.11.ou.dense.weight', 'everythin…omers ask for']
     """
-    head, tail = letters // 3 + 1, letters - letters // 3 - 2
-    short = [name if len(name) <= letters else f"{name[:head]}…{name[-tail:]}" for name in names]
+    short = [_short(name, letters) for name in names]
     return [name if short.count(label) > 1 else label for name, label in zip(names, short, strict=True)]
+
+
+def _short(name: str, letters: int) -> str:
+    if len(name) <= letters:
+        return name
+    *first, last, end = ["", *name.split(".")]
+    for width in (4, 3, 2, 1):
+        label = ".".join([*(part if part.isdigit() else part[:width] for part in first[1:]), last, end])
+        if len(label) <= letters and first[1:]:
+            return label
+    head = letters // 3 + 1
+    return f"{name[:head]}…{name[head + 1 - letters :]}"
 
 
 def along(names: Sequence[str], title: str) -> tuple[Any, list[dict[str, Any]]]:
@@ -87,4 +98,4 @@ def along(names: Sequence[str], title: str) -> tuple[Any, list[dict[str, Any]]]:
     ]
     if len(names) <= MOST_NAMES:
         return alt.X("label:N", sort=None, title=title, axis=alt.Axis(labelAngle=-45)), rows
-    return alt.X("place:O", title=title, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")), rows
+    return alt.X("place:O", title=title, axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=6)), rows

@@ -19,6 +19,8 @@ from narrows.report.texts import Texts
 _MOST_ARCS: Final = 30
 """More tasks are not drawn as a graph."""
 _MOST_NAMES: Final = 3
+_MANY: Final = 15
+"""A longer table is shown when asked for."""
 
 
 def builds(facts: Facts, say: Texts) -> Section:
@@ -185,7 +187,16 @@ def _forgetting(facts: Facts, say: Texts) -> Table:
     columns = tuple(say(f"builds.forget.{key}") for key in ("task", "kept_for", "freed", "values", "bytes", "command"))
     sources = (Source(f"{facts.store_folder}tasks/*/mask.bin"), Source(f"{facts.store_folder}tasks/*/task.json"))
     title, explain = say("builds.forget.title"), say("builds.forget.explain")
-    return Table(title, explain, say("builds.forget.term"), sources, columns, rows, frozenset({2, 3, 4}))
+    return Table(
+        title,
+        explain,
+        say("builds.forget.term"),
+        sources,
+        columns,
+        rows,
+        frozenset({2, 3, 4}),
+        folded=len(rows) > _MANY,
+    )
 
 
 def _command(store: str, one: Forgettable) -> str:

@@ -108,7 +108,11 @@ def _spec(bars: Sequence[Bar], fan: Sequence[Interval], explain: str, say: Texts
         axis=alt.Axis(format="%" if top > 0.1 else ".1%"),
         scale=alt.Scale(domainMin=0, domainMax=max(top, 1.0) * 1.02, nice=False) if full else alt.Scale(zero=True),
     )
-    x = alt.X("place:O", title=say("capacity.growth.tasks"), axis=alt.Axis(labelAngle=0, labelOverlap="greedy"))
+    x = alt.X(
+        "place:O",
+        title=say("capacity.growth.tasks"),
+        axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=6),
+    )
     layers = [
         alt.Chart(values(list(_cells(bars, parts, words, say))))
         .mark_bar()

@@ -195,7 +195,11 @@ def _spec(names: Sequence[str], shown: Sequence[Retried], explain: str, say: Tex
         alt.Tooltip("shown:N", title=say("capacity.back.median")),
         alt.Tooltip("came:N", title=came),
     ]
-    x = alt.X("place:O", title=say("capacity.growth.tasks"), axis=alt.Axis(labelAngle=0, labelOverlap="greedy"))
+    x = alt.X(
+        "place:O",
+        title=say("capacity.growth.tasks"),
+        axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=6),
+    )
     y = alt.Y("median:Q", title=say("capacity.back.taken"), axis=alt.Axis(format=".1%"), scale=alt.Scale(zero=False))
     colours = alt.Color("kind:N", title=None, scale=scale, legend=alt.Legend(symbolOpacity=1))
     widths = alt.Size("ahead:O", sort=ahead, scale=alt.Scale(domain=ahead, range=[3, 7, 11][: len(ahead)]), legend=None)

@@ -54,7 +54,7 @@ def _seconds(facts: Facts, say: Texts) -> list[Block]:
     if ratio is not None:
         stats.append(_stat(say, "ratio", f"{say.number(ratio, 3)}\u00d7", Source("result.json", "metrics.step_ratio")))
     blocks: list[Block] = [Stats(tuple(stats))]
-    if ratio is None:
+    if ratio is None and facts.result is not None:
         blocks.append(Notice(say("training.no_ratio"), "plain", "narrows run ... --reference"))
     return [*blocks, _per_task(times, say, source)]
 
