@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -77,3 +79,13 @@ def test_an_empty_store_has_nothing_to_plan(tmp_path):
 def test_a_comparison_is_not_planned(tmp_path):
     (tmp_path / "compare.json").write_text('{"format": "narrows-comparison", "version": 1}')
     assert "comparison" in str(narrows_plan(tmp_path).exception)
+
+
+def test_the_example_of_the_documentation_is_what_is_printed(monkeypatch):
+    root = Path(__file__).parents[2]
+    monkeypatch.chdir(root)
+    text = (root / "docs/plan.md").read_text()
+    command = re.search(r"^    narrows plan (.*)$", text, re.MULTILINE)[1]
+    done = CliRunner().invoke(app, ["plan", *command.split()], env={"COLUMNS": "110"})
+    documented = [line.strip() for line in text.splitlines()]
+    assert all(line.strip() in documented for line in done.output.splitlines())

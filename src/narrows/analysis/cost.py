@@ -156,9 +156,9 @@ def _fitting(found: _Found, forecast: Forecast | None, tasks: int) -> None:
 
 
 def _switch_seconds(reader: StoreReader, name: str) -> float:
-    """Seconds to put together a task's weights, the median of three."""
-    taken = []
-    for _ in range(3):
+    """Seconds to put together a task's weights, the median of three, or of fewer where one takes long."""
+    taken: list[float] = []
+    while len(taken) < 3 and sum(taken) < 1:
         started = time.perf_counter()
         reader.steadily(lambda now: baked_weights(now, name))
         taken.append(time.perf_counter() - started)
