@@ -80,7 +80,6 @@ def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return (tmp_path / "mlflow").as_uri()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_mlflow_has_a_run_for_each_task(store: TaskStore, uri: str) -> None:
     tracker = MLflow(uri)
     history = train(store, "first", tracker)
