@@ -90,8 +90,11 @@ def test_the_loss_of_a_point_is_that_of_the_epoch_where_points_are_epochs(store:
     history = read_history(train(store, "long", 26, lr=0.01).history)  # 130 steps: a point at every fourth
     assert history is not None
     assert [point.step for point in history.points] == list(range(1, 130, 4))
-    assert sum(point.loss * 4 for point in history.points[1:]) == pytest.approx(  # type: ignore[operator]
-        sum(_losses(store.path.parent, 26)[1:129]), rel=1e-3
+    assert (
+        sum(point.loss * 4 for point in history.points[1:])
+        == pytest.approx(  # type: ignore[operator]
+            sum(_losses(store.path.parent, 26)[1:129]), rel=1e-3
+        )
     )
 
 

@@ -39,7 +39,13 @@ def test_lines_are_json_and_say_what_a_point_knows(tmp_path: Path) -> None:
     assert (begun["event"], begun["task"], begun["schedule"]["total_steps"]) == ("begin", "Größe", 20)
     assert first.pop("seconds") >= 0
     assert first == {
-        **{"event": "point", "step": 1, "epoch": 0, "loss": 1.0, "lr": 0.1, "new": 0.1235, "reused": 0.0},
+        "event": "point",
+        "step": 1,
+        "epoch": 0,
+        "loss": 1.0,
+        "lr": 0.1,
+        "new": 0.1235,
+        "reused": 0.0,
         "log_alpha": [1.0, 2.0, 3.0, 4.0, 5.0],
     }
     assert set(second) == {"event", "seconds", "step", "lr"}

@@ -178,4 +178,4 @@ def test_quantiles_of_nothing_and_of_what_is_not_finite() -> None:
     assert quantiles(torch.zeros(0)) is None
     assert quantiles(torch.tensor([1.0, float("nan")])) is None
     assert quantiles(torch.tensor([3.0])) == (3.0,) * 5
-    assert quantiles(torch.arange(1_000_001.0)) == pytest.approx((5e4, 25e4, 5e5, 75e4, 95e4), abs=20)
+    assert quantiles(torch.arange(1_000_001.0)) == pytest.approx((5e4, 25e4, 5e5, 75e4, 95e4), abs=1500)
