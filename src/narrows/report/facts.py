@@ -16,9 +16,13 @@ from typing import TYPE_CHECKING, Any
 from narrows.analysis.capacity import Capacity, capacity
 from narrows.analysis.forecast import BackTest, Forecast, back_test, forecast
 from narrows.analysis.forgettable import Forgettable, forgettable
+from narrows.analysis.insides import Inside, insides, store_of
+from narrows.analysis.measured import Measured
 from narrows.analysis.overlap import Overlap, overlap
-from narrows.analysis.subject import Subject
+from narrows.analysis.retention import Retention, retention
+from narrows.analysis.subject import Missing, Subject
 from narrows.benchmarks.results import Result
+from narrows.errors import DamagedStoreError, NarrowsError
 from narrows.store import TaskRecord
 from narrows.store.reading import StoreReader
 from narrows.training import History, read_history
@@ -34,11 +38,16 @@ class Facts:
     Attributes:
         subject: what the path holds.
         verify: whether to put every task together and compare digests.
+        command: what made the page.
+        measured: what was measured on examples; None where nobody asked for it.
+        drawn: tasks whose pictures are wanted; () for all.
     """
 
     subject: Subject
     verify: bool = True
     command: str = field(default="")
+    measured: Measured | None = None
+    drawn: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -115,10 +124,29 @@ class Facts:
         return () if self.reader is None else forgettable(self.reader)
 
     @cached_property
-    def histories(self) -> dict[str, History]:
-        """How tasks were trained, in order; those that kept no record of it are not in it."""
-        found = {record.name: read_history(record.history) for record in self.records}
-        return {name: history for name, history in found.items() if history is not None}
+    def histories(self) -> dict[str, History | DamagedStoreError | None]:
+        """How each task of the store was trained, in order; None where no record was kept, or what is wrong with it."""
+        return {record.name: _history_of(record) for record in self.records}
+
+    @cached_property
+    def retention(self) -> tuple[Retention, ...]:
+        """What each task keeps of each layer; () without a store."""
+        return () if self.reader is None else retention(self.reader)
+
+    @property
+    def pictured(self) -> tuple[str, ...]:
+        """Tasks whose pictures are wanted."""
+        return tuple(name for name in self.names if not self.drawn or name in self.drawn)
+
+    @cached_property
+    def insides(self) -> Mapping[str, Inside] | Missing:
+        """Of the pictured tasks by name; what is missing where the network cannot be built."""
+        try:
+            store = store_of(self.subject)
+        except NarrowsError as error:
+            return Missing("network", str(error), "")
+        description = None if self.result is None else self.result.stream_description
+        return {found.task: found for found in insides(store, self.pictured, description)}
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -133,6 +161,13 @@ class Facts:
         if self.result is not None and self.result.dense_bytes:
             return self.result.dense_bytes
         return None if self.reader is None else self.reader.header.base.bytes
+
+
+def _history_of(record: TaskRecord) -> History | DamagedStoreError | None:
+    try:
+        return read_history(record.history)
+    except DamagedStoreError as error:
+        return error
 
 
 def scores_of(record: TaskRecord) -> Mapping[str, Any]:

@@ -49,7 +49,7 @@ def _spec(tasks: Sequence[str], edges: Sequence[Reuse], explain: str, say: Texts
         for number, edge in enumerate(edges)
     ]
     dots = [{"label": label, "task": name, "zero": 0} for label, name in zip(short_names(tasks), tasks, strict=True)]
-    across = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, 1], nice=False))
+    across = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.01, 1], nice=False))
     bows = (
         alt.Chart(values(cells))
         .transform_calculate(at=f"sequence(0, {_POINTS + 1})")
@@ -58,7 +58,7 @@ def _spec(tasks: Sequence[str], edges: Sequence[Reuse], explain: str, say: Texts
             x=f"sin(PI * datum.at / {_POINTS}) * (datum.to - datum.from) / {max(len(tasks) - 1, 1)}",
             y=f"(datum.from + datum.to - (datum.to - datum.from) * cos(PI * datum.at / {_POINTS})) / 2",
         )
-        .mark_line(opacity=0.55, interpolate="monotone", color=colour("reused"))
+        .mark_line(opacity=0.55, interpolate="cardinal", color=colour("reused"))
         .encode(
             x=across,
             y=alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-0.5, len(tasks) - 0.5], reverse=True, nice=False)),
@@ -68,7 +68,7 @@ def _spec(tasks: Sequence[str], edges: Sequence[Reuse], explain: str, say: Texts
                 "weights:Q",
                 title=say("builds.graph.weights"),
                 scale=alt.Scale(domain=[0, max(edge.weights for edge in edges)], range=[0.5, 9]),
-                legend=alt.Legend(format="~s", symbolStrokeColor=colour("reused"), tickCount=3),
+                legend=alt.Legend(format=",d", symbolStrokeColor=colour("reused"), tickCount=3),
             ),
             tooltip=[
                 alt.Tooltip("task:N", title=say("builds.graph.task")),
@@ -81,10 +81,10 @@ def _spec(tasks: Sequence[str], edges: Sequence[Reuse], explain: str, say: Texts
         alt.Chart(values(dots))
         .mark_point(filled=True, size=50, color=colour("ink"), opacity=1)
         .encode(
-            x=alt.X("zero:Q", axis=None, scale=alt.Scale(domain=[0, 1])),
+            x=alt.X("zero:Q", axis=None, scale=alt.Scale(domain=[-0.01, 1], nice=False)),
             y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False, labelLimit=180)),
             tooltip=[alt.Tooltip("task:N", title=say("builds.task"))],
         )
     )
     chart = alt.layer(names, bows).resolve_scale(y="independent").properties(description=explain)
-    return spec_of(chart, height=max(120, 24 * len(tasks)))
+    return spec_of(chart, height=max(120, 28 * len(tasks)))

@@ -9,9 +9,10 @@ from typing import Any, Final
 from narrows.analysis.forgettable import Forgettable
 from narrows.analysis.overlap import Overlap
 from narrows.report.blocks import Block, Chart, Choice, Notice, Section, Source, Stat, Stats, Table
-from narrows.report.charts import altair, colour, spec_of, values
+from narrows.report.charts import along, altair, colour, spec_of, values
 from narrows.report.facts import Facts
 from narrows.report.sections.arcs import arcs, strongest
+from narrows.report.sections.kept import measuring
 from narrows.report.sections.pairs import coarsened, pairs
 from narrows.report.texts import Texts
 
@@ -33,7 +34,7 @@ def builds(facts: Facts, say: Texts) -> Section:
     else:
         masks = Source(f"{facts.store_folder}tasks/*/mask.bin")
         blocks += [_figures(found, say, masks), _parts(found, say, masks), *_graph(found, say, masks)]
-        blocks += _matrices(found, say, masks)
+        blocks += [*_matrices(found, say, masks), *_similarity(facts, say)]
     if found is not None and found.left_out:
         blocks.append(Notice(say("builds.left_out", count=len(found.left_out), names=_some(found.left_out, say))))
     if facts.forgettable:
@@ -77,9 +78,10 @@ def _parts(found: Overlap, say: Texts, masks: Source) -> Chart:
     reused = _reused(found)
     kinds = [say("builds.parts.reused"), say("builds.parts.own")]
     counts = [(reused[name], used - reused[name]) for name, used in zip(found.tasks, found.used, strict=True)]
+    across, rows = along(found.tasks, say("builds.place"))
     cells = [
-        {"place": place, "task": name, "kind": kind, "order": order, "value": count / used, "shown": say.number(count)}
-        for place, (name, used, both) in enumerate(zip(found.tasks, found.used, counts, strict=True), 1)
+        row | {"kind": kind, "order": order, "value": count / used, "shown": say.number(count)}
+        for row, used, both in zip(rows, found.used, counts, strict=True)
         for order, (kind, count) in enumerate(zip(kinds, both, strict=True))
         if count
     ]
@@ -88,7 +90,7 @@ def _parts(found: Overlap, say: Texts, masks: Source) -> Chart:
         alt.Chart(values(cells))
         .mark_bar()
         .encode(
-            x=alt.X("place:O", title=say("builds.place"), axis=alt.Axis(labelAngle=0, labelOverlap="greedy")),
+            x=across,
             y=alt.Y(
                 "value:Q", title=say("builds.parts.axis"), axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
             ),
@@ -105,7 +107,7 @@ def _parts(found: Overlap, say: Texts, masks: Source) -> Chart:
         )
         .properties(description=explain)
     )
-    rows = tuple(
+    body = tuple(
         (
             str(place),
             name,
@@ -116,7 +118,7 @@ def _parts(found: Overlap, say: Texts, masks: Source) -> Chart:
         for place, (name, used, both) in enumerate(zip(found.tasks, found.used, counts, strict=True), 1)
     )
     columns = (say("builds.place"), say("builds.task"), say("builds.weights"), *kinds, say("builds.part"))
-    table = Table(title, "", "", (), columns, rows, frozenset({0, 2, 3, 4, 5}))
+    table = Table(title, "", "", (), columns, body, frozenset({0, 2, 3, 4, 5}))
     spec = spec_of(chart, height=220)
     return Chart(title, explain, say("builds.parts.term"), (masks,), "builds-parts", spec, table)
 
@@ -146,8 +148,23 @@ def _matrices(found: Overlap, say: Texts, masks: Source) -> list[Block]:
     return blocks
 
 
+def _similarity(facts: Facts, say: Texts) -> list[Block]:
+    """How alike the tasks see the same inputs, where that was measured; else the command that measures it."""
+    if facts.measured is None:
+        command = measuring.command(facts, *measuring.options(facts, say))
+        return [Notice(say("builds.cka.not_measured"), "plain", command)]
+    found = facts.measured.similarity
+    if found is None:
+        return [Notice(say("builds.cka.too_few"))]
+    source = Source(say("builds.cka.source", examples=say.number(found.examples), data=len(found.data)))
+    blocks: list[Block] = [pairs("cka", found.tasks, found.cka, lambda value: say.number(value, 3), say, source)]
+    if found.sampled:
+        blocks.append(Notice(say("builds.cka.sampled", tasks=len(found.tasks), data=len(found.data))))
+    return blocks
+
+
 def _times(value: float | None, say: Texts) -> str:
-    return say.number(value) if value is None else f"{say.number(value, 3)}×"
+    return say.number(value) if value is None else f"{say.number(value, 3)}\u00d7"
 
 
 def _forgetting(facts: Facts, say: Texts) -> Table:

@@ -99,10 +99,7 @@ def _spec(bars: Sequence[Bar], fan: Sequence[Interval], explain: str, say: Texts
         "refined": colour("refined"),
         "apart": colour("c7"),
     }
-    scale = alt.Scale(
-        domain=[*words.values(), *([forecast] if fan else [])],
-        range=[*(colours[part] for part in parts), *([colour("c4")] if fan else [])],
-    )
+    scale = alt.Scale(domain=list(words.values()), range=[colours[part] for part in parts])
     top = max([bar.used for bar in bars] + [at.high or 0.0 for at in fan])
     full = top > _FULL_IN_SIGHT
     y = alt.Y(
@@ -119,7 +116,7 @@ def _spec(bars: Sequence[Bar], fan: Sequence[Interval], explain: str, say: Texts
             x=x,
             y=y,
             order=alt.Order("layer:Q"),
-            color=alt.Color("part:N", title=None, scale=scale, legend=alt.Legend(symbolOpacity=1, symbolType="square")),
+            color=alt.Color("part:N", title=None, scale=scale),
             tooltip=[
                 alt.Tooltip("task:N", title=say("capacity.task")),
                 alt.Tooltip("part:N", title=say("capacity.growth.part")),
@@ -160,15 +157,18 @@ def _fan(known: int, used: float, fan: Sequence[Interval], forecast: str, say: T
     ]
     chart = alt.Chart(values([start, *rows])).encode(
         x="place:O",
-        color=alt.datum(forecast),
         tooltip=[
             alt.Tooltip("place:O", title=say("capacity.growth.tasks")),
             alt.Tooltip("shown:N", title=forecast),
         ],
     )
+    name = alt.Chart(values([{**rows[-1], "name": forecast}]))
     return [
-        chart.mark_area(opacity=0.3).encode(y="low:Q", y2="high:Q"),
-        chart.mark_line(strokeDash=[5, 3], point={"size": 14}).encode(y="median:Q"),
+        chart.mark_area(opacity=0.3, color=colour("c4")).encode(y="low:Q", y2="high:Q"),
+        chart.mark_line(strokeDash=[5, 3], color=colour("c4"), point={"size": 14, "color": colour("c4")}).encode(
+            y="median:Q"
+        ),
+        name.mark_text(align="right", dy=-12, color=colour("ink")).encode(x="place:O", y="high:Q", text="name:N"),
     ]
 
 
