@@ -133,7 +133,12 @@ def _bars(place: int, found: Leaning, explain: str, say: Texts) -> Chart:
     ]
     base = alt.Chart(values(data)).encode(
         y=alt.Y("input:N", sort=None, title=None),
-        x=alt.X("share:Q", title=say("kept.share"), axis=alt.Axis(format=".0%", tickCount=4)),
+        x=alt.X(
+            "share:Q",
+            title=say("kept.share"),
+            scale=alt.Scale(domain=[0, 1.2 * (max(row["share"] for row in data) or 1.0)]),
+            axis=alt.Axis(format=".1~%", tickCount=4),
+        ),
         tooltip=[alt.Tooltip("input:N", title=say("kept.inputs.of")), alt.Tooltip("shown:N", title=say("kept.share"))],
     )
     chart = alt.layer(
