@@ -71,8 +71,8 @@ def test_a_forgotten_task_leaves_no_trace(tmp_path):
     assert (one.free, one.used_by, one.claimed) == (57, (3,), (3,))
 
 
-def test_two_hundred_tasks(tmp_path):
-    found = capacity(random_store(tmp_path / "s", 200, claim=1, shapes={"w": (30, 20)}))
+def test_two_hundred_tasks(large_store):
+    found = capacity(large_store)
     assert found.total.held == (1,) * 200
     assert found.total.free == 400
     assert torch.tensor([step.taken for step in found.growth]).diff().min() > 0

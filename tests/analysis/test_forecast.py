@@ -1,4 +1,4 @@
-"""The forecast is deterministic, exact where claims are, wide where little is known, and right about as often as it says."""
+"""The forecast is deterministic, exact where claims are, wide where little is known, and as right as it says."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_equal_claims_are_forecast_exactly():
     assert told.taken[-1].high <= 1 + 1e-9
 
 
-def test_the_budget_of_the_latest_task_bounds_the_forecast(tmp_path):
+def test_the_budget_of_the_latest_task_bounds_the_forecast():
     told = forecast(stream([(300, 300)] + [(150, 50)] * 3, method=BUDGET))
     assert (told.budget, told.refines, told.refused) == (200, False, False)
     assert told.fits.median == (10_000 - 1200) // 200
@@ -92,6 +92,14 @@ def test_claims_that_shrink_by_a_constant_factor_are_seen():
     truth = 1 - 0.75**14
     assert told.taken[4].median == pytest.approx(truth, abs=0.02)
     assert told.fits.median is None
+
+
+def test_a_damped_trend_is_followed_where_claims_fall():
+    fresh = [(1000 * 0.9**t, 100) for t in range(12)]
+    told = forecast(stream(fresh, weights=(60_000, 40_000)))
+    truth = (sum(map(sum, fresh)) + sum(1000 * 0.9**t + 100 for t in range(12, 15))) / 100_000
+    flat = (sum(map(sum, fresh)) + 3 * np.mean([sum(claims) for claims in fresh])) / 100_000
+    assert abs(told.used[2].median - truth) < 0.2 * abs(flat - truth)
 
 
 def test_one_or_two_tasks_give_a_wide_and_weak_forecast():
@@ -129,19 +137,33 @@ def test_intervals_hold_about_as_much_as_they_say_where_claims_are_exchangeable(
     assert 0.62 < within.mean() / 120 < 0.93
 
 
-def test_the_back_test_compares_with_what_came(tmp_path):
+def test_the_back_test_compares_with_what_came():
     told = back_test(stream([(600, 400)] + [(300, 100)] * 6))
     assert [horizon.ahead for horizon in told.horizons] == list(range(1, 7))
     assert [horizon.count for horizon in told.horizons] == [6, 5, 4, 3, 2, 1]
     exact = [retried for retried in told.forecasts if retried.known >= 4]
     assert all(retried.median == pytest.approx(retried.truth) for retried in exact)
-    assert told.error == pytest.approx(np.mean([abs(one.median - one.truth) for one in told.forecasts]))
-    assert 0 <= told.within <= 1
+    assert told.all.error == pytest.approx(np.mean([abs(one.median - one.truth) for one in told.forecasts]))
+    assert (told.settled.error, told.settled.within) == (pytest.approx(0), 1)
+    assert told.settled.count == sum(not retried.weak for retried in told.forecasts) == 6
+
+
+def test_with_a_method_that_refines_used_is_exact_and_taken_is_not():
+    rng = np.random.default_rng(0)
+    fresh = [(300, 0)] + [(int(part), 0) for part in rng.integers(100, 200, 9)]
+    known = stream(fresh)
+    growth = tuple(
+        replace(step, method={"name": "ibm", "config": {"new": 0.02, "reuse": 0.1}}, claimed=300 if not at else 200)
+        for at, step in enumerate(known.growth)
+    )
+    known = replace(known, growth=growth)
+    assert back_test(known).all.error == pytest.approx(0)
+    assert 0 < back_test(known, of="taken").settled.error < 0.05
 
 
 @pytest.mark.parametrize("tasks", [1, 2, 200])
-def test_forecasts_of_stores_are_plain_json(tmp_path, tasks):
-    known = capacity(random_store(tmp_path / "s", tasks, claim=1, shapes={"w": (30, 20)}))
+def test_forecasts_of_stores_are_plain_json(tmp_path, large_store, tasks):
+    known = capacity(large_store if tasks == 200 else random_store(tmp_path / "s", tasks))
     told, tested = forecast(known), back_test(known)
     assert len(told.used) == FAN
     assert (tested is None) == (tasks == 1)

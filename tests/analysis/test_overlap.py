@@ -75,3 +75,9 @@ def test_a_large_store_is_compared_block_by_block(tmp_path, monkeypatch):
     for i, mine in enumerate(masks):
         for j, theirs in enumerate(masks):
             assert whole.common[i][j] == sum(int((mine[key] & theirs[key]).sum()) for key in mine)
+
+
+def test_two_hundred_tasks(large_store):
+    found = overlap(large_store)
+    assert len(found.common) == 200
+    assert max(map(max, found.common)) == 4

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -91,10 +91,14 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Retried:
-    """What the forecast would have said of `used` after `known` tasks, `ahead` tasks on, and what it was; fractions."""
+    """What the forecast would have said after `known` tasks of `ahead` tasks on, and what it was; fractions.
+
+    `weak`: whether it rested on fewer than three tasks.
+    """
 
     known: int
     ahead: int
+    weak: bool
     low: float
     median: float
     high: float
@@ -103,7 +107,7 @@ class Retried:
 
 @dataclass(frozen=True)
 class HorizonError:
-    """Of the forecasts so many tasks ahead: how many there are, mean |median - truth|, the part within the interval."""
+    """Of the forecasts so many tasks ahead (0: any): how many, mean |median - truth|, the part within the interval."""
 
     ahead: int
     count: int
@@ -116,17 +120,20 @@ class BackTest:
     """The same forecast made at earlier moments. Neighbouring ones share most of their truth: not so many trials.
 
     Attributes:
+        of: "used" or "taken": what was forecast.
         level: part that should lie within.
         forecasts: each.
         horizons: by tasks ahead.
-        error, within: over all.
+        all: over all of them.
+        settled: over those that are not weak; None where there are none.
     """
 
+    of: str
     level: float
     forecasts: tuple[Retried, ...]
     horizons: tuple[HorizonError, ...]
-    error: float
-    within: float
+    all: HorizonError
+    settled: HorizonError | None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -161,7 +168,7 @@ def forecast(capacity: Capacity, *, seed: int = 0) -> Forecast | None:
         weak=len(past.claims) <= len(FEW_NOISE),
         refines=isinstance(method, BudgetOptions) and method.refines,
         budget=None if past.cap is None else int(past.cap),
-        refused=past.needs > past.free.sum(),
+        refused=bool(past.needs > past.free.sum()),
         fits=_count(futures.fits),
         horizon=HORIZON,
         layers=tuple(sorted(limits, key=_soonest)),
@@ -170,27 +177,29 @@ def forecast(capacity: Capacity, *, seed: int = 0) -> Forecast | None:
     )
 
 
-def back_test(capacity: Capacity, *, seed: int = 0) -> BackTest | None:
-    """The forecast of `used` made after each earlier task, against what came; None where fewer than two tasks share.
+def back_test(capacity: Capacity, *, of: Literal["used", "taken"] = "used", seed: int = 0) -> BackTest | None:
+    """The forecast made after each earlier task, against what came; None where fewer than two tasks share.
 
-    At most the latest 40 moments, each up to 20 tasks ahead.
+    At most the latest 40 moments, each up to 20 tasks ahead. A method that spends a fixed budget makes `used` exact;
+    with one that refines, `taken` is what is uncertain.
     """
     steps = _sharing(capacity.growth)
     if len(steps) < 2 or not capacity.total.weights:
         return None
     weights = np.array([layer.weights for layer in capacity.layers], np.float64)
-    kept = np.cumsum([step.claimed for step in steps])
-    total, found = weights.sum(), []
+    counts = [step.claimed if of == "used" else sum(step.fresh) for step in steps]
+    sums, total, found = np.cumsum(counts), weights.sum(), []
     for known in range(max(1, len(steps) - _RETRIED), len(steps)):
         past, _ = _past(steps[:known], weights)
         ahead = min(FAN, len(steps) - known)
         futures = simulate(past, ahead, _RETRIED_FUTURES, seed)
+        weak, coming = len(past.claims) <= len(FEW_NOISE), futures.kept if of == "used" else futures.taken
         for at in range(ahead):
-            low, median, high = _quantiles((kept[known - 1] + futures.kept[:, at]) / total)
-            found.append(Retried(known, at + 1, low, median, high, float(kept[known + at] / total)))
+            low, median, high = _quantiles((sums[known - 1] + coming[:, at]) / total)
+            found.append(Retried(known, at + 1, weak, low, median, high, float(sums[known + at] / total)))
     horizons = tuple(_horizon(ahead, found) for ahead in sorted({retried.ahead for retried in found}))
-    over_all = _horizon(0, found)
-    return BackTest(LEVEL, tuple(found), horizons, over_all.error, over_all.within)
+    settled = [retried for retried in found if not retried.weak]
+    return BackTest(of, LEVEL, tuple(found), horizons, _horizon(0, found), _horizon(0, settled) if settled else None)
 
 
 def _sharing(growth: Sequence[Growth]) -> list[Growth]:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from narrows.cli.compare import compare_command
 from narrows.cli.init import init_command
 from narrows.cli.learn import adopt_command, learn_command
+from narrows.cli.plan import plan_command
 from narrows.cli.predict import evaluate_command, predict_command, route_command
 from narrows.cli.report import report_command
 from narrows.cli.run import run_command
@@ -38,6 +39,7 @@ _LIFE: dict[str, Callable[..., None]] = {
     "forget": forget_command,
     "verify": verify_command,
     "compact": compact_command,
+    "plan": plan_command,
 }
 _BENCHMARKS: dict[str, Callable[..., None]] = {
     "run": run_command,
