@@ -79,7 +79,7 @@ def _nats(task: Retention, place: int, source: Source, say: Texts) -> Chart:
             alt.Tooltip("each_shown:N", title=say("kept.nats_per_weight")),
         ],
     )
-    text = alt.Text("each:N")
+    text = alt.Text("each_shown:N")
     chart = alt.layer(
         base.mark_bar(color=colour("c6")),
         base.mark_text(align="left", dx=5, color=colour("ink")).encode(text=text),
@@ -104,7 +104,6 @@ def _row(layer: Kept, say: Texts) -> dict[str, Any]:
         "ratio_is": say("kept.ratio"),
         "nats": layer.nats,
         "nats_shown": say.number(layer.nats),
-        "each": say("kept.each", nats=say.number(layer.nats_per_weight, 3)),
         "each_shown": say.number(layer.nats_per_weight, 3),
     }
 

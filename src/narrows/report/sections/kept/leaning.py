@@ -44,7 +44,7 @@ def filters(inside: Inside | None, facts: Facts, budget: Budget, say: Texts) -> 
         else ((_ORANGE, say.number(-largest, 2)), (_WHITE, "0"), (_BLUE, f"+{say.number(largest, 2)}"))
     )
     alt = say("kept.filters.alt", layer=found.layer, task=found.task)
-    times = zoom(drawn.height, drawn.width, widest=560, highest=560, largest=8)
+    times = zoom(drawn.height, drawn.width, widest=560, highest=420, largest=10)
     image = Image(drawn.png, alt, drawn.width * times, drawn.height * times, told)
     return [Pictures(title, explain, say("kept.filters.term"), (source,), (image,), legend)]
 
