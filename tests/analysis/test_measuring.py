@@ -102,6 +102,27 @@ def test_a_damaged_cache_is_as_good_as_none(damage, done, tmp_path):
     assert measure(store, {"permutation-01": data["permutation-01"]}, options=QUICK, cache=cache) == first
 
 
+def test_what_was_measured_before_an_interruption_is_not_lost(done, tmp_path, monkeypatch):
+    store, data = run_subject(done)
+    cache = tmp_path / "measured.json"
+
+    def interrupt(what, *_):
+        if what == "permutation-02":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure(store, data, options=QUICK, cache=cache, progress=interrupt)
+    one = {"permutation-01": data["permutation-01"]}
+    monkeypatch.setattr(type(store), "load", lambda *_: pytest.fail("measured again"))
+    assert measure(store, one, options=QUICK, cache=cache).tasks[0].task == "permutation-01"
+
+
+def test_a_cache_that_cannot_be_written_is_no_trouble(done, tmp_path):
+    store, data = run_subject(done)
+    one = {"permutation-01": data["permutation-01"]}
+    assert measure(store, one, options=QUICK, cache=tmp_path / "nowhere" / "measured.json").tasks
+
+
 def test_other_weights_under_the_same_name_are_measured_anew(tmp_path):
     x, y = toys.MLP.batch(64, 3)
     data, found = {"a": Labelled(x, y)}, []

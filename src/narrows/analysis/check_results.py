@@ -24,7 +24,7 @@ class CheckOptions:
     levels: tuple[float, ...] = (0.1, 0.3)
     draws: int = 3
     sizes: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0)
-    steps: int = 4
+    steps: int = 3
     layers: int = 12
     seed: int = 0
 

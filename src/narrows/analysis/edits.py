@@ -59,29 +59,29 @@ def moved(
     with still(model):
         for size in sizes:
             value, direction, loss = own, gradient, start
-            for _ in range(steps):
+            for step in range(steps):
                 along = torch.where(free, direction, torch.zeros_like(direction))
                 length = float(along.norm())
                 if not length > 0:
                     break
                 value = value - along * (size / steps * unit / length)
                 with holding(weight, value):
-                    loss, direction = _loss(model, weight, data)
+                    loss, direction = _loss(model, weight, data, slope=step < steps - 1)
             if loss < lowest:
                 best, best_size, lowest = value, size, loss
     return best, best_size
 
 
-def _loss(model: nn.Module, weight: nn.Parameter, data: Labelled) -> tuple[float, Tensor]:
-    """The mean loss, and its gradient in the weight."""
+def _loss(model: nn.Module, weight: nn.Parameter, data: Labelled, *, slope: bool = True) -> tuple[float, Tensor]:
+    """The mean loss, and its gradient in the weight; zeros without `slope`, as nobody goes on from there."""
     loss_function, device = loss_of(data.kind), device_of(model)
     total, gradient = 0.0, torch.zeros_like(weight)
     with still(model):
-        weight.requires_grad_()
+        weight.requires_grad_(slope)
         for x, y in data.batches():
             loss = loss_function(model(x.to(device)), y.to(device)) * (len(x) / len(data))
-            (found,) = torch.autograd.grad(loss, [weight], allow_unused=True)
             total += float(loss.detach())
-            if found is not None:
+            if slope and loss.requires_grad:
+                (found,) = torch.autograd.grad(loss, [weight])
                 gradient = gradient + found
     return total, gradient.detach()

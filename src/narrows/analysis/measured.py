@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -122,17 +123,20 @@ class Cache:
         """Remembers an entry."""
         self._used[key] = to_plain(value)
 
-    def save(self) -> None:
-        """Writes the entries that were asked for or put since it was opened, whole or not at all; others are dropped.
+    def save(self, *, finished: bool) -> None:
+        """Writes the entries, whole or not at all; nothing is remembered where the file cannot be written.
 
-        OSError where it cannot be written.
+        Args:
+            finished: whether entries that nobody asked for or put since it was opened are out of date, and dropped.
         """
-        if self._path is None or self._used == self._found:
+        entries = self._used if finished else self._found | self._used
+        if self._path is None or entries == self._found:
             return
         temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
-        values = {"format": FORMAT, "version": VERSION, "entries": self._used}
-        temporary.write_text(json.dumps(values, allow_nan=False))
-        os.replace(temporary, self._path)
+        values = {"format": FORMAT, "version": VERSION, "entries": entries}
+        with suppress(OSError):
+            temporary.write_text(json.dumps(values, allow_nan=False))
+            os.replace(temporary, self._path)
 
 
 def key_of(*parts: Any) -> str:

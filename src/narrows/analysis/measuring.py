@@ -67,7 +67,7 @@ def measure(
         store: with its model.
         data: task -> labelled examples; looked up once for each task, so that it may read them when asked.
         cache: a file that remembers what was measured, outside the store's directory: only what has changed is measured
-            again.
+            again. It is written after each task.
 
     Raises:
         UnknownNameError: there are data for a task that the store does not have.
@@ -121,7 +121,7 @@ class _Measuring:
     def run(self) -> Measured:
         tasks = tuple(self._tasks())
         alike = self._similarity([found.task for found in tasks])
-        self.cache.save()
+        self.cache.save(finished=True)
         left_out = tuple(LeftOut(name, reason) for name, reason in self.left_out.items())
         return Measured(tasks, alike, left_out)
 
@@ -148,6 +148,7 @@ class _Measuring:
             self.left_out[name] = str(error)
             return None
         self.cache.put(key, found)
+        self.cache.save(finished=False)  # what took long is not lost where the next task is interrupted
         self.samples[name] = sample.sample(self.options.alike, self.options.seed)
         self.heads[name] = None if standing.record.head is None else str(standing.record.head["path"])
         self.weights[name] = standing.record.weights_sha256

@@ -18,8 +18,8 @@ from narrows.store.reading import StoreReader
 BLOCK_BYTES = 1 << 28
 """Packed masks held at once; a store with more is walked more than once."""
 
-_Packed = NDArray[np.uint8]
-_BITS = np.array([bin(byte).count("1") for byte in range(1 << 16)], np.uint8)  # of each 16-bit number
+CHUNK = 1 << 16
+"""Weights that are unpacked at once, of all tasks."""
 
 
 @dataclass(frozen=True)
@@ -119,31 +119,24 @@ def _edges(step: Step, tasks: Sequence[str]) -> list[Reuse]:
 def _common(reader: StoreReader, count: int) -> NDArray[np.float64]:
     """How many weights each two tasks have in common.
 
-    As many packed masks as fit in BLOCK_BYTES are held at once, and all tasks from there on compared with them.
+    As many columns of all masks as fit in BLOCK_BYTES, packed, are held at once; a larger store is walked again.
     """
     common = np.zeros((count, count))
-    bytes_each = sum((spec.numel + 15) // 16 * 2 for spec in reader.shared) or 1
-    block = max(1, BLOCK_BYTES // bytes_each)
-    for start in range(0, count, block):
-        held: list[_Packed] = []
-        for at, step in enumerate(step for step in walk(reader) if step.shares):
-            if at < start:
-                continue
-            packed = _pack(step)
-            if at < start + block:
-                held.append(packed)
-            for other, theirs in enumerate(held, start):
-                common[at, other] = common[other, at] = _ones(packed & theirs)
+    total = sum(spec.numel for spec in reader.shared)
+    columns = max(CHUNK, BLOCK_BYTES * 8 // max(count, 1))
+    for start in range(0, total, columns):
+        steps = (step for step in walk(reader) if step.shares)
+        packed = [np.packbits(np.concatenate(step.used)[start : start + columns]) for step in steps]
+        if packed:
+            _add_products(np.stack(packed), common)
     return common
 
 
-def _pack(step: Step) -> _Packed:
-    packed = np.packbits(np.concatenate(step.used) if step.used else np.zeros(0, np.bool_))
-    return np.concatenate([packed, np.zeros(len(packed) % 2, np.uint8)])
-
-
-def _ones(packed: _Packed) -> int:
-    return int(_BITS[packed.view(np.uint16)].sum(dtype=np.int64))
+def _add_products(packed: NDArray[np.uint8], common: NDArray[np.float64]) -> None:
+    """Adds how many bits each two rows have in common; sums of a chunk are exact in float32."""
+    for at in range(0, packed.shape[1], CHUNK // 8):
+        bits = np.unpackbits(packed[:, at : at + CHUNK // 8], axis=1).astype(np.float32)
+        common += bits @ bits.T
 
 
 def _divide(above: NDArray[np.float64], below: NDArray[np.float64]) -> tuple[tuple[float | None, ...], ...]:

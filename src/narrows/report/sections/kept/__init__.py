@@ -26,7 +26,7 @@ def kept(facts: Facts, say: Texts) -> Section:
     elif not facts.retention:
         blocks = [Notice(say("kept.none"), "warn")]
     else:
-        drawn = draw_weights(facts.reader, facts.pictured, WEIGHTS_BYTES, whole=bool(facts.drawn))
+        drawn = draw_weights(facts.reader, facts.pictured, WEIGHTS_BYTES)
         blocks = [*overview.overview(facts, say), *measuring.how(facts, say), *check.all_tasks(facts, say)]
         blocks += [*overview.left_out(facts, drawn, say), _tasks(facts, drawn, say)]
     return Section("kept", say("kept.title"), say("kept.lead"), blocks)

@@ -103,7 +103,13 @@ def _where(finding: Finding, say: Texts) -> str:
 
 def _chart(place: int, check: CounterCheck, say: Texts) -> Chart:
     alt = altair()
-    points = [point for layer in check.layers for point in _points(layer, check.baseline, say)]
+    # To remove all kept weights costs so much that nothing else could be seen beside it.
+    points = [
+        point
+        for layer in check.layers
+        for point in _points(layer, check.baseline, say)
+        if point["what"] != say("kept.check.removed")
+    ]
     shown = [name for name in _names(check, say) if any(point["what"] == name for point in points)]
     colours = [category(place) for place in range(len(_names(check, say)))]
     scale = alt.Scale(domain=shown, range=[colours[_names(check, say).index(name)] for name in shown])
@@ -117,7 +123,7 @@ def _chart(place: int, check: CounterCheck, say: Texts) -> Chart:
             alt.Tooltip("shown:N", title=say("kept.check.change")),
         ],
     )
-    axis = alt.X("low:Q", title=say("kept.check.change"))
+    axis = alt.X("low:Q", title=say("kept.check.change"), axis=alt.Axis(tickCount=6))
     explain = say("kept.check.chart")
     chart = alt.layer(
         base.mark_rule(strokeWidth=2).encode(x=axis, x2="high:Q"),

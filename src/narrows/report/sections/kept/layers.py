@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from narrows.analysis.retention import Kept, Retention
 from narrows.report.blocks import Block, Chart, Notice, Source, Table
 from narrows.report.charts import altair, colour, spec_of, values
 from narrows.report.facts import Facts
 from narrows.report.texts import Texts
+
+_ROOM: Final = 1.2
+"""Length of an axis over that of its longest bar, which has a number at its end."""
 
 
 def layers(task: Retention, place: int, facts: Facts, say: Texts) -> list[Block]:
@@ -38,9 +41,9 @@ def _fractions(task: Retention, place: int, source: Source, say: Texts) -> Chart
     )
     both = [kept, ratio] if suggested else [kept]
     scale = alt.Scale(domain=both, range=[colour("kept"), colour("ink")][: len(both)])
-    axis = alt.Axis(format=".0%", tickCount=5)
+    axis = alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1])
     bars = base.mark_bar().encode(
-        x=alt.X("kept:Q", scale=alt.Scale(domain=[0, 1]), axis=axis, title=None),
+        x=alt.X("kept:Q", scale=alt.Scale(domain=[0, _ROOM]), axis=axis, title=None),
         color=alt.Color("kept_is:N", scale=scale, title=None, legend=alt.Legend() if suggested else None),
     )
     labels = base.mark_text(align="left", dx=5, color=colour("ink")).encode(x="kept:Q", text="kept_shown:N")
@@ -67,16 +70,22 @@ def _nats(task: Retention, place: int, source: Source, say: Texts) -> Chart:
     alt = altair()
     names = [layer.layer for layer in task.layers]
     title, explain = say("kept.information.title"), say("kept.information.explain")
+    most = max(layer.nats or 0.0 for layer in task.layers) or 1.0
     base = alt.Chart(values([_row(layer, say) for layer in task.layers if layer.nats is not None])).encode(
         y=alt.Y("layer:N", sort=names, title=None),
-        x=alt.X("nats:Q", title=say("kept.nats_kept"), axis=alt.Axis(tickCount=4)),
+        x=alt.X(
+            "nats:Q",
+            title=say("kept.nats_kept"),
+            scale=alt.Scale(domain=[0, _ROOM * most]),
+            axis=alt.Axis(tickCount=4, format=",d" if most > 10 else "g"),
+        ),
         tooltip=[
             alt.Tooltip("layer:N", title=say("kept.layer")),
             alt.Tooltip("nats_shown:N", title=say("kept.nats_kept")),
             alt.Tooltip("each_shown:N", title=say("kept.nats_per_weight")),
         ],
     )
-    text = alt.Text("each:N")
+    text = alt.Text("each_shown:N")
     chart = alt.layer(
         base.mark_bar(color=colour("c6")),
         base.mark_text(align="left", dx=5, color=colour("ink")).encode(text=text),
@@ -99,7 +108,6 @@ def _row(layer: Kept, say: Texts) -> dict[str, Any]:
         "ratio_is": say("kept.ratio"),
         "nats": layer.nats,
         "nats_shown": say.number(layer.nats),
-        "each": say("kept.each", nats=say.number(layer.nats_per_weight, 3)),
         "each_shown": say.number(layer.nats_per_weight, 3),
     }
 

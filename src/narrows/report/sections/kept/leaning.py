@@ -42,7 +42,7 @@ def filters(inside: Inside | None, facts: Facts, budget: Budget, say: Texts) -> 
         () if colours else ((_ORANGE, say.number(-largest, 2)), (_WHITE, "0"), (_BLUE, f"+{say.number(largest, 2)}"))
     )
     alt = say("kept.filters.alt", layer=found.layer, task=found.task)
-    times = zoom(drawn.height, drawn.width, widest=560, highest=560, largest=8)
+    times = zoom(drawn.height, drawn.width, widest=560, highest=420, largest=10)
     image = Image(drawn.png, alt, drawn.width * times, drawn.height * times, told)
     return [Pictures(title, explain, say("kept.filters.term"), (source,), (image,), legend)]
 
@@ -131,7 +131,12 @@ def _bars(place: int, found: Leaning, explain: str, say: Texts) -> Chart:
     ]
     base = alt.Chart(values(data)).encode(
         y=alt.Y("input:N", sort=None, title=None),
-        x=alt.X("share:Q", title=say("kept.share"), axis=alt.Axis(format=".0%", tickCount=4)),
+        x=alt.X(
+            "share:Q",
+            title=say("kept.share"),
+            scale=alt.Scale(domain=[0, 1.2 * (max(row["share"] for row in data) or 1.0)]),
+            axis=alt.Axis(format=".1~%", tickCount=4),
+        ),
         tooltip=[alt.Tooltip("input:N", title=say("kept.inputs.of")), alt.Tooltip("shown:N", title=say("kept.share"))],
     )
     chart = alt.layer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from narrows.analysis.subject import Missing
 from narrows.benchmarks.streams import stream_names
 from narrows.report.blocks import Block, Notice
 from narrows.report.facts import Facts
@@ -20,6 +21,8 @@ def how(facts: Facts, say: Texts) -> list[Block]:
             Notice(say("kept.task_left_out", task=left.task, reason=left.reason), "warn")
             for left in facts.measured.left_out
         ]
+    if isinstance(facts.insides, Missing):
+        blocks.append(Notice(say("kept.no_network", reason=facts.insides.why), "warn"))
     return blocks
 
 

@@ -29,14 +29,18 @@ def overview(facts: Facts, say: Texts) -> list[Block]:
 
 def left_out(facts: Facts, drawn: WeightPictures, say: Texts) -> list[Block]:
     """What has no picture or a coarse one, and how to see it."""
-    example = next((task.task for task in facts.retention if task.task not in facts.drawn), None)
-    if facts.drawn and example is not None:
-        return [Notice(say("kept.only", tasks=", ".join(facts.pictured)))]
-    if drawn.layers_left_out or drawn.pooled:
-        text = say("kept.coarse", layers=say.number(drawn.layers_left_out), pooled=say.number(drawn.pooled))
-        first = facts.retention[0].task
-        return [Notice(text, "plain", command(facts, "--task", first))] if not facts.drawn else [Notice(text)]
-    return []
+    told = []
+    if len(facts.pictured) < len(facts.retention):
+        told.append(say("kept.only", tasks=say("kept.comma").join(facts.pictured)))
+    if drawn.layers_left_out:
+        told.append(say("kept.layers_left_out", count=say.number(drawn.layers_left_out)))
+    if drawn.pooled:
+        told.append(say("kept.pooled", count=say.number(drawn.pooled)))
+    if not told:
+        return []
+    if len(facts.pictured) == 1:
+        return [Notice(" ".join(told))]
+    return [Notice(" ".join([*told, say("kept.finer")]), "plain", command(facts, "--task", facts.retention[0].task))]
 
 
 def _map(key: str, names: list[str], figure: Callable[[Kept], float | None], facts: Facts, say: Texts) -> Block:

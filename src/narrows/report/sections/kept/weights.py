@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from narrows.analysis.states import HEIGHT, STATES, WIDTH, Standing, standings
+from narrows.analysis.states import STATES, Standing, standings
 from narrows.report.blocks import Block, Image, Pictures, Source
 from narrows.report.facts import Facts
 from narrows.report.pixels import STATE_COLOURS, Budget, Drawn, draw_states, zoom
@@ -17,8 +17,9 @@ from narrows.store.reading import StoreReader
 LEAST_BYTES: Final = 700
 """A picture that may take less shows little: rather fewer layers are drawn."""
 MOST_LAYERS: Final = 16
-WHOLE: Final = (768, 1024)
-"""Pixels of a picture, at most, where only some tasks are drawn; of all tasks `HEIGHT` x `WIDTH`."""
+HEIGHT: Final = 512
+WIDTH: Final = 768
+"""Pixels of a picture, at most."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,8 @@ class WeightPictures:
         return [Pictures(say("kept.pictures.title"), say("kept.pictures.explain"), "mask", sources, images, legend)]
 
 
-def draw_weights(reader: StoreReader, tasks: Sequence[str], most_bytes: int, *, whole: bool = False) -> WeightPictures:
+def draw_weights(reader: StoreReader, tasks: Sequence[str], most_bytes: int) -> WeightPictures:
     """Pictures of these tasks, in `most_bytes` of PNG all together; one pass over the store.
-
-    Args:
-        whole: whether to draw as fine as the bytes allow, and not only what is shown of many tasks.
 
     Raises:
         DamagedStoreError: a file is damaged.
@@ -72,12 +70,11 @@ def draw_weights(reader: StoreReader, tasks: Sequence[str], most_bytes: int, *, 
     sizes = {spec.name: math.prod(spec.shape) for spec in reader.shared}
     most = min(MOST_LAYERS, max(1, most_bytes // (LEAST_BYTES * max(1, len(tasks)))))
     layers = set(sorted(sizes, key=lambda name: -sizes[name])[:most])
-    height, width = WHOLE if whole else (HEIGHT, WIDTH)
 
     def read(reader: StoreReader) -> dict[str, tuple[LayerDrawn, ...]]:
         budget = Budget(most_bytes, len(layers) * len(tasks))
         return {
-            standing.record.name: tuple(_layers(standing, layers, budget, height, width))
+            standing.record.name: tuple(_layers(standing, layers, budget))
             for standing in standings(reader)
             if standing.record.name in tasks
         }
@@ -85,13 +82,13 @@ def draw_weights(reader: StoreReader, tasks: Sequence[str], most_bytes: int, *, 
     return WeightPictures(reader.steadily(read), len(sizes) - len(layers))
 
 
-def _layers(standing: Standing, layers: set[str], budget: Budget, height: int, width: int) -> list[LayerDrawn]:
+def _layers(standing: Standing, layers: set[str], budget: Budget) -> list[LayerDrawn]:
     found = []
     for name, codes in standing.states().items():
         if name in layers:
             matrix = codes.reshape(codes.shape[0], -1).numpy()
             counts = tuple(int((matrix == code).sum()) for code in range(len(STATES)))
-            found.append(LayerDrawn(name, tuple(codes.shape), counts, draw_states(matrix, budget, height, width)))
+            found.append(LayerDrawn(name, tuple(codes.shape), counts, draw_states(matrix, budget, HEIGHT, WIDTH)))
     return found
 
 
