@@ -10,6 +10,7 @@ import torch
 import narrows as nw
 from analysis_samples import add, empty_store, random_store
 from narrows.analysis.capacity import capacity
+from narrows.errors import DamagedStoreError
 from narrows.store.compose import frozen_weights, used_fraction
 from toys import MLP, learn
 
@@ -76,3 +77,10 @@ def test_two_hundred_tasks(large_store):
     assert found.total.held == (1,) * 200
     assert found.total.free == 400
     assert torch.tensor([step.taken for step in found.growth]).diff().min() > 0
+
+
+def test_a_damaged_mask_is_named_and_not_passed_over(tmp_path):
+    store = built(tmp_path / "s")
+    (next((tmp_path / "s/tasks").glob("0001-*")) / "mask.bin").write_bytes(b"NRWMASK1")
+    with pytest.raises(DamagedStoreError, match=r"0001-b/mask\.bin"):
+        capacity(store)

@@ -10,9 +10,10 @@ import pytest
 
 import narrows as nw
 from analysis_samples import BUDGET, empty_store, random_store
+from narrows.analysis.back_test import back_test
 from narrows.analysis.capacity import Capacity, Growth, LayerCapacity, capacity
 from narrows.analysis.claims import Past, simulate
-from narrows.analysis.forecast import FAN, back_test, forecast
+from narrows.analysis.forecast import FAN, forecast
 from toys import MLP, learn
 
 OTHER = {"name": "of-the-user", "config": {}}

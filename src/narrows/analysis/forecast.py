@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
@@ -26,8 +26,6 @@ LEVEL: Final = 0.8
 FAN: Final = 20
 HORIZON: Final = 300
 FUTURES: Final = 400
-_RETRIED_FUTURES: Final = 200
-_RETRIED: Final = 40  # earlier moments that the forecast is made again for, the latest ones
 
 
 @dataclass(frozen=True)
@@ -89,57 +87,6 @@ class Forecast:
         return asdict(self) | {"next_limit": asdict(self.next_limit) if self.next_limit else None}
 
 
-@dataclass(frozen=True)
-class Retried:
-    """What the forecast would have said after `known` tasks of `ahead` tasks on, and what it was; fractions.
-
-    `weak`: whether it rested on fewer than three tasks.
-    """
-
-    known: int
-    ahead: int
-    weak: bool
-    low: float
-    median: float
-    high: float
-    truth: float
-
-
-@dataclass(frozen=True)
-class HorizonError:
-    """Of the forecasts so many tasks ahead (0: any): how many, mean |median - truth|, the part within the interval."""
-
-    ahead: int
-    count: int
-    error: float
-    within: float
-
-
-@dataclass(frozen=True)
-class BackTest:
-    """The same forecast made at earlier moments. Neighbouring ones share most of their truth: not so many trials.
-
-    Attributes:
-        of: "used" or "taken": what was forecast.
-        level: part that should lie within.
-        forecasts: each.
-        horizons: by tasks ahead.
-        all: over all of them.
-        settled: over those that are not weak; None where there are none.
-    """
-
-    of: str
-    level: float
-    forecasts: tuple[Retried, ...]
-    horizons: tuple[HorizonError, ...]
-    all: HorizonError
-    settled: HorizonError | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
-
 def forecast(capacity: Capacity, *, seed: int = 0) -> Forecast | None:
     """What comes next; None where no task shares weights yet, or there are none to share. The same for the same seed.
 
@@ -151,24 +98,24 @@ def forecast(capacity: Capacity, *, seed: int = 0) -> Forecast | None:
     >>> forecast(capacity(open_subject(path).reader)) is None
     True
     """
-    steps = _sharing(capacity.growth)
+    steps = sharing(capacity.growth)
     if not steps or not capacity.total.weights:
         return None
     weights = np.array([layer.weights for layer in capacity.layers], np.float64)
-    past, method = _past(steps, weights)
-    futures = simulate(past, HORIZON, FUTURES, seed)
+    known, method = past(steps, weights)
+    futures = simulate(known, HORIZON, FUTURES, seed)
     total, kept = weights.sum(), sum(step.claimed for step in steps)
-    taken = total - past.free.sum()
+    taken = total - known.free.sum()
     limits = [
         LayerLimit(layer.name, _count(futures.full[:, at])) for at, layer in enumerate(capacity.layers) if layer.weights
     ]
     return Forecast(
         level=LEVEL,
-        rests_on=len(past.claims),
-        weak=len(past.claims) <= len(FEW_NOISE),
+        rests_on=len(known.claims),
+        weak=len(known.claims) <= len(FEW_NOISE),
         refines=isinstance(method, BudgetOptions) and method.refines,
-        budget=None if past.cap is None else int(past.cap),
-        refused=bool(past.needs > past.free.sum()),
+        budget=None if known.cap is None else int(known.cap),
+        refused=bool(known.needs > known.free.sum()),
         fits=_count(futures.fits),
         horizon=HORIZON,
         layers=tuple(sorted(limits, key=_soonest)),
@@ -177,36 +124,12 @@ def forecast(capacity: Capacity, *, seed: int = 0) -> Forecast | None:
     )
 
 
-def back_test(capacity: Capacity, *, of: Literal["used", "taken"] = "used", seed: int = 0) -> BackTest | None:
-    """The forecast made after each earlier task, against what came; None where fewer than two tasks share.
-
-    At most the latest 40 moments, each up to 20 tasks ahead. A method that spends a fixed budget makes `used` exact;
-    with one that refines, `taken` is what is uncertain.
-    """
-    steps = _sharing(capacity.growth)
-    if len(steps) < 2 or not capacity.total.weights:
-        return None
-    weights = np.array([layer.weights for layer in capacity.layers], np.float64)
-    counts = [step.claimed if of == "used" else sum(step.fresh) for step in steps]
-    sums, total, found = np.cumsum(counts), weights.sum(), []
-    for known in range(max(1, len(steps) - _RETRIED), len(steps)):
-        past, _ = _past(steps[:known], weights)
-        ahead = min(FAN, len(steps) - known)
-        futures = simulate(past, ahead, _RETRIED_FUTURES, seed)
-        weak, coming = len(past.claims) <= len(FEW_NOISE), futures.kept if of == "used" else futures.taken
-        for at in range(ahead):
-            low, median, high = _quantiles((sums[known - 1] + coming[:, at]) / total)
-            found.append(Retried(known, at + 1, weak, low, median, high, float(sums[known + at] / total)))
-    horizons = tuple(_horizon(ahead, found) for ahead in sorted({retried.ahead for retried in found}))
-    settled = [retried for retried in found if not retried.weak]
-    return BackTest(of, LEVEL, tuple(found), horizons, _horizon(0, found), _horizon(0, settled) if settled else None)
-
-
-def _sharing(growth: Sequence[Growth]) -> list[Growth]:
+def sharing(growth: Sequence[Growth]) -> list[Growth]:
+    """The tasks that divide the shared network among them."""
     return [step for step in growth if step.isolation == "shared"]
 
 
-def _past(steps: Sequence[Growth], weights: Numbers) -> tuple[Past, Method | None]:
+def past(steps: Sequence[Growth], weights: Numbers) -> tuple[Past, Method | None]:
     """What the tasks say, and the method of the last; the tasks are those of this method and its options."""
     alike = len(steps) - 1
     while alike and steps[alike - 1].method == steps[-1].method:
@@ -239,14 +162,15 @@ def _budget(method: Method | None, total: int, frozen: int) -> tuple[float | Non
     return float(new), 0.0 if method.refines else float(new)
 
 
-def _quantiles(values: Numbers) -> tuple[float, float, float]:
+def quantiles(values: Numbers) -> tuple[float, float, float]:
+    """The lower end of the interval, the median, the upper end."""
     edge = (1 - LEVEL) / 2
     low, median, high = np.quantile(values, [edge, 0.5, 1 - edge]).tolist()
     return low, median, high
 
 
 def _interval(values: Numbers) -> Interval:
-    return Interval(*_quantiles(values))
+    return Interval(*quantiles(values))
 
 
 def _count(tasks: Numbers) -> Interval:
@@ -259,12 +183,3 @@ def _count(tasks: Numbers) -> Interval:
 def _soonest(limit: LayerLimit) -> tuple[float, float]:
     tasks = limit.tasks
     return (HORIZON if tasks.median is None else tasks.median, HORIZON if tasks.low is None else tasks.low)
-
-
-def _horizon(ahead: int, found: Sequence[Retried]) -> HorizonError:
-    """Of all, where `ahead` is 0."""
-    there = [retried for retried in found if ahead in (0, retried.ahead)]
-    slack = 1e-9  # rounding: an interval may be a single value
-    within = [retried.low - slack <= retried.truth <= retried.high + slack for retried in there]
-    errors = [abs(retried.median - retried.truth) for retried in there]
-    return HorizonError(ahead, len(there), float(np.mean(errors)), float(np.mean(within)))
