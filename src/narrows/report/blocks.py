@@ -159,17 +159,23 @@ class Calculator(Explained):
         key: unique on the page; page.js knows what to do by `kind`.
         kind: "plan".
         data: plain JSON: what the computation starts from.
-        fields: (name, label, unit, value, explanation) of each number that may be changed.
+        fields: (name, label, unit, value, explanation) of each number that may be changed; None: left empty.
         words: texts that the script prints, by name.
         table: the result with the values as they are, for who has no script.
+        limits: by field: (least, most, step as HTML has it, whether it must be given).
+        sentences: what the result comes to.
+        details: more of the result, shown when asked for.
     """
 
     key: str = ""
     kind: str = "plan"
     data: Mapping[str, Any] = field(default_factory=dict)
-    fields: tuple[tuple[str, str, str, float, str], ...] = ()
+    fields: tuple[tuple[str, str, str, float | None, str], ...] = ()
     words: Mapping[str, str] = field(default_factory=dict)
     table: Table | None = None
+    limits: Mapping[str, tuple[float, float, str, bool]] = field(default_factory=dict)
+    sentences: tuple[str, ...] = ()
+    details: Table | None = None
 
 
 Block = Stats | Table | Chart | Pictures | Notice | Choice | Calculator

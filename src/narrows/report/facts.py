@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from narrows.analysis import cost
 from narrows.analysis.capacity import Capacity, capacity
 from narrows.analysis.forecast import BackTest, Forecast, back_test, forecast
 from narrows.analysis.forgettable import Forgettable, forgettable
@@ -112,6 +113,11 @@ class Facts:
     def back_test(self) -> BackTest | None:
         """What the same forecast would have said before of the weights taken; None where there are too few tasks."""
         return None if self.capacity is None else back_test(self.capacity, of="taken")
+
+    @cached_property
+    def figures(self) -> cost.Measured | None:
+        """What a plan rests on; None where no task has been learned."""
+        return cost.measure(self.subject, self.forecast)
 
     @cached_property
     def overlap(self) -> Overlap | None:

@@ -13,7 +13,7 @@ from narrows.errors import ConfigError
 from narrows.report.blocks import Page, Section
 from narrows.report.texts import Texts
 
-SCRIPTS = ("plan.js", "page.js")
+SCRIPTS = ("plan.js", "calculator.js", "page.js")
 
 
 def render(page: Page, *, live: str = "") -> str:
