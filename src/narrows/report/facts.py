@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from narrows.analysis import cost
+from narrows.analysis.back_test import BackTest, back_test
 from narrows.analysis.capacity import Capacity, capacity
-from narrows.analysis.forecast import BackTest, Forecast, back_test, forecast
+from narrows.analysis.forecast import Forecast, forecast
 from narrows.analysis.forgettable import Forgettable, forgettable
 from narrows.analysis.insides import Inside, insides, store_of
 from narrows.analysis.measured import Measured

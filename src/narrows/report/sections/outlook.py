@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from narrows.analysis.forecast import BackTest, Forecast, Interval, Retried
+from narrows.analysis.back_test import BackTest, Retried
+from narrows.analysis.forecast import Forecast, Interval
 from narrows.report.blocks import Block, Chart, Notice, Source, Stat, Stats, Table, Tone
 from narrows.report.charts import altair, category, colour, spec_of, values
 from narrows.report.facts import Facts
