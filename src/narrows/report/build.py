@@ -73,7 +73,8 @@ def write_report(
         ConfigError: the language is not there, or the extra `report` is not installed.
         StoreError: the page cannot be written.
     """
-    facts = Facts(open_subject(path), verify=verify, command=command, drawn=tuple(tasks))
+    options = ("--out", os.fspath(out), *(() if language == "en" else ("--lang", language)))
+    facts = Facts(open_subject(path), verify=verify, command=command, options=options, drawn=tuple(tasks))
     for task in tasks:
         if task not in facts.names:
             raise UnknownNameError(f"There is no task {task!r} in {path}: {nearest(task, facts.names)}")

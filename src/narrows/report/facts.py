@@ -24,7 +24,7 @@ from narrows.analysis.overlap import Overlap, overlap
 from narrows.analysis.retention import Retention, retention
 from narrows.analysis.subject import Missing, Subject
 from narrows.benchmarks.results import Result
-from narrows.errors import DamagedStoreError, NarrowsError
+from narrows.errors import DamagedStoreError, NarrowsError, UntrustedModelError
 from narrows.store import TaskRecord
 from narrows.store.reading import StoreReader
 from narrows.training import History, read_history
@@ -42,6 +42,7 @@ class Facts:
         verify: whether to put every task together and compare digests.
         command: what made the page.
         measured: what was measured on examples; None where nobody asked for it.
+        options: of `narrows report` that a command on the page repeats, as --out and --lang.
         drawn: tasks whose pictures are wanted; () for all.
     """
 
@@ -49,6 +50,7 @@ class Facts:
     verify: bool = True
     command: str = field(default="")
     measured: Measured | None = None
+    options: tuple[str, ...] = ()
     drawn: tuple[str, ...] = ()
 
     @property
@@ -150,6 +152,8 @@ class Facts:
         """Of the pictured tasks by name; what is missing where the network cannot be built."""
         try:
             store = store_of(self.subject)
+        except UntrustedModelError as error:
+            return Missing("network", str(error), "--trust")
         except NarrowsError as error:
             return Missing("network", str(error), "")
         description = None if self.result is None else self.result.stream_description

@@ -18,7 +18,8 @@ from narrows.analysis.plan import GB, Plan, Side
 KINDS: Final = ("storage", "memory", "training", "upkeep")
 WAYS: Final = ("shared", "separate")
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
-_LATEST: Final = 1_000_000
+_LATEST: Final = 1200
+"""Months: what pays back later than in a hundred years does not."""
 Rows = tuple[tuple[str, ...], ...]
 
 
@@ -121,8 +122,10 @@ def _payback(made: Plan, months: int, gain: float) -> tuple[str, dict[str, Any]]
     if made.payback_month is not None:
         return "payback", {"month": made.payback_month}
     if gain > 0:
-        month = min(months + math.ceil(-made.saved / gain), _LATEST)
-        return "later", {"months": months, "gain": fixed(gain), "month": month}
+        month = months + -made.saved / gain
+        if month > _LATEST:
+            return "far", {"gain": fixed(gain)}
+        return "later", {"months": months, "gain": fixed(gain), "month": math.ceil(month)}
     return "never", {"months": months}
 
 

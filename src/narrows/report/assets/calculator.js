@@ -4,6 +4,7 @@
 (() => {
   const KINDS = ["storage", "memory", "training", "upkeep"];
   const UNITS = ["B", "kB", "MB", "GB", "TB"];
+  const LATEST = 1200; // months: what pays back later than in a hundred years does not
 
   function fixed(value, digits) {
     const text = value.toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))(?<!\.\d*)/g, ",");
@@ -56,7 +57,10 @@
     const told = [[kind, { months, shared: fixed(last.shared.cumulative, 2), separate: fixed(last.separate.cumulative, 2), difference: fixed(Math.abs(plan.saved), 2) }]];
     const gain = spent(last.separate) - spent(last.shared);
     if (plan.payback_month !== null) told.push(["payback", { month: plan.payback_month }]);
-    else if (gain > 0) told.push(["later", { months, gain: fixed(gain, 2), month: Math.min(months + Math.ceil(-plan.saved / gain), 1e6) }]);
+    else if (gain > 0) {
+      const month = months + -plan.saved / gain;
+      told.push(month > LATEST ? ["far", { gain: fixed(gain, 2) }] : ["later", { months, gain: fixed(gain, 2), month: Math.ceil(month) }]);
+    }
     else told.push(["never", { months }]);
     const [saves, costs] = [list(plan, words, 1), list(plan, words, -1)];
     if (saves) told.push(["saves", { list: saves }]);

@@ -153,8 +153,7 @@ def _matrices(found: Overlap, say: Texts, masks: Source) -> list[Block]:
 def _similarity(facts: Facts, say: Texts) -> list[Block]:
     """How alike the tasks see the same inputs, where that was measured; else the command that measures it."""
     if facts.measured is None:
-        command = measuring.command(facts, *measuring.options(facts, say))
-        return [Notice(say("builds.cka.not_measured"), "plain", command)]
+        return [Notice(say("builds.cka.not_measured"), "plain", measuring.remedy(facts, say))]
     found = facts.measured.similarity
     if found is None:
         return [Notice(say("builds.cka.too_few"))]

@@ -15,7 +15,7 @@ from narrows.report.texts import Texts
 
 _ROWS: Final = ("networks", "storage_gb", "memory_gb", "training_hours", *KINDS, "setup", "total")
 _SENTENCES: Final = (
-    "less", "more", "same", "payback", "later", "never", "saves", "costs", "disk", "packed", "whole", "second",
+    "less", "more", "same", "payback", "later", "far", "never", "saves", "costs", "disk", "packed", "whole", "second",
 )  # fmt: skip
 _OTHERS: Final = ("shared", "separate", "item", "comma", "invalid")
 _VALUES: Final = (
@@ -89,7 +89,7 @@ def _spec(say: Texts) -> dict[str, Any]:
         alt.Chart(values([]))
         .mark_line(strokeWidth=2.5)
         .encode(
-            x=alt.X("month:Q", title=say("cost.column.month"), axis=alt.Axis(format="d", tickMinStep=1)),
+            x=alt.X("month:Q", title=say("cost.column.month"), scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(format="d", tickMinStep=1)),
             y=alt.Y("cost:Q", title=say("cost.axis"), axis=alt.Axis(format=",.2~f", tickCount=6)),
             color=alt.Color("way:N", title=None, scale=alt.Scale(domain=ways, range=[category(0), category(1)])),
             strokeDash=alt.StrokeDash("way:N", title=None, scale=alt.Scale(domain=ways, range=[[1, 0], [6, 4]])),

@@ -48,7 +48,7 @@ def one_task(place: int, measured: TaskMeasured | None, facts: Facts, say: Texts
     if measured is None:
         return []
     check = measured.check
-    blocks: list[Block] = [Notice(text, tone) for text, tone in verdict(check, measured, say)]
+    blocks: list[Block] = [Notice(text, tone) for text, tone in verdict(check, say)]
     if check.layers:
         blocks.append(_chart(place, check, say))
     if check.left_out:
@@ -56,7 +56,7 @@ def one_task(place: int, measured: TaskMeasured | None, facts: Facts, say: Texts
     return blocks
 
 
-def verdict(check: CounterCheck, measured: TaskMeasured, say: Texts) -> Iterator[tuple[str, Any]]:
+def verdict(check: CounterCheck, say: Texts) -> Iterator[tuple[str, Any]]:
     """What the counter-check says, in sentences."""
     if not check.findings:
         yield (

@@ -31,6 +31,7 @@ def _fractions(task: Retention, place: int, source: Source, say: Texts) -> Chart
     names = [layer.layer for layer in task.layers]
     kept, ratio = say("kept.kept"), say("kept.ratio")
     suggested = any(layer.ratio is not None for layer in task.layers)
+    longest = max(_end(layer) for layer in task.layers)
     base = alt.Chart(values([_row(layer, say) for layer in task.layers])).encode(
         y=alt.Y("layer:N", sort=names, title=None),
         tooltip=[
@@ -41,12 +42,12 @@ def _fractions(task: Retention, place: int, source: Source, say: Texts) -> Chart
     )
     both = [kept, ratio] if suggested else [kept]
     scale = alt.Scale(domain=both, range=[colour("kept"), colour("ink")][: len(both)])
-    axis = alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1])
+    axis = alt.Axis(format=".1~%", tickCount=5)
     bars = base.mark_bar().encode(
-        x=alt.X("kept:Q", scale=alt.Scale(domain=[0, _ROOM]), axis=axis, title=None),
+        x=alt.X("kept:Q", scale=alt.Scale(domain=[0, _ROOM * (longest or 1.0)]), axis=axis, title=None),
         color=alt.Color("kept_is:N", scale=scale, title=None, legend=alt.Legend() if suggested else None),
     )
-    labels = base.mark_text(align="left", dx=5, color=colour("ink")).encode(x="kept:Q", text="kept_shown:N")
+    labels = base.mark_text(align="left", dx=5, color=colour("ink")).encode(x="end:Q", text="kept_shown:N")
     ticks = base.mark_tick(thickness=3, size=18).encode(x="ratio:Q", color=alt.Color("ratio_is:N", scale=scale))
     chart = alt.layer(bars, *([ticks] if suggested else []), labels).properties(description=say("kept.layers.explain"))
     title = say("kept.layers.title")
@@ -102,6 +103,7 @@ def _row(layer: Kept, say: Texts) -> dict[str, Any]:
         "layer": layer.layer,
         "kept": layer.kept,
         "kept_shown": say.percent(layer.kept),
+        "end": _end(layer),
         "kept_is": say("kept.kept"),
         "ratio": layer.ratio,
         "ratio_shown": say.percent(layer.ratio),
@@ -110,6 +112,11 @@ def _row(layer: Kept, say: Texts) -> dict[str, Any]:
         "nats_shown": say.number(layer.nats),
         "each_shown": say.number(layer.nats_per_weight, 3),
     }
+
+
+def _end(layer: Kept) -> float:
+    """Of what is drawn of it."""
+    return max(layer.kept, layer.ratio or 0.0)
 
 
 def _cells(layer: Kept, say: Texts) -> tuple[str | None, ...]:

@@ -15,7 +15,8 @@ def how(facts: Facts, say: Texts) -> list[Block]:
     """What is missing, and the command that adds it."""
     blocks: list[Block] = []
     if facts.measured is None:
-        blocks.append(Notice(say("kept.not_measured"), "warn", command(facts, *options(facts, say))))
+        told = remedy(facts, say)
+        blocks.append(Notice(say("kept.not_measured" if told else "kept.not_measurable"), "warn", told))
     else:
         blocks += [
             Notice(say("kept.task_left_out", task=left.task, reason=left.reason), "warn")
@@ -26,15 +27,18 @@ def how(facts: Facts, say: Texts) -> list[Block]:
     return blocks
 
 
+def remedy(facts: Facts, say: Texts) -> str:
+    """The command that measures; "" where the network cannot be built, so that none can."""
+    if facts.result is not None:
+        spec = stream_names().get(facts.result.stream)
+        needs = spec is not None and spec.needs_data
+        return command(facts, "--measure", *(["--data-dir", say("kept.your_data")] if needs else []))
+    if isinstance(facts.insides, Missing) and not facts.insides.remedy:
+        return ""
+    trust = [facts.insides.remedy] if isinstance(facts.insides, Missing) else []
+    return command(facts, "--data", f"{facts.names[0]}={say('kept.your_data')}", *trust)
+
+
 def command(facts: Facts, *options: str) -> str:
     """`narrows report` of the same with these options."""
-    return shlex.join(["narrows", "report", str(facts.path), *options])
-
-
-def options(facts: Facts, say: Texts) -> list[str]:
-    """Those that let it be measured."""
-    if facts.result is None:
-        return ["--data", f"{facts.names[0]}={say('kept.your_data')}"]
-    spec = stream_names().get(facts.result.stream)
-    needs = spec is not None and spec.needs_data
-    return ["--measure", *(["--data-dir", say("kept.your_data")] if needs else [])]
+    return shlex.join(["narrows", "report", str(facts.path), *options, *facts.options])
