@@ -87,7 +87,10 @@ class WatchServer(ThreadingHTTPServer):
 
     def is_own(self, host: str | None) -> bool:
         """Whether that Host header names this server. The port may be another, as through a tunnel."""
-        name = urlsplit(f"//{host or ''}").hostname or ""
+        try:
+            name = urlsplit(f"//{host or ''}").hostname or ""
+        except ValueError:
+            return False
         if name == self._host.lower():
             return True
         try:
@@ -114,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.METHOD_NOT_ALLOWED)
             return False
         if not self.server.is_own(self.headers.get("Host")) or (
-            origin is not None and not self.server.is_own(urlsplit(origin).netloc)
+            origin is not None and not self.server.is_own(origin.partition("://")[2])
         ):
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "This is not the server of that name")
             return False
