@@ -124,6 +124,8 @@ def damaged_results():
     yield "seconds", replace(sound, tasks=[replace(sound.tasks[0], seconds="long"), sound.tasks[1]])
     yield "layers", replace(sound, tasks=[replace(sound.tasks[0], layers={"a": None}), sound.tasks[1]])
     yield "name", replace(sound, tasks=[replace(sound.tasks[0], name=3), sound.tasks[1]])
+    short = {"accuracy": [0.5], "ACC": 0, "lr": 0, "seconds": 0, "step_seconds": 0}
+    yield "reference short", replace(sound, reference=short)
     yield "reference", replace(sound, reference={"accuracy": [0.5, None], "ACC": 0, "lr": 0, "seconds": 0})
 
 

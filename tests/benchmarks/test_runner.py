@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from narrows import IBM, WSN, Finetune, Independent
+from narrows import IBM, WSN, Finetune, Independent, Joint
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.results import Result
 from narrows.benchmarks.runner import run
 from narrows.benchmarks.watcher import Silent
 from narrows.errors import CapacityError, ConfigError, StoreError
 from narrows.tasks import TaskStore
+from narrows.trackers import read_live
+from narrows.training import read_history
 
 OPTIONS = RunOptions("split-digits", IBM(density=0.05), epochs=2, tasks=3)
 
@@ -164,3 +166,31 @@ def test_another_run_or_a_damaged_result_is_refused(whole, tmp_path):
     (tmp_path / "result.json").write_text('{"format": "narrows-result", "version": 2}')
     with pytest.raises(StoreError, match="version 1"):
         run(OPTIONS, tmp_path)
+
+
+def test_training_can_be_followed_and_the_task_keeps_its_history(whole):
+    out, result = whole
+    tasks = read_live(out / "live.jsonl")
+    assert [(task.name, task.state) for task in tasks] == [(task.name, "done") for task in result.tasks]
+    for record, live in zip(TaskStore.open(out / "store").tasks(), tasks, strict=True):
+        history = read_history(record.history)
+        assert [point["step"] for point in live.points] == [point.step for point in history.points]
+        assert [point["loss"] for point in live.points] == [point.loss for point in history.points]
+
+
+def test_a_run_that_goes_on_keeps_its_live_file_and_one_that_begins_anew_does_not(tmp_path):
+    (tmp_path / "live.jsonl").write_text('{"event":"begin","task":"of another run","seconds":0}\n')
+    with pytest.raises(Stop):
+        run(OPTIONS, tmp_path, StopAfter(1))
+    run(OPTIONS, tmp_path)
+    assert [task.name for task in read_live(tmp_path / "live.jsonl")] == ["split-01", "split-02", "split-03"]
+
+
+def test_tasks_trained_at_once_are_followed_as_one(tmp_path):
+    run(replace(OPTIONS, method=Joint(), reference=True), tmp_path)
+    (live,) = read_live(tmp_path / "live.jsonl")
+    assert (live.name, live.state) == ("all tasks", "done")
+    assert live.figures["steps"] == live.about["schedule"]["total_steps"]
+    assert live.points[-1]["loss"] is not None
+    assert all(record.history is None for record in TaskStore.open(tmp_path / "store").tasks())
+    assert [task.state for task in read_live(tmp_path / "reference" / "live.jsonl")] == ["done"] * 3

@@ -17,6 +17,8 @@ import torch
 import shop_data
 from narrows.cli import main
 from narrows.production import open_store
+from narrows.trackers import read_live
+from narrows.training import read_history
 
 MODEL = ["--model", "narrows.networks:mlp", "-a", "input_shape=[1,6,6]", "-a", "classes=2", "-a", "hidden=[24]"]
 QUICK = ["--epochs", "6", "--batch-size", "8", "--lr", "0.02", "--set", "density=0.3"]
@@ -250,6 +252,9 @@ def test_stopped_in_the_middle_the_same_command_goes_on_to_the_same_weights(numb
     _, noted = process.communicate(timeout=120)
     assert process.returncode == code
     assert not open_store(tmp_path / "shop").tasks()
+    (live,) = (tmp_path / "shop/progress").glob("*.live.jsonl")
+    (before,) = read_live(live)
+    assert (before.name, before.state) == ("slow", "stopped" if code > 0 else "running")
     if code > 0:
         assert "The same command goes on from there" in noted
         assert "Traceback" not in noted
@@ -258,8 +263,24 @@ def test_stopped_in_the_middle_the_same_command_goes_on_to_the_same_weights(numb
     assert "goes on where it was interrupted" in noted
     os.chdir(tmp_path / "whole")
     assert narrows(*SLOW, *epochs)[0] == 0
-    digests = {open_store(folder / "shop").tasks()[0].weights_sha256 for folder in (tmp_path, tmp_path / "whole")}
-    assert len(digests) == 1
+    records = [open_store(folder / "shop").tasks()[0] for folder in (tmp_path, tmp_path / "whole")]
+    assert records[0].weights_sha256 == records[1].weights_sha256
+    assert records[0].history == records[1].history
+    assert read_history(records[0].history) is not None
     assert not list((tmp_path / "shop/progress").iterdir())
     os.chdir(tmp_path)
     assert narrows("verify", "shop", "--deep")[0] == 0
+
+
+def test_learning_is_logged_where_it_was_said_and_nothing_is_left_in_the_store(narrows, tmp_path):
+    data = shop_data.images(tmp_path / "photos")
+    assert narrows("init", "shop", *MODEL, "--head", "head")[0] == 0
+    words = ["learn", "shop", "-t", "light", "-d", data, *QUICK]
+    code, _, noted = narrows(*words, "--log", "tensorbord")
+    assert code == 1
+    assert "did you mean 'tensorboard'?" in noted
+    code, _, noted = narrows(*words, "--log", "tensorboard=logs")
+    assert code == 0, noted
+    assert [file.name.split(".")[0] for file in (tmp_path / "logs/light").iterdir()] == ["events"]
+    assert not list((tmp_path / "shop/progress").iterdir()) if (tmp_path / "shop/progress").exists() else True
+    assert narrows("verify", "shop")[1].count("harmless") == 0

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 import narrows as nw
+from narrows.methods import Learner
 from narrows.store.compose import frozen_weights
+from narrows.training import read_history
 from toys import METHODS, TOYS, Toy, files, hooked, logits, same, state, violations
 
 CLASSES = {"a": 3, "b": 5, "c": 2}
@@ -39,6 +41,21 @@ class Life:
         """Whether the method may give a frozen weight a second value."""
         return bool(getattr(self.method, "refines", False))
 
+    def gauge(self, learner: Learner) -> None:
+        """Notes where what the learner tells of itself is not what its masks say, or is not cheap in chance."""
+        chance, before = torch.get_rng_state(), [param.detach().clone() for param in learner.shared.params]
+        sizes, alpha, total = learner.signals(), learner.log_alpha(), learner.shared.total()
+        used, claimed = (sum(int(mask.sum()) for mask in masks) for masks in (learner.masks, learner.claims))
+        if (sizes.new, sizes.reused) != (claimed / total, (used - claimed) / total):
+            self.broken.append(f"signals: {sizes} of {used}, {claimed}")
+        if (alpha is not None) != (self.method.name == "ibm"):
+            self.broken.append(f"log_alpha: {alpha}")
+        if alpha is not None and (alpha.shape != (used,) or not bool(torch.isfinite(alpha).all())):
+            self.broken.append(f"log_alpha of {used} weights: {alpha}")
+        now = [param.detach() for param in learner.shared.params]
+        if not torch.equal(chance, torch.get_rng_state()) or not all(map(torch.equal, before, now)):
+            self.broken.append("signals: something moved")
+
     def look(self, model: nn.Module, name: str) -> tuple[dict[str, Tensor], Tensor]:
         x, _ = self.toy.batch(7, CLASSES[name], seed=9)
         out = logits(model, x)
@@ -49,7 +66,8 @@ class Life:
         with self.store.begin(name, self.method, head=self.toy.head(CLASSES[name])) as task:
             if name == "c":
                 batches = [self.toy.batch(8, CLASSES[name], seed) for seed in (1, 2)]
-                check = {"callbacks": [lambda _: self.broken.extend(violations(task))]}
+                checks = [lambda _: self.broken.extend(violations(task)), lambda _: self.gauge(task._learner)]
+                check = {"callbacks": checks}
                 task.fit(batches, STEPS // 2, loss=self.toy.loss, examples=16, batch_size=8, **check)
             else:
                 self.train(task, name)
@@ -74,6 +92,7 @@ class Life:
             optimizer.step()
             optimizer.zero_grad()
             self.broken += violations(task)
+            self.gauge(task._learner)
 
     def count(self, name: str, what: str) -> int:
         return sum(getattr(layer, what) for layer in self.store.explain(name))
@@ -119,6 +138,20 @@ def test_the_users_model_is_untouched(life: Life) -> None:
     assert life.model.training
     assert not hooked(life.model)
     assert all(param.grad is None for param in life.model.parameters())
+
+
+def test_the_history_is_that_of_the_sub_network(life: Life) -> None:
+    for record in life.store.tasks():
+        history = read_history(record.history)
+        assert history is not None
+        assert [point.step for point in history.points] == list(range(1, STEPS + 1))
+        start, stop = history.schedule.prune_from, history.schedule.prune_until
+        assert (start is None) == (stop is None)
+        if stop is not None:  # from there on, what is kept is what was committed
+            used = sum(layer.used for layer in life.store.explain(record.name))
+            total = sum(layer.weights for layer in life.store.explain(record.name))
+            assert history.points[-1].density == pytest.approx(used / total, rel=1e-3)
+            assert stop <= STEPS
 
 
 def test_isolation_holds_at_every_step(life: Life) -> None:

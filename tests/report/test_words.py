@@ -32,7 +32,7 @@ def test_every_language_says_all_of_it_with_the_same_values(language: str):
 def test_the_japanese_words_are_japanese():
     """Terms of the field may stand as they are; sentences may not."""
     for key, text in _load("ja").items():
-        if len(_load("en")[key]) > 30:
+        if len(_load("en")[key]) > 30 and not key.endswith(".command"):
             assert re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", text), key
 
 

@@ -138,3 +138,31 @@ def test_what_no_store_wrote_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"NRWPROG1" + bytes(100))
     with pytest.raises(DamagedFileError, match="its own SHA-256 does not fit"):
         store.progress("x").load()
+
+
+def test_the_live_file_beside_it_goes_with_it(tmp_path: Path) -> None:
+    store = make(tmp_path / "s", 1)
+    files = {}
+    for name in ("task 0", "task 1", "task 2"):
+        store.progress(name).save({"step": 1})
+        files[name] = store.progress(name).live()
+        files[name].write_text("{}\n")
+    assert files["task 1"].name == Path(store.progress("task 1").file).name.replace(".ckpt", ".live.jsonl")
+    assert store.verify() == []
+    with store.lock():
+        store.compact()  # of a task that is committed
+        assert [file.exists() for file in files.values()] == [False, True, True]
+        store.append(record("task 1"), content(1))
+        assert files["task 2"].exists()
+        store.progress("task 2").drop()
+        assert [file.exists() for file in files.values()] == [False, True, False]
+        store.forget("task 1")
+    assert not any(file.exists() for file in files.values())
+
+
+def test_there_is_no_live_file_behind_a_link(tmp_path: Path) -> None:
+    store = make(tmp_path / "s", 1)
+    (tmp_path / "outside").mkdir()
+    (store.path / "progress").symlink_to(tmp_path / "outside")
+    with pytest.raises(StoreError, match="symbolic link"):
+        store.progress("next").live()

@@ -71,6 +71,7 @@ def result(store: nw.TaskStore) -> Any:
         "private": content.private,
         "why": {layer.name: layer.to_json() for layer in store.explain("second")},
         "parents": list(record.parents),
+        "history": record.history,
         "carry": store.directory.carry(record.method["name"]),
     }
 

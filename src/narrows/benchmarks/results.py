@@ -171,7 +171,7 @@ class Result:
             )
             result.require_sound()
             return result
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise StoreError(
                 f"{path} cannot be read as a result ({type(error).__name__}: {error}). Delete it and run again: "
                 "the tasks are in the store, and their accuracies are measured anew from there."

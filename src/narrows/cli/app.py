@@ -12,6 +12,7 @@ from rich.markup import escape
 from narrows.cli.compare import compare_command
 from narrows.cli.init import init_command
 from narrows.cli.learn import adopt_command, learn_command
+from narrows.cli.plan import plan_command
 from narrows.cli.predict import evaluate_command, predict_command, route_command
 from narrows.cli.report import report_command
 from narrows.cli.run import run_command
@@ -49,6 +50,7 @@ _BENCHMARKS: dict[str, Callable[..., None]] = {
 _SEEING: dict[str, Callable[..., None]] = {
     "report": report_command,
     "watch": watch_command,
+    "plan": plan_command,
 }
 _PANELS = (("A model in production", _LIFE), ("Benchmarks", _BENCHMARKS), ("What is kept and why", _SEEING))
 for _panel, _commands in _PANELS:

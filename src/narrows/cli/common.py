@@ -34,6 +34,15 @@ Trust = Annotated[
 
 def open_for_use(path: Path, trust: bool, *data: str | None) -> TaskStore:
     """The store with its model; the user's package, for the model or a function of `data`, may lie right here."""
+    trust_to_build(path, trust, *data)
+    return open_store(path)
+
+
+def trust_to_build(path: Path, trust: bool, *data: str | None) -> None:
+    """Makes sure that the store's model may be built, and that the user's code for it and for `data` is found.
+
+    UntrustedModelError where nobody has said that it may be called.
+    """
     record = model_record(path)
     if record is not None:
         require_trust(record, path, trust)
@@ -41,7 +50,6 @@ def open_for_use(path: Path, trust: bool, *data: str | None) -> TaskStore:
         record is not None and record.factory not in OURS
     ):
         look_here()
-    return open_store(path)
 
 
 def look_here() -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from narrows.analysis.subject import open_subject
-from narrows.errors import NarrowsError, StoreError
+from narrows.errors import NarrowsError, StoreError, UnknownNameError, nearest
 from narrows.report.blocks import Notice, Page, Section
 from narrows.report.facts import Facts
+from narrows.report.measuring import Examples, measured_on
 from narrows.report.render import render
 from narrows.report.sections import SECTIONS
 from narrows.report.texts import Texts
@@ -51,6 +52,8 @@ def write_report(
     language: str = "en",
     verify: bool = True,
     command: str = "",
+    tasks: Sequence[str] = (),
+    examples: Examples | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Writes the page of the store, run or result at `path`, and says where.
@@ -59,14 +62,23 @@ def write_report(
         language: "en" or "ja".
         verify: whether to read every byte of the store and put every task together, and say so on the page.
         command: what made it, for the page's foot.
-        progress: called with (section, sections done, sections in all).
+        tasks: those whose pictures are wanted, finer than of all; () for all.
+        examples: to measure what the tasks lean on; None to leave that out. Measurements are remembered beside the page.
+        progress: called with (section or task measured, steps done, steps in all).
 
     Raises:
         StoreMissingError: there is nothing of narrows at `path`.
+        UnknownNameError: there is no such task; suggests the nearest name.
+        NarrowsError: it cannot be measured on the examples; see `narrows.report.measuring`.
         ConfigError: the language is not there, or the extra `report` is not installed.
         StoreError: the page cannot be written.
     """
-    facts = Facts(open_subject(path), verify=verify, command=command)
+    facts = Facts(open_subject(path), verify=verify, command=command, drawn=tuple(tasks))
+    for task in tasks:
+        if task not in facts.names:
+            raise UnknownNameError(f"There is no task {task!r} in {path}: {nearest(task, facts.names)}")
+    if examples is not None:
+        facts.measured = measured_on(examples, facts.subject, Path(out), progress)
     return save(render(page_of(facts, language, progress)), Path(out))
 
 

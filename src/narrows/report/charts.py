@@ -11,6 +11,8 @@ from typing import Any
 
 from narrows.errors import ConfigError
 
+MOST_NAMES = 30
+"""More tasks are numbered on an axis and not named."""
 CATEGORIES = 8
 """Colours of the page that tell categories apart: --c1 to --c8, of Okabe and Ito (2008)."""
 
@@ -27,6 +29,15 @@ def altair() -> Any:
 def colour(name: str) -> str:
     """A colour of the page: "kept", "reused", "dropped", "free", "good", "warn", "bad", "ink", "faint", "c1", ..."""
     return f"var(--{name})"
+
+
+def mixed(name: str, share: float) -> str:
+    """A colour of the page thinned with its paper: `share` of it, 0 to 1.
+
+    >>> mixed("kept", 0.4)
+    'color-mix(in srgb, var(--kept) 40%, var(--paper))'
+    """
+    return f"color-mix(in srgb, {colour(name)} {share:.0%}, {colour('paper')})"
 
 
 def category(place: int) -> str:
@@ -50,3 +61,30 @@ def spec_of(chart: Any, *, height: int | None = None) -> dict[str, Any]:
             spec["height"] = height
         spec["autosize"] = {"type": "fit-x", "contains": "padding"}
     return spec
+
+
+def short_names(names: Sequence[str], letters: int = 26) -> list[str]:
+    """Names for an axis: long ones lose their middle, as the ends tell layers apart; all stay different.
+
+    >>> short_names(["fc.weight", "encoder.layer.11.attention.output.dense.weight"])
+    ['fc.weight', 'encoder.l…put.dense.weight']
+    """
+    head, tail = letters // 3 + 1, letters - letters // 3 - 2
+    short = [name if len(name) <= letters else f"{name[:head]}…{name[-tail:]}" for name in names]
+    return [name if short.count(label) > 1 else label for name, label in zip(names, short, strict=True)]
+
+
+def along(names: Sequence[str], title: str) -> tuple[Any, list[dict[str, Any]]]:
+    """The axis of tasks in order, and what each task's row has to hold for it.
+
+    Returns:
+        (an X, for each task its "place" from 1, "task" and "label").
+    """
+    alt = altair()
+    rows = [
+        {"place": place, "task": name, "label": label}
+        for place, (name, label) in enumerate(zip(names, short_names(names), strict=True), 1)
+    ]
+    if len(names) <= MOST_NAMES:
+        return alt.X("label:N", sort=None, title=title, axis=alt.Axis(labelAngle=-45)), rows
+    return alt.X("place:O", title=title, axis=alt.Axis(labelAngle=0, labelOverlap="greedy")), rows

@@ -41,6 +41,14 @@ class Texts:
         except KeyError as error:
             raise KeyError(f"words/{self.language}: {key} ({error})") from None
 
+    def sentences(self, *sentences: str) -> str:
+        """One after another, as the language puts them.
+
+        >>> Texts("en").sentences("One.", "Two.")
+        'One. Two.'
+        """
+        return ("" if self.language == "ja" else " ").join(sentences)
+
     def percent(self, fraction: float | None, digits: int = 1) -> str:
         """A fraction as a percentage; small ones keep two significant digits."""
         if fraction is None or not math.isfinite(fraction):

@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 from torch import Tensor
 
 from narrows.errors import StoreError, StoreMissingError, UnknownNameError, nearest
-from narrows.store import commit, content, durable, names, records, snapshot, strict_json, tensors_file
+from narrows.store import commit, content, durable, mask_file, names, records, snapshot, strict_json, tensors_file
 from narrows.store.compose import Frozen
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
@@ -99,6 +99,14 @@ class StoreReader:
     def content(self, name: str) -> TaskContent:
         """The tensors of the task `name`. UnknownNameError or DamagedStoreError."""
         return content.decode(self._blob_reader(name), self.shared, _where(self._ref(name)))
+
+    def masks(self, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """(used, claimed) of the task `name`, bool, of each parameter's shape: mask.bin alone is read.
+
+        UnknownNameError or DamagedStoreError.
+        """
+        where = _where(self._ref(name))
+        return mask_file.decode(self._blob_reader(name)(names.MASK_FILE), self.shared, where + names.MASK_FILE)
 
     def base(self) -> dict[str, Tensor]:
         """Every tensor of the network the store began from. DamagedStoreError."""

@@ -18,8 +18,9 @@ POINTS: Final = 64
 """At most, and at least half as many in a training of that many steps."""
 ALPHA_EVERY: Final = 4
 """Points from one with quantiles of log alpha to the next: at most 16 have them."""
-SAMPLE: Final = 1 << 16
-"""Weights that quantiles are taken of, at most: evenly spaced ones stand for more."""
+SAMPLE: Final = 1 << 13
+"""Weights that quantiles are taken of, at most: so many, spread over all, stand for more to half a percent."""
+_GOLDEN: Final = (5**0.5 - 1) / 2
 
 
 class Recorder:
@@ -124,10 +125,18 @@ def quantiles(values: Tensor | None) -> tuple[float, ...] | None:
     """
     if values is None or not values.numel():
         return None
-    ordered = values[:: -(-values.numel() // SAMPLE)].sort().values
+    ordered = _spread(values).sort().values
     places = [round(percent / 100 * (ordered.numel() - 1)) for percent in QUANTILES]
     found = ordered[places]
     return tuple(found.tolist()) if bool(torch.isfinite(found).all()) else None
+
+
+def _spread(values: Tensor) -> Tensor:
+    """At most `SAMPLE` of the values, by a Weyl sequence: even, and never in step with the rows of a layer."""
+    if values.numel() <= SAMPLE:
+        return values
+    turns = torch.arange(SAMPLE, dtype=torch.float64, device=values.device) * _GOLDEN
+    return values[((turns - turns.floor()) * values.numel()).long()]
 
 
 def _thin(index: int, point: Point) -> Point:

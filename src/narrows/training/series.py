@@ -22,7 +22,7 @@ def write_series(values: Sequence[float | None]) -> str:
     >>> write_series([0.60004, 0.5, 0.5, None, 1e-05])
     '.6,.5,,-,1e-05'
     """
-    texts = [_UNKNOWN if value is None or not math.isfinite(value) else _short(value) for value in values]
+    texts = [_short(value) for value in values]
     return ",".join(text if not at or text != texts[at - 1] else "" for at, text in enumerate(texts))
 
 
@@ -52,6 +52,8 @@ def read_series(text: Any) -> list[float | None]:
     return found
 
 
-def _short(value: float) -> str:
-    text = f"{value:.{DIGITS}g}"
+def _short(value: float | None) -> str:
+    text = f"{math.nan if value is None else value:.{DIGITS}g}"
+    if not math.isfinite(float(text)):
+        return _UNKNOWN
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from narrows.benchmarks.results import Result
 from narrows.report.blocks import Block, Chart, Notice, Section, Source, Table
 from narrows.report.charts import altair, category, spec_of, values
-from narrows.report.facts import Facts
+from narrows.report.facts import Facts, score_of, scores_of
 from narrows.report.heat import heat_map
 from narrows.report.texts import Texts
 from narrows.store import TaskRecord
@@ -26,12 +25,10 @@ def accuracy(facts: Facts, say: Texts) -> Section:
     result = facts.result
     if result is not None and result.tasks:
         blocks += [_per_task(result, say), *_matrix(result, say)]
-        if result.reference is None:
-            blocks.append(Notice(say("accuracy.no_reference"), "plain", "narrows run ... --reference"))
-    validated = [record for record in facts.records if _validation(record)]
+    validated = [record for record in facts.records if scores_of(record)]
     if validated:
         blocks += _when_learned(facts, validated, say)
-    without = [record.name for record in facts.records if not _validation(record)]
+    without = [record.name for record in facts.records if not scores_of(record)]
     if without and result is None:
         names = ", ".join(without[:5]) + (", ..." if len(without) > 5 else "")
         blocks.append(Notice(say("accuracy.unmeasured", count=len(without), names=names), "warn", "narrows evaluate"))
@@ -123,29 +120,18 @@ def _points(
     )
 
 
-def _validation(record: TaskRecord) -> Mapping[str, Any]:
-    """Its scores on validation data; empty where none stand with it, or not as narrows writes them."""
-    found = record.metrics.get("validation")
-    return found if isinstance(found, Mapping) else {}
-
-
-def _score(record: TaskRecord, name: str) -> float | None:
-    found = _validation(record).get(name)
-    return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
-
-
 def _when_learned(facts: Facts, records: Sequence[TaskRecord], say: Texts) -> list[Block]:
     """Tables of what `narrows learn` measured on validation data, and a chart where there are accuracies."""
-    shown = [name for name in _SCORES if any(_score(record, name) is not None for record in records)]
+    shown = [name for name in _SCORES if any(score_of(record, name) is not None for record in records)]
     rows = tuple(
-        (record.name, say.number(_score(record, "examples")), *(_shown(record, name, say) for name in shown))
+        (record.name, say.number(score_of(record, "examples")), *(_shown(record, name, say) for name in shown))
         for record in records
     )
     titles = (say("accuracy.task"), say("accuracy.examples"), *(say(f"accuracy.score.{name}") for name in shown))
     title, explain = say("accuracy.validation.title"), say("accuracy.validation.explain")
     sources = (Source(f"{facts.store_folder}tasks/*/task.json", "metrics.validation"),)
     table = Table(title, explain, "", sources, titles, rows, frozenset(range(1, len(titles))))
-    accuracies = [(record.name, _score(record, "accuracy")) for record in records]
+    accuracies = [(record.name, score_of(record, "accuracy")) for record in records]
     known = [(name, value) for name, value in accuracies if value is not None]
     if len(known) < 2:
         return [table]
@@ -155,7 +141,7 @@ def _when_learned(facts: Facts, records: Sequence[TaskRecord], say: Texts) -> li
 
 
 def _shown(record: TaskRecord, name: str, say: Texts) -> str | None:
-    value = _score(record, name)
+    value = score_of(record, name)
     if value is None:
         return None
     return say.number(value, 3) if name in ("r2", "log_loss") else say.percent(value)

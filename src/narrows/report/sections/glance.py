@@ -2,40 +2,141 @@
 
 from __future__ import annotations
 
-from narrows.report.blocks import Block, Notice, Section, Source, Stat, Stats
+import statistics
+
+from narrows.report.blocks import Block, Notice, Section, Source, Stat, Stats, Tone
 from narrows.report.facts import Facts
 from narrows.report.texts import Texts
 
 
 def glance(facts: Facts, say: Texts) -> Section:
     """The first thing on the page."""
-    stats = [stat for stat in (_tasks(facts, say), _accuracy(facts, say), _used(facts, say)) if stat is not None]
+    makers = (_tasks, _accuracy, _against_alone, _forgotten, _used, _room, _limit, _bytes)
+    stats = [stat for stat in (make(facts, say) for make in makers) if stat is not None]
     blocks: list[Block] = [Stats(tuple(stats))]
-    blocks += [
-        Notice(say(f"missing.{missing.what.replace(' ', '_')}"), "warn", missing.remedy)
-        for missing in facts.subject.missing
-    ]
+    blocks += [Notice(say("glance.damage", problem=problem), "bad") for problem in facts.damage]
+    for missing in facts.subject.missing:
+        key = f"missing.{missing.what.replace(' ', '_')}"
+        blocks.append(Notice(say(f"{key}.why"), "warn", say(f"{key}.command")))
     return Section("glance", say("glance.title"), say("glance.lead"), blocks)
 
 
 def _tasks(facts: Facts, say: Texts) -> Stat:
-    source = (
-        Source("result.json", "tasks") if facts.reader is None else Source(f"{facts.store_folder}store.json", "tasks")
-    )
-    return Stat(say("glance.tasks.title"), say("glance.tasks.explain"), "", (source,), say.number(len(facts.names)))
+    file = "result.json" if facts.reader is None else f"{facts.store_folder}store.json"
+    return _stat(say, "tasks", say.number(len(facts.names)), sources=(Source(file, "tasks"),))
 
 
 def _accuracy(facts: Facts, say: Texts) -> Stat | None:
+    if facts.result is not None and facts.result.tasks:
+        acc = facts.result.metrics()["ACC"]
+        return _stat(say, "acc", say.percent(acc), term="ACC", sources=(Source("result.json", "metrics.ACC"),))
+    found = [accuracy for accuracy in facts.validated.values() if accuracy is not None]
+    if not found:
+        return None
+    sources = (Source(f"{facts.store_folder}tasks/*/task.json", "metrics.validation.accuracy"),)
+    return _stat(say, "validated", say.percent(statistics.fmean(found)), sources=sources, measured=len(found))
+
+
+def _against_alone(facts: Facts, say: Texts) -> Stat | None:
+    """Sharing against one network per task."""
     if facts.result is None or not facts.result.tasks:
         return None
-    acc = facts.result.metrics()["ACC"]
-    source = Source("result.json", "metrics.ACC")
-    return Stat(say("glance.acc.title"), say("glance.acc.explain"), "ACC", (source,), say.percent(acc))
+    difference = facts.result.metrics().get("fwt_independent")
+    if difference is None:
+        return None
+    tone: Tone = "warn" if difference < -0.01 else "good"
+    sources = (Source("result.json", "metrics.fwt_independent"),)
+    return _stat(say, "alone", say.points(difference), tone, say("term.fwt"), sources)
+
+
+def _forgotten(facts: Facts, say: Texts) -> Stat | None:
+    """Nothing, where every old task was measured or put together again and is what it was; else how much."""
+    measured = None if facts.result is None or not facts.result.tasks else facts.result.metrics().get("BWT")
+    checked = facts.problems is not None and not facts.damage and bool(facts.names)
+    sources = []
+    if measured is not None:
+        sources.append(Source("result.json", "metrics.BWT"))
+    if checked:
+        sources.append(Source(f"{facts.store_folder}tasks/*/task.json", "weights_sha256"))
+    if not sources:
+        return None
+    if measured:  # finetune, say: measured, and not 0
+        return _stat(say, "forgot", say.points(measured), "bad" if measured < 0 else "plain", "BWT", tuple(sources))
+    how = "both" if measured is not None and checked else "checked" if checked else "measured"
+    return Stat(
+        say("glance.forgotten.title"),
+        say(f"glance.forgotten.{how}", tasks=len(facts.names)),
+        "BWT",
+        tuple(sources),
+        say("glance.forgotten.nothing"),
+        "good",
+    )
 
 
 def _used(facts: Facts, say: Texts) -> Stat | None:
+    term = say("term.used")
+    if facts.capacity is not None and facts.names:
+        sources = (Source(f"{facts.store_folder}tasks/*/mask.bin", "claimed"),)
+        total = facts.capacity.total
+        free = say.percent(total.free / total.weights if total.weights else 0.0)
+        return _stat(say, "left", say.percent(facts.capacity.used), term=term, sources=sources, free=free)
     if facts.result is None or not facts.result.tasks:
         return None
-    used = facts.result.tasks[-1].used
-    source = Source("result.json", f"tasks[{len(facts.result.tasks) - 1}].used")
-    return Stat(say("glance.used.title"), say("glance.used.explain"), say("term.used"), (source,), say.percent(used))
+    last = len(facts.result.tasks) - 1
+    used = facts.result.tasks[last].used
+    return _stat(say, "used", say.percent(used), term=term, sources=(Source("result.json", f"tasks[{last}].used"),))
+
+
+def _room(facts: Facts, say: Texts) -> Stat | None:
+    """How many more tasks fit."""
+    forecast = facts.forecast
+    if forecast is None:
+        return None
+    fits = forecast.fits
+    low, middle, high = (
+        say("glance.room.beyond", count=forecast.horizon) if tasks is None else say.number(tasks)
+        for tasks in (fits.low, fits.median, fits.high)
+    )
+    value = say("glance.room.value", middle=middle, low=low, high=high)
+    tone: Tone = "bad" if forecast.refused else "warn" if fits.low is not None and fits.low < 3 else "good"
+    sources = (Source(f"{facts.store_folder}tasks/*/mask.bin", "used, claimed"),)
+    key = "guess" if forecast.weak else "refines" if forecast.refines else "explain"
+    explain = say(f"glance.room.{key}", level=say.percent(forecast.level, 0))
+    return Stat(say("glance.room.title"), explain, say("term.forecast"), sources, value, tone)
+
+
+def _limit(facts: Facts, say: Texts) -> Stat | None:
+    """The layer that is full first."""
+    if facts.forecast is None or facts.forecast.next_limit is None:
+        return None
+    limit = facts.forecast.next_limit
+    sources = (Source(f"{facts.store_folder}tasks/*/mask.bin", limit.layer),)
+    when = say("glance.limit.when", count=say.number(limit.tasks.median))
+    return Stat(say("glance.limit.title"), f"{when} {say('glance.limit.explain')}", "", sources, limit.layer)
+
+
+def _bytes(facts: Facts, say: Texts) -> Stat | None:
+    if not facts.sizes:
+        return None
+    mean = statistics.fmean(facts.sizes)
+    share = "" if not facts.dense_bytes else say("glance.bytes.share", share=say.percent(mean / facts.dense_bytes))
+    source = Source("result.json", "tasks.bytes") if facts.reader is None else Source(f"{facts.store_folder}tasks/*")
+    return Stat(
+        say("glance.bytes.title"),
+        f"{say('glance.bytes.explain', total=say.bytes(sum(facts.sizes)))} {share}".strip(),
+        "",
+        (source,),
+        say.bytes(mean),
+    )
+
+
+def _stat(
+    say: Texts,
+    key: str,
+    value: str,
+    tone: Tone = "plain",
+    term: str = "",
+    sources: tuple[Source, ...] = (),
+    **values: object,
+) -> Stat:
+    return Stat(say(f"glance.{key}.title"), say(f"glance.{key}.explain", **values), term, sources, value, tone)

@@ -1,0 +1,190 @@
+"""What became of every weight of a layer for a task: kept (claimed, refined or reused) or dropped; and the values kept.
+
+From the store's files alone: a task's `mask.bin` and `claimed.safetensors`, and those of the tasks before it. Knows no
+module: a layer is a parameter, drawn as a matrix of (first dimension) x (all others), so (out) x (in * kh * kw) for a
+convolution, (words) x (width) for an embedding, (4 * hidden) x (in) for an LSTM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from narrows.analysis.picture import Array, Picture, pooled_sums
+from narrows.store import TaskContent, TaskRecord
+from narrows.store.compose import Frozen, baked_weights
+from narrows.store.reading import StoreReader
+from narrows.tasks import TaskStore
+
+STATES = ("free", "passed", "reused", "claimed", "refined")
+"""Codes 0 to 4. free: not used, and no earlier task has it; passed: not used though an earlier task has it; reused:
+used at an earlier task's value; claimed: used, first by this task; refined: used at a value of this task's own though
+an earlier task has one."""
+
+HEIGHT, WIDTH = 128, 192
+"""Cells of a picture, at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """A task as it stands in its store. `earlier`, what the tasks before it hold, is only valid until the next one."""
+
+    record: TaskRecord
+    content: TaskContent
+    earlier: Frozen
+
+    def states(self) -> dict[str, Tensor]:
+        """name of the parameter -> codes, uint8 of its shape; see `STATES`.
+
+        Tasks of methods that do not share ("own", "none") find nothing of earlier ones.
+        """
+        found = {}
+        for name, used in self.content.used.items():
+            claimed = self.content.claimed[name]
+            earlier = self.earlier.masks[name] if self.record.isolation == "shared" else torch.zeros_like(used)
+            codes = torch.where(earlier, 1, 0)
+            codes = torch.where(used & ~claimed, 2, codes)
+            codes = torch.where(claimed, torch.where(earlier, 4, 3), codes)
+            found[name] = codes.to(torch.uint8)
+        return found
+
+
+@dataclass(frozen=True)
+class LayerStates:
+    """States of the weights of a layer (`tasks/*/mask.bin`).
+
+    Attributes:
+        task, layer: names; the layer's is its parameter's.
+        shape: of the parameter.
+        counts: weights in each state, in the order of `STATES`. claimed + refined is `claimed` of the task's account
+            (task.json `layers`), and with reused it is `used`.
+        cells: (height, width, 5): fraction of each cell's weights that are in each state.
+    """
+
+    task: str
+    layer: str
+    shape: tuple[int, ...]
+    counts: tuple[int, ...]
+    cells: Picture
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class LayerMagnitudes:
+    """Values of the weights that a task keeps of a layer (`tasks/*/claimed.safetensors`).
+
+    Attributes:
+        task, layer: names.
+        kept: weights.
+        positive: fraction of them above 0.
+        quantiles: of their absolute values: 0, 25, 50, 75 and 100%; () where none is kept.
+        signed: (height, width): mean value of the kept weights of each cell, 0 where it has none.
+        strength: (height, width): mean absolute value, likewise.
+    """
+
+    task: str
+    layer: str
+    kept: int
+    positive: float
+    quantiles: tuple[float, ...]
+    signed: Picture
+    strength: Picture
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def standings(reader: StoreReader) -> Iterator[Standing]:
+    """Every task in turn with what those before it hold: one pass over the store's files."""
+    earlier = Frozen.nothing(reader.shared)
+    for name in reader.task_names():
+        record, content = reader.record(name), reader.content(name)
+        yield Standing(record, content, earlier)
+        earlier.add(name, record.isolation, content if record.isolation == "shared" else None)
+
+
+def layer_states(
+    store: TaskStore, task: str, *, height: int = HEIGHT, width: int = WIDTH, layer: str | None = None
+) -> tuple[LayerStates, ...]:
+    """What became of the weights of each layer, or of one, for a task.
+
+    Raises:
+        UnknownNameError: there is no such task; suggests the nearest name.
+        DamagedStoreError: a file is damaged.
+
+    >>> import tempfile, narrows
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
+    >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
+    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=20)
+    ...     _ = task.commit()
+    >>> [(found.layer, sum(found.counts), found.cells.shape) for found in layer_states(store, "first")]
+    [('0.weight', 32, (8, 4, 5)), ('2.weight', 16, (2, 8, 5))]
+    """
+    standing = store.directory.steadily(lambda reader: standing_of(reader, task))
+    return tuple(
+        _pooled_states(task, name, codes, height, width)
+        for name, codes in standing.states().items()
+        if layer in (None, name)
+    )
+
+
+def magnitudes(
+    store: TaskStore, task: str, *, height: int = HEIGHT, width: int = WIDTH, layer: str | None = None
+) -> tuple[LayerMagnitudes, ...]:
+    """The weights that a task keeps of each layer, or of one, by sign and size.
+
+    Raises:
+        UnknownNameError: there is no such task; suggests the nearest name.
+        DamagedStoreError: a file is damaged.
+    """
+    values, used = store.directory.steadily(lambda reader: (baked_weights(reader, task)[0], reader.content(task).used))
+    return tuple(
+        _pooled_values(task, name, value, used[name], height, width)
+        for name, value in values.items()
+        if layer in (None, name)
+    )
+
+
+def standing_of(reader: StoreReader, task: str) -> Standing:
+    """One task with what those before it hold. UnknownNameError or DamagedStoreError."""
+    reader.record(task)  # an unknown name is said before anything is read
+    return next(found for found in standings(reader) if found.record.name == task)
+
+
+def _pooled_states(task: str, name: str, codes: Tensor, height: int, width: int) -> LayerStates:
+    matrix = _matrix(codes)
+    areas = pooled_sums(np.ones(matrix.shape, dtype=np.uint8), height, width)
+    cells = [pooled_sums(matrix == code, height, width) / areas for code in range(len(STATES))]
+    counts = tuple(int((matrix == code).sum()) for code in range(len(STATES)))
+    return LayerStates(task, name, tuple(codes.shape), counts, Picture.of(np.stack(cells, axis=-1), 0, 1))
+
+
+def _pooled_values(task: str, name: str, value: Tensor, used: Tensor, height: int, width: int) -> LayerMagnitudes:
+    weights, kept = _matrix(value.double()), _matrix(used)
+    count = np.maximum(pooled_sums(kept, height, width), 1)
+    sizes = np.abs(weights[kept])
+    strength = pooled_sums(np.abs(weights), height, width) / count
+    return LayerMagnitudes(
+        task=task,
+        layer=name,
+        kept=int(kept.sum()),
+        positive=float((weights[kept] > 0).mean()) if len(sizes) else 0.0,
+        quantiles=tuple(np.quantile(sizes, (0, 0.25, 0.5, 0.75, 1)).tolist()) if len(sizes) else (),
+        signed=Picture.signed(pooled_sums(weights, height, width) / count),
+        strength=Picture.of(strength, 0, float(strength.max(initial=0.0))),
+    )
+
+
+def _matrix(tensor: Tensor) -> Array:
+    found: Array = tensor.reshape(tensor.shape[0], -1).numpy()
+    return found

@@ -1,0 +1,203 @@
+"""Who builds on whom: what tasks reuse of one another, how much they overlap, and what could be forgotten."""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+from typing import Any, Final
+
+from narrows.analysis.forgettable import Forgettable
+from narrows.analysis.overlap import Overlap
+from narrows.report.blocks import Block, Chart, Choice, Notice, Section, Source, Stat, Stats, Table
+from narrows.report.charts import along, altair, colour, spec_of, values
+from narrows.report.facts import Facts
+from narrows.report.sections.arcs import arcs, strongest
+from narrows.report.sections.kept import measuring
+from narrows.report.sections.pairs import coarsened, pairs
+from narrows.report.texts import Texts
+
+_MOST_ARCS: Final = 30
+"""More tasks are not drawn as a graph."""
+_MOST_NAMES: Final = 3
+
+
+def builds(facts: Facts, say: Texts) -> Section:
+    """What the masks say; without a store, or with one task, a notice."""
+    found = facts.overlap
+    blocks: list[Block] = []
+    if found is None:
+        blocks.append(Notice(say("builds.no_store"), "warn"))
+    elif len(found.tasks) < 2:
+        blocks.append(
+            Notice(say("builds.none" if not facts.names else "builds.too_few", tasks=len(found.tasks)), "warn")
+        )
+    else:
+        masks = Source(f"{facts.store_folder}tasks/*/mask.bin")
+        blocks += [_figures(found, say, masks), _parts(found, say, masks), *_graph(found, say, masks)]
+        blocks += [*_matrices(found, say, masks), *_similarity(facts, say)]
+    if found is not None and found.left_out:
+        blocks.append(Notice(say("builds.left_out", count=len(found.left_out), names=_some(found.left_out, say))))
+    if facts.forgettable:
+        blocks.append(_forgetting(facts, say))
+    return Section("builds", say("builds.title"), say("builds.lead"), blocks)
+
+
+def _figures(found: Overlap, say: Texts, masks: Source) -> Stats:
+    reused = _reused(found)
+    parts = [reused[name] / used for name, used in zip(found.tasks[1:], found.used[1:], strict=True) if used]
+    lifts = [lift for row, lifts in enumerate(found.lift) for lift in lifts[:row] if lift is not None]
+    given = {name: sum(edge.weights for edge in found.reuse if edge.source == name) for name in found.tasks}
+    most = max(found.tasks, key=lambda name: given[name])
+    heirs = sum(edge.source == most for edge in found.reuse)
+    stats = []
+    if parts:
+        stats.append(_stat(say, "reused", say.percent(statistics.fmean(parts)), masks))
+    if given[most]:
+        stats.append(_stat(say, "most", most, masks, heirs=heirs, weights=say.number(given[most])))
+    if lifts:
+        stats.append(_stat(say, "lift", _times(statistics.fmean(lifts), say), masks))
+    return Stats(tuple(stats))
+
+
+def _stat(say: Texts, key: str, value: str, source: Source, **words: Any) -> Stat:
+    texts = (say(f"builds.{key}.title"), say(f"builds.{key}.explain", **words), say(f"builds.{key}.term"))
+    return Stat(*texts, (source,), value)
+
+
+def _reused(found: Overlap) -> dict[str, int]:
+    """Weights that each task has from earlier ones."""
+    counts = dict.fromkeys(found.tasks, 0)
+    for edge in found.reuse:
+        counts[edge.task] += edge.weights
+    return counts
+
+
+def _parts(found: Overlap, say: Texts, masks: Source) -> Chart:
+    """A bar for each task: the part of its weights that it has from earlier tasks, and the part of its own."""
+    alt = altair()
+    reused = _reused(found)
+    kinds = [say("builds.parts.reused"), say("builds.parts.own")]
+    counts = [(reused[name], used - reused[name]) for name, used in zip(found.tasks, found.used, strict=True)]
+    across, rows = along(found.tasks, say("builds.place"))
+    cells = [
+        row | {"kind": kind, "order": order, "value": count / used, "shown": say.number(count)}
+        for row, used, both in zip(rows, found.used, counts, strict=True)
+        for order, (kind, count) in enumerate(zip(kinds, both, strict=True))
+        if count
+    ]
+    title, explain = say("builds.parts.title"), say("builds.parts.explain")
+    chart = (
+        alt.Chart(values(cells))
+        .mark_bar()
+        .encode(
+            x=across,
+            y=alt.Y(
+                "value:Q", title=say("builds.parts.axis"), axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
+            ),
+            order=alt.Order("order:Q"),
+            color=alt.Color(
+                "kind:N", title=None, scale=alt.Scale(domain=kinds, range=[colour("reused"), colour("kept")])
+            ),
+            tooltip=[
+                alt.Tooltip("task:N", title=say("builds.task")),
+                alt.Tooltip("kind:N", title=say("builds.parts.axis")),
+                alt.Tooltip("value:Q", title=say("builds.part"), format=".1%"),
+                alt.Tooltip("shown:N", title=say("builds.weights")),
+            ],
+        )
+        .properties(description=explain)
+    )
+    body = tuple(
+        (
+            str(place),
+            name,
+            say.number(used),
+            *(say.number(count) for count in both),
+            say.percent(both[0] / used if used else None),
+        )
+        for place, (name, used, both) in enumerate(zip(found.tasks, found.used, counts, strict=True), 1)
+    )
+    columns = (say("builds.place"), say("builds.task"), say("builds.weights"), *kinds, say("builds.part"))
+    table = Table(title, "", "", (), columns, body, frozenset({0, 2, 3, 4, 5}))
+    spec = spec_of(chart, height=220)
+    return Chart(title, explain, say("builds.parts.term"), (masks,), "builds-parts", spec, table)
+
+
+def _graph(found: Overlap, say: Texts, masks: Source) -> list[Block]:
+    """The edges, thickest first: as arcs where there are few tasks, and as a table."""
+    if not found.reuse:
+        return [Notice(say("builds.nobody"))]
+    edges = strongest(found.reuse)
+    blocks: list[Block] = [arcs(found.tasks, edges, say, masks, drawn=len(found.tasks) <= _MOST_ARCS)]
+    if len(edges) < len(found.reuse):
+        blocks.append(Notice(say("builds.graph.cut", shown=len(edges), edges=len(found.reuse))))
+    return blocks
+
+
+def _matrices(found: Overlap, say: Texts, masks: Source) -> list[Block]:
+    """The overlap of each two tasks; beside it against chance."""
+    show = {"jaccard": say.percent, "lift": lambda value: _times(value, say)}
+    options = [
+        (say(f"builds.{key}.choice"), (pairs(key, found.tasks, getattr(found, key), show[key], say, masks),))
+        for key in ("jaccard", "lift")
+    ]
+    blocks: list[Block] = [Choice("builds-overlap", say("builds.overlap"), tuple(options))]
+    every = coarsened(len(found.tasks))
+    if every > 1:
+        blocks.append(Notice(say("builds.coarse", every=every)))
+    return blocks
+
+
+def _similarity(facts: Facts, say: Texts) -> list[Block]:
+    """How alike the tasks see the same inputs, where that was measured; else the command that measures it."""
+    if facts.measured is None:
+        command = measuring.command(facts, *measuring.options(facts, say))
+        return [Notice(say("builds.cka.not_measured"), "plain", command)]
+    found = facts.measured.similarity
+    if found is None:
+        return [Notice(say("builds.cka.too_few"))]
+    source = Source(say("builds.cka.source", examples=say.number(found.examples), data=len(found.data)))
+    blocks: list[Block] = [pairs("cka", found.tasks, found.cka, lambda value: say.number(value, 3), say, source)]
+    if found.sampled:
+        blocks.append(Notice(say("builds.cka.sampled", tasks=len(found.tasks), data=len(found.data))))
+    return blocks
+
+
+def _times(value: float | None, say: Texts) -> str:
+    return say.number(value) if value is None else f"{say.number(value, 3)}\u00d7"
+
+
+def _forgetting(facts: Facts, say: Texts) -> Table:
+    """What would be free again if a task were forgotten, and who needs it."""
+    assert facts.reader is not None  # there are tasks to forget
+    store = shlex.quote(str(facts.reader.path))
+    rows = tuple(
+        (
+            one.task,
+            _some(tuple(name for name, _ in one.kept_for), say) if one.kept_for else say("builds.forget.nobody"),
+            say.number(one.freed),
+            say.number(one.values),
+            say.bytes(one.bytes),
+            _command(store, one),
+        )
+        for one in facts.forgettable
+    )
+    columns = tuple(say(f"builds.forget.{key}") for key in ("task", "kept_for", "freed", "values", "bytes", "command"))
+    sources = (Source(f"{facts.store_folder}tasks/*/mask.bin"), Source(f"{facts.store_folder}tasks/*/task.json"))
+    title, explain = say("builds.forget.title"), say("builds.forget.explain")
+    return Table(title, explain, say("builds.forget.term"), sources, columns, rows, frozenset({2, 3, 4}))
+
+
+def _command(store: str, one: Forgettable) -> str:
+    name = shlex.quote(one.task)
+    return (
+        f"narrows forget {store} --dry-run -- {name}"
+        if name.startswith("-")
+        else f"narrows forget {store} {name} --dry-run"
+    )
+
+
+def _some(names: tuple[str, ...], say: Texts) -> str:
+    """The first of the names, and how many more there are."""
+    shown = ", ".join(names[:_MOST_NAMES])
+    return shown if len(names) <= _MOST_NAMES else say("builds.and_more", names=shown, more=len(names) - _MOST_NAMES)

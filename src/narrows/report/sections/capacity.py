@@ -1,0 +1,172 @@
+"""Capacity: what is used as tasks came, in total and per layer, whose it is, and how many more tasks fit."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, Final
+
+from narrows.analysis.capacity import Capacity, Growth, LayerCapacity
+from narrows.report.blocks import Block, Chart, Notice, Section, Source, Table
+from narrows.report.charts import altair, colour, mixed, short_names, spec_of, values
+from narrows.report.facts import Facts
+from narrows.report.heat import heat_map
+from narrows.report.sections.growth import growth
+from narrows.report.sections.outlook import outlook
+from narrows.report.texts import Texts
+
+MOST_LAYERS: Final = 40
+"""Smaller layers are drawn as one."""
+_MOST_CELLS: Final = 2000
+_USERS: Final = 5
+"""Weights used by so many tasks, or more, have one colour."""
+
+
+def capacity(facts: Facts, say: Texts) -> Section:
+    """What is known of the store's weights; from a result alone the total only."""
+    found = facts.capacity
+    blocks: list[Block] = [*growth(facts, say)]
+    if found is not None and found.growth:
+        blocks += outlook(facts, say)
+    if found is not None and found.tasks:
+        groups = _largest(found.layers, say)
+        source = Source(f"{facts.store_folder}tasks/*/mask.bin")
+        blocks += [_owners(found, groups, say, source), *_filling(found, groups, say, source)]
+        if len(found.layers) > MOST_LAYERS:
+            blocks.append(Notice(say("capacity.cut", shown=MOST_LAYERS, layers=len(found.layers))))
+    elif facts.names:
+        blocks.append(Notice(say("capacity.no_layers" if found is None else "capacity.none_share"), "warn"))
+    else:
+        blocks.append(Notice(say("capacity.none"), "warn"))
+    return Section("capacity", say("capacity.title"), say("capacity.lead"), blocks)
+
+
+Group = tuple[str, tuple[int, ...]]
+"""(name, places of its layers in `Capacity.layers`)."""
+
+
+def _largest(layers: Sequence[LayerCapacity], say: Texts) -> list[Group]:
+    """Each layer by itself, in the store's order; where there are too many, the smallest of them together, last."""
+    order = sorted(range(len(layers)), key=lambda place: -layers[place].weights)
+    alone, rest = sorted(order[:MOST_LAYERS]), sorted(order[MOST_LAYERS:])
+    groups: list[Group] = [(layers[place].name, (place,)) for place in alone]
+    return [*groups, (say("capacity.smaller", layers=len(rest)), tuple(rest))] if rest else groups
+
+
+def _owners(found: Capacity, groups: Sequence[Group], say: Texts, source: Source) -> Chart:
+    """A bar for each layer: used by one task, by two, ..., free."""
+    bars = [(say("capacity.all"), found.total), *((name, _together(found.layers, places)) for name, places in groups)]
+    most = min(len(found.total.used_by), _USERS)
+    kinds = [_users(count, most, len(found.total.used_by), say) for count in range(1, most + 1)] + [
+        say("capacity.free")
+    ]
+    counts = [[*_by_users(bar, most), bar.free] for _, bar in bars]
+    title, explain = say("capacity.owners.title"), say("capacity.owners.explain")
+    body = tuple(
+        (name, say.number(bar.weights), *(_counted(count, bar.weights, say) for count in row))
+        for (name, bar), row in zip(bars, counts, strict=True)
+    )
+    columns = (say("capacity.layer"), say("capacity.weights"), *kinds)
+    table = Table(title, "", "", (), columns, body, frozenset(range(1, len(columns))))
+    spec = _bars([(name, bar.weights) for name, bar in bars], kinds, counts, explain, say)
+    return Chart(title, explain, say("capacity.owners.term"), (source,), "capacity-owners", spec, table)
+
+
+def _bars(
+    bars: Sequence[tuple[str, int]], kinds: Sequence[str], counts: Sequence[Sequence[int]], explain: str, say: Texts
+) -> dict[str, Any]:
+    alt = altair()
+    cells = [
+        {
+            "layer": label,
+            "name": name,
+            "kind": kind,
+            "order": order,
+            "value": count / (weights or 1),
+            "shown": _counted(count, weights, say),
+        }
+        for (name, weights), label, found in zip(bars, short_names([name for name, _ in bars]), counts, strict=True)
+        for order, (kind, count) in enumerate(zip(kinds, found, strict=True))
+        if count
+    ]
+    shared = len(kinds) - 2
+    greens = [mixed("reused", 0.4 + 0.6 * at / max(shared - 1, 1)) for at in range(shared)]
+    scale = alt.Scale(domain=list(kinds), range=[*[colour("kept")][: len(kinds) - 1], *greens, colour("free")])
+    chart = (
+        alt.Chart(values(cells))
+        .mark_bar()
+        .encode(
+            y=alt.Y("layer:N", sort=None, title=None),
+            x=alt.X(
+                "value:Q", title=say("capacity.owners.axis"), axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
+            ),
+            order=alt.Order("order:Q"),
+            color=alt.Color("kind:N", title=None, scale=scale),
+            tooltip=[
+                alt.Tooltip("name:N", title=say("capacity.layer")),
+                alt.Tooltip("kind:N", title=say("capacity.owners.axis")),
+                alt.Tooltip("shown:N", title=say("capacity.weights")),
+            ],
+        )
+        .properties(description=explain)
+    )
+    return spec_of(chart, height=max(70, 24 * len(bars)))
+
+
+def _together(layers: Sequence[LayerCapacity], places: Sequence[int]) -> LayerCapacity:
+    """Several layers as one: what is drawn of them only."""
+    if len(places) == 1:
+        return layers[places[0]]
+    picked = [layers[place] for place in places]
+    used_by = itertools.zip_longest(*(layer.used_by for layer in picked), fillvalue=0)
+    weights, free, kept = (sum(getattr(layer, count) for layer in picked) for count in ("weights", "free", "kept"))
+    return LayerCapacity("", weights, free, tuple(sum(counts) for counts in used_by), kept, (), ())
+
+
+def _by_users(layer: LayerCapacity, most: int) -> list[int]:
+    """Weights used by 1, 2, ... tasks; the last entry is of `most` or more."""
+    counts = [*layer.used_by, *[0] * most]
+    return [*counts[: most - 1], sum(counts[most - 1 :])] if most else []
+
+
+def _users(count: int, most: int, longest: int, say: Texts) -> str:
+    if count == 1:
+        return say("capacity.one_task")
+    return say("capacity.more_tasks" if count == most < longest else "capacity.tasks", count=count)
+
+
+def _counted(count: int, weights: int, say: Texts) -> str:
+    return f"{say.number(count)} ({say.percent(count / weights if weights else 0.0)})"
+
+
+def _filling(found: Capacity, groups: Sequence[Group], say: Texts, source: Source) -> list[Block]:
+    """Layers by tasks. Of many tasks every second, third, ... is shown, counted back from the last."""
+    if len(found.growth) < 2:
+        return []
+    every = -(-len(found.growth) // min(50, max(2, _MOST_CELLS // len(groups))))
+    steps = found.growth[::-1][::every][::-1]
+    matrix = [[_used(step, found.layers, places) for step in steps] for _, places in groups]
+    blocks: list[Block] = [
+        heat_map(
+            "capacity-layers",
+            say("capacity.filling.title"),
+            say("capacity.filling.explain"),
+            matrix,
+            rows=(say("capacity.layer"), short_names([name for name, _ in groups])),
+            columns=(say("capacity.filling.after"), [step.task for step in steps]),
+            value=say("capacity.used"),
+            show=say.percent,
+            term=say("capacity.filling.term"),
+            sources=(source,),
+        )
+    ]
+    if every > 1:
+        blocks.append(Notice(say("capacity.filling.thinned", every=every)))
+    return blocks
+
+
+def _used(step: Growth, layers: Sequence[LayerCapacity], places: Sequence[int]) -> float:
+    if len(places) == 1:
+        return step.layers_used[places[0]]
+    weights = sum(layers[place].weights for place in places)
+    return sum(step.layers_used[place] * layers[place].weights for place in places) / (weights or 1)

@@ -1,0 +1,217 @@
+"""Of the section on training: how loss, size, log alpha, learning rate and scores went over the steps of a task.
+
+Series go into a chart as columns, which Vega-Lite takes apart (`flatten`): many tasks have many points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from narrows.report.blocks import Block, Chart, Notice, Source, Table
+from narrows.report.charts import altair, colour, mixed, short_names, spec_of
+from narrows.report.texts import Texts
+from narrows.training import History
+
+_FEW_TASKS: Final = 12
+_POINTS: Final = 32
+"""At most, of each of more tasks than a few."""
+_ALPHA: Final = (-10.0, 4.0)
+"""What the axis of log alpha shows at most; beyond it weights are surely in, or out."""
+_QUANTILES: Final = ("low", "lower", "middle", "upper", "high")
+_HEIGHT: Final = 170
+
+Columns = Mapping[str, Sequence[Any]]
+
+
+def thinned(history: History, tasks: int) -> History:
+    """Every second, fourth, ... of its points where there are many tasks, so that the page stays small."""
+    every = 1
+    while tasks > _FEW_TASKS and len(history.points) > _POINTS * every:
+        every *= 2
+    return replace(history, points=history.points[::every])
+
+
+def overlaid(histories: Mapping[str, History], say: Texts, source: Source) -> Chart | None:
+    """The losses of several tasks in one chart; None where none is known."""
+    alt = altair()
+    columns: dict[str, list[Any]] = {"task": [], "step": [], "loss": []}
+    for label, history in zip(short_names(list(histories)), histories.values(), strict=True):
+        for point in history.points:
+            if point.loss is not None:
+                for key, value in (("task", label), ("step", point.step), ("loss", point.loss)):
+                    columns[key].append(value)
+    if not columns["loss"]:
+        return None
+    chart = _over_steps(alt.Chart(_data(columns)), columns, say).mark_line(strokeWidth=1.5)
+    chart = chart.encode(
+        y=alt.Y("loss:Q", title=say("training.loss.axis")),
+        color=alt.Color("task:N", title=None, sort=None, scale=alt.Scale(scheme="viridis")),
+        tooltip=[alt.Tooltip("task:N", title=say("training.task")), *_tips(say, "step", "loss")],
+    )
+    rows = tuple((task, say.number(step), say.number(loss)) for task, step, loss in zip(*columns.values(), strict=True))
+    titles = (say("training.task"), say("training.step"), say("training.loss.axis"))
+    return _chart("losses", "training-losses", chart, titles, rows, say, source)
+
+
+def courses(history: History, place: int, say: Texts, source: Source) -> list[Block]:
+    """What is known of one task, the `place`-th."""
+    makers = (_loss, _size, _alpha, _rate, _scores)
+    blocks: list[Block] = [chart for make in makers if (chart := make(history, place, say, source)) is not None]
+    return blocks or [Notice(say("training.empty"), "plain")]
+
+
+def _loss(history: History, place: int, say: Texts, source: Source) -> Chart | None:
+    return _line("loss", history, place, say, source, colour("c2"))
+
+
+def _rate(history: History, place: int, say: Texts, source: Source) -> Chart | None:
+    return _line("lr", history, place, say, source, colour("c7"), height=90)
+
+
+def _line(
+    key: str, history: History, place: int, say: Texts, source: Source, ink: str, height: int = _HEIGHT
+) -> Chart | None:
+    alt = altair()
+    known = [(point.step, value) for point in history.points if (value := getattr(point, key)) is not None]
+    if not known:
+        return None
+    columns: Columns = {"step": [step for step, _ in known], key: [value for _, value in known]}
+    axis = alt.Axis(format="~g", tickCount=3 if height < _HEIGHT else 5)
+    chart = _over_steps(alt.Chart(_data(columns)), columns, say).mark_line(color=ink)
+    chart = chart.encode(
+        y=alt.Y(f"{key}:Q", title=say(f"training.{key}.axis"), axis=axis), tooltip=_tips(say, "step", key)
+    )
+    rows = tuple((say.number(step), say.number(value)) for step, value in known)
+    titles = (say("training.step"), say(f"training.{key}.axis"))
+    return _chart(key, f"training-{key}-{place}", chart, titles, rows, say, source, height)
+
+
+def _size(history: History, place: int, say: Texts, source: Source) -> Chart | None:
+    """New and reused weights, one on the other."""
+    alt = altair()
+    known = [
+        (point.step, point.new, point.reused)
+        for point in history.points
+        if point.new is not None and point.reused is not None
+    ]
+    if not known:
+        return None
+    names = (say("training.size.reused"), say("training.size.new"))
+    columns: Columns = {
+        "step": [step for step, _, _ in known] * 2,
+        "share": [reused for _, _, reused in known] + [new for _, new, _ in known],
+        "kind": [names[0]] * len(known) + [names[1]] * len(known),
+    }
+    scale = alt.Scale(domain=list(names), range=[colour("reused"), colour("kept")])
+    chart = _over_steps(alt.Chart(_data(columns)), columns, say).mark_area()
+    chart = chart.encode(
+        y=alt.Y("share:Q", stack=True, title=say("training.size.axis"), axis=alt.Axis(format="%")),
+        color=alt.Color("kind:N", title=None, scale=scale),
+        tooltip=[
+            *_tips(say, "step"),
+            alt.Tooltip("kind:N", title=say("training.size.kind")),
+            alt.Tooltip("share:Q", title=say("training.size.axis"), format=".2%"),
+        ],
+    )
+    rows = tuple(
+        (say.number(step), say.percent(reused, 2), say.percent(new, 2), say.percent(new + reused, 2))
+        for step, new, reused in known
+    )
+    titles = (say("training.step"), *names, say("training.size.axis"))
+    return _chart("size", f"training-size-{place}", chart, titles, rows, say, source)
+
+
+def _alpha(history: History, place: int, say: Texts, source: Source) -> Chart | None:
+    """Bands of the quantiles, and the line where weights leave."""
+    alt = altair()
+    known = [(point.step, point.log_alpha) for point in history.points if point.log_alpha is not None]
+    if not known:
+        return None
+    columns: dict[str, list[Any]] = {"step": [step for step, _ in known]}
+    columns |= {name: [row[at] for _, row in known] for at, name in enumerate(_QUANTILES)}
+    ends = (min(columns["low"]), max([*columns["high"], 0.0]))
+    y = alt.Y(
+        "low:Q",
+        title=say("training.alpha.axis"),
+        scale=alt.Scale(domain=[max(ends[0], _ALPHA[0]), min(ends[1] + 0.5, _ALPHA[1])], nice=False),
+    )
+    tips = _tips(say, "step", *(f"alpha.{name}" for name in _QUANTILES))
+    base = _over_steps(alt.Chart(_data(columns)), columns, say).encode(tooltip=tips)
+    dropped = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(color=colour("bad"), strokeDash=[5, 3])
+    chart = alt.layer(
+        base.mark_area(color=mixed("c1", 0.25), clip=True).encode(y=y, y2="high:Q"),
+        base.mark_area(color=mixed("c1", 0.5), clip=True).encode(y="lower:Q", y2="upper:Q"),
+        base.mark_line(color=colour("c1"), clip=True, point={"color": colour("c1"), "size": 20}).encode(y="middle:Q"),
+        dropped.encode(y="zero:Q"),
+    )
+    rows = tuple((say.number(step), *(say.number(value, 3) for value in row)) for step, row in known)
+    titles = (say("training.step"), *(say(f"training.alpha.{name}") for name in _QUANTILES))
+    return _chart("alpha", f"training-alpha-{place}", chart, titles, rows, say, source)
+
+
+def _scores(history: History, place: int, say: Texts, source: Source) -> Chart | None:
+    """What validation data gave after each epoch, and the epoch that was kept."""
+    alt = altair()
+    known = [(score.epoch + 1, score.value) for score in history.scores if score.value is not None]
+    if not known:
+        return None
+    best = None if history.best_epoch is None else history.best_epoch + 1
+    columns: Columns = {"epoch": [epoch for epoch, _ in known], "score": [value for _, value in known]}
+    chart = alt.Chart(_data(columns)).transform_flatten(list(columns)).mark_line(color=colour("c3"), point=True)
+    chart = chart.encode(
+        x=alt.X("epoch:Q", title=say("training.scores.epoch"), axis=alt.Axis(tickMinStep=1, format="d")),
+        y=alt.Y("score:Q", title=say("training.scores.score"), scale=alt.Scale(zero=False)),
+        tooltip=_tips(say, "scores.epoch", "scores.score"),
+    )
+    if best is not None:
+        line = alt.Chart(alt.Data(values=[{"best": best}])).mark_rule(color=colour("good"), strokeWidth=2)
+        chart = alt.layer(line.encode(x="best:Q"), chart)
+    rows = tuple(
+        (say.number(epoch), say.number(value), say("training.scores.kept") if epoch == best else None)
+        for epoch, value in known
+    )
+    titles = tuple(say(f"training.scores.{key}") for key in ("epoch", "score", "best"))
+    return _chart("scores", f"training-scores-{place}", chart, titles, rows, say, source, numeric=2)
+
+
+def _data(columns: Columns) -> Any:
+    return altair().Data(values=[{key: list(found) for key, found in columns.items()}])
+
+
+def _over_steps(chart: Any, columns: Columns, say: Texts) -> Any:
+    alt = altair()
+    x = alt.X(
+        "step:Q", title=say("training.step"), scale=alt.Scale(nice=False), axis=alt.Axis(format=",d", tickMinStep=1)
+    )
+    return chart.transform_flatten(list(columns)).encode(x=x)
+
+
+def _tips(say: Texts, *keys: str) -> list[Any]:
+    """Numbers to read off, by the last part of their words' key; a whole number as it is, others shortened."""
+    alt = altair()
+    titles = {"step": "training.step", "loss": "training.loss.axis", "lr": "training.lr.axis"}
+    return [
+        alt.Tooltip(f"{key.split('.')[-1]}:Q", title=say(titles.get(key, f"training.{key}")), format=",.4~g")
+        for key in keys
+    ]
+
+
+def _chart(
+    key: str,
+    name: str,
+    chart: Any,
+    titles: tuple[str, ...],
+    rows: tuple[tuple[str | None, ...], ...],
+    say: Texts,
+    source: Source,
+    height: int = _HEIGHT,
+    numeric: int | None = None,
+) -> Chart:
+    """The chart with its words and its numbers; all columns but a first "task" are numbers, or the first `numeric`."""
+    title, explain, term = (say(f"training.{key}.{part}") for part in ("title", "explain", "term"))
+    numbers = range(numeric or len(titles))
+    table = Table(title, "", "", (), titles, rows, frozenset(numbers) - ({0} if key == "losses" else set()))
+    spec = spec_of(chart.properties(description=explain), height=height)
+    return Chart(title, explain, term, (source,), name, spec, table)

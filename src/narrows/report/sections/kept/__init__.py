@@ -1,0 +1,50 @@
+"""What is kept and why: for all tasks, then for the one that is picked, down to single weights and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from narrows.report.blocks import Block, Choice, Notice, Section
+from narrows.report.facts import Facts
+from narrows.report.pixels import Budget
+from narrows.report.sections.kept import check, layers, leaning, measuring, overview
+from narrows.report.sections.kept.weights import WeightPictures, draw_weights
+from narrows.report.texts import Texts
+
+WEIGHTS_BYTES: Final = 1_000_000
+FILTERS_BYTES: Final = 200_000
+INPUTS_BYTES: Final = 130_000
+"""What all pictures of a kind may take, as PNG; a page has a third more of them, in base64."""
+
+
+def kept(facts: Facts, say: Texts) -> Section:
+    """From the records, the masks, the network, and examples where it was measured on some."""
+    blocks: list[Block]
+    if facts.reader is None:
+        blocks = [Notice(say("kept.no_store"), "warn")]
+    elif not facts.retention:
+        blocks = [Notice(say("kept.none"), "warn")]
+    else:
+        drawn = draw_weights(facts.reader, facts.pictured, WEIGHTS_BYTES)
+        blocks = [*overview.overview(facts, say), *measuring.how(facts, say), *check.all_tasks(facts, say)]
+        blocks += [*overview.left_out(facts, drawn, say), _tasks(facts, drawn, say)]
+    return Section("kept", say("kept.title"), say("kept.lead"), blocks)
+
+
+def _tasks(facts: Facts, drawn: WeightPictures, say: Texts) -> Choice:
+    filters = Budget(FILTERS_BYTES, len(facts.pictured))
+    maps = Budget(INPUTS_BYTES, len(facts.pictured))
+    insides = facts.insides if isinstance(facts.insides, Mapping) else {}
+    options = []
+    for place, task in enumerate(facts.retention):
+        blocks = layers.layers(task, place, facts, say)
+        blocks += drawn.blocks(task.task, facts, say)
+        if task.task in facts.pictured:
+            measured = None if facts.measured is None else facts.measured.task(task.task)
+            inside = insides.get(task.task)
+            blocks += leaning.filters(inside, facts, filters, say)
+            blocks += leaning.leaning(place, inside, measured, maps, facts, say)
+            blocks += check.one_task(place, measured, facts, say)
+        options.append((task.task, tuple(blocks)))
+    return Choice("kept-task", say("kept.task"), tuple(options))

@@ -1,0 +1,230 @@
+"""Of the section on what is kept: first-layer filters, and the inputs and units that a task leans on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from narrows.analysis.attribution import Leaning, UnitLeaning
+from narrows.analysis.filters import Filters
+from narrows.analysis.insides import Inside
+from narrows.analysis.measured import TaskMeasured
+from narrows.analysis.picture import Picture
+from narrows.report.blocks import Block, Chart, Image, Notice, Pictures, Source, Table
+from narrows.report.charts import altair, colour, spec_of, values
+from narrows.report.facts import Facts
+from narrows.report.heat import colour_of
+from narrows.report.pixels import Array, Budget, Drawn, colour_png, fitted, scale_png, signed_png, tiled, zoom
+from narrows.report.texts import Texts
+
+MOST_INPUTS: Final = 12
+MOST_COLUMNS: Final = 128
+_SHADES: Final = 64
+_ORANGE, _WHITE, _BLUE = "#d55e00", "#f7f7f7", "#0072b2"
+
+
+def filters(inside: Inside | None, facts: Facts, budget: Budget, say: Texts) -> list[Block]:
+    """What the first layer looks for; a sentence where that makes no picture."""
+    found = None if inside is None else inside.filters
+    if found is None:
+        budget.spend(0)
+        return [] if inside is None else [Notice(say("kept.no_filters"))]
+    drawn, shown = _filters(found, budget)
+    title, explain = say("kept.filters.title"), say(f"kept.filters.explain_{found.kind}")
+    told = say("kept.filters.caption", layer=found.layer, shown=shown, count=found.count, empty=found.empty)
+    source = Source(f"{facts.store_folder}tasks/*/claimed.safetensors", found.layer)
+    largest = found.weights.high
+    colours = found.kind == "images" and found.weights.shape[-1] == 3
+    legend = (
+        () if colours else ((_ORANGE, say.number(-largest, 2)), (_WHITE, "0"), (_BLUE, f"+{say.number(largest, 2)}"))
+    )
+    alt = say("kept.filters.alt", layer=found.layer, task=found.task)
+    times = zoom(drawn.height, drawn.width, widest=560, highest=420, largest=10)
+    image = Image(drawn.png, alt, drawn.width * times, drawn.height * times, told)
+    return [Pictures(title, explain, say("kept.filters.term"), (source,), (image,), legend)]
+
+
+def leaning(
+    place: int,
+    inside: Inside | None,
+    measured: TaskMeasured | None,
+    budget: Budget,
+    facts: Facts,
+    say: Texts,
+) -> list[Block]:
+    """Inputs and units: what was measured on examples, and units that nothing goes through, from the mask alone."""
+    blocks: list[Block] = []
+    if measured is not None:
+        blocks += _inputs(place, measured.leaning, budget, say)
+    else:
+        budget.spend(0)
+    if inside is not None:
+        blocks += _units(place, inside, None if measured is None else measured.leaning, facts, say)
+    return blocks
+
+
+def _filters(found: Filters, budget: Budget) -> tuple[Drawn, int]:
+    """As many of the heaviest filters as there are bytes for, and how many those are."""
+    weights = found.weights.values / (found.weights.high or 1.0)
+    share, shown = budget.share(), len(weights)
+    drawn = _drawn(weights, found.kind)
+    while len(drawn.png) > share and shown > 1:
+        shown = max(1, min(shown - 1, shown * share // len(drawn.png)))
+        drawn = _drawn(weights[:shown], found.kind)
+    budget.spend(len(drawn.png))
+    return drawn, shown
+
+
+def _drawn(weights: Array, kind: str) -> Drawn:
+    if kind == "columns":
+        return signed_png(weights[:, :MOST_COLUMNS])
+    grid = tiled(weights, 0.0)
+    return colour_png(grid) if weights.shape[-1] == 3 else signed_png(grid[..., 0])
+
+
+def _inputs(place: int, found: Leaning, budget: Budget, say: Texts) -> list[Block]:
+    explain = say("kept.inputs.explain", examples=say.number(found.examples))
+    blocks: list[Block] = []
+    if found.pixels is not None:
+        blocks.append(_map(found.pixels, explain, budget, say))
+    else:
+        budget.spend(0)
+    if found.inputs and (found.pixels is None or len(found.inputs) > 1):
+        blocks.append(_bars(place, found, explain, say))
+    return blocks
+
+
+def _map(pixels: Picture, explain: str, budget: Budget, say: Texts) -> Pictures:
+    values_ = pixels.values / (pixels.high or 1.0)
+    colours = [colour_of(at / (_SHADES - 1)) for at in range(_SHADES)]
+
+    def draw(height: int, width: int) -> Drawn:
+        rows = np.arange(height) * values_.shape[0] // height
+        columns = np.arange(width) * values_.shape[1] // width
+        return scale_png(values_[rows][:, columns], colours)
+
+    drawn = fitted(draw, budget.share(), *values_.shape)
+    budget.spend(len(drawn.png))
+    times = zoom(drawn.height, drawn.width, widest=280, highest=280, largest=20)
+    legend = tuple((f"rgb{colour_of(at)}", say.number(at * pixels.high, 2)) for at in (0.0, 0.5, 1.0))
+    title = say("kept.inputs.map")
+    image = Image(drawn.png, explain, drawn.width * times, drawn.height * times)
+    return Pictures(title, explain, say("kept.inputs.term"), (_source(say),), (image,), legend)
+
+
+def _bars(place: int, found: Leaning, explain: str, say: Texts) -> Chart:
+    """The inputs with the largest share, by name, and all others together."""
+    total = math.fsum(found.inputs)
+    names = found.names or tuple(say("kept.input", number=number + 1) for number in range(len(found.inputs)))
+    order = sorted(range(len(names)), key=lambda number: -found.inputs[number])[:MOST_INPUTS]
+    rows = [(names[number], found.inputs[number]) for number in order]
+    if len(names) > len(rows):
+        rest = total - math.fsum(value for _, value in rows)
+        rows.append((say("kept.other_inputs", count=say.number(len(names) - len(rows))), max(0.0, rest)))
+    alt = altair()
+    data: list[dict[str, Any]] = [
+        {"input": name, "share": value / total if total else 0.0, "shown": say.percent(value / total if total else 0.0)}
+        for name, value in rows
+    ]
+    base = alt.Chart(values(data)).encode(
+        y=alt.Y("input:N", sort=None, title=None),
+        x=alt.X(
+            "share:Q",
+            title=say("kept.share"),
+            scale=alt.Scale(domain=[0, 1.2 * (max(row["share"] for row in data) or 1.0)]),
+            axis=alt.Axis(format=".1~%", tickCount=4),
+        ),
+        tooltip=[alt.Tooltip("input:N", title=say("kept.inputs.of")), alt.Tooltip("shown:N", title=say("kept.share"))],
+    )
+    chart = alt.layer(
+        base.mark_bar(color=colour("c1")),
+        base.mark_text(align="left", dx=5, color=colour("ink")).encode(text="shown:N"),
+    ).properties(description=explain)
+    title = say("kept.inputs.title")
+    body = tuple((name, say.number(value), say.percent(value / total if total else 0.0)) for name, value in rows)
+    columns = (say("kept.inputs.of"), say("kept.inputs.value"), say("kept.share"))
+    table = Table(title, "", "", (), columns, body, frozenset((1, 2)))
+    spec = spec_of(chart, height=40 + 24 * len(rows))
+    return Chart(title, explain, say("kept.inputs.term"), (_source(say),), f"kept-inputs-{place}", spec, table)
+
+
+def _units(place: int, inside: Inside, found: Leaning | None, facts: Facts, say: Texts) -> list[Block]:
+    """Of each layer: units that carry half of what it leans on, others in use, silent ones, and dead ones."""
+    measured = {} if found is None else {layer.layer: layer for layer in found.layers}
+    names, rows, parts = [], [], []
+    for layer in inside.connections.layers:
+        units, dead = len(layer.kept_in), set(layer.dead)
+        leaning_ = measured.get(layer.layer)
+        carrying = None if leaning_ is None else half(leaning_)
+        silent = None if leaning_ is None else len(set(leaning_.silent) - dead)
+        names.append(layer.layer)
+        rows.append((layer.layer, *(say.number(count) for count in (units, len(dead), silent, carrying))))
+        split = {
+            "half": carrying or 0,
+            "used": units - len(dead) - (carrying or 0) - (silent or 0),
+            "silent": silent or 0,
+            "dead": len(dead),
+        }
+        parts += [
+            {"layer": layer.layer, "part": say(f"kept.units.{part}"), "count": max(0, count), "order": order}
+            for order, (part, count) in enumerate(split.items())
+            if count > 0
+        ]
+    if not parts:
+        return []
+    alt = altair()
+    domain = [say(f"kept.units.{part}") for part in ("half", "used", "silent", "dead")]
+    scale = alt.Scale(domain=domain, range=[colour(name) for name in ("kept", "c6", "dropped", "free")])
+    explain = say("kept.units.explain" if found is not None else "kept.units.explain_mask")
+    chart = (
+        alt.Chart(values(parts))
+        .mark_bar()
+        .encode(
+            y=alt.Y("layer:N", sort=names, title=None),
+            x=alt.X(
+                "count:Q", stack="normalize", title=say("kept.units.share"), axis=alt.Axis(format=".0%", tickCount=5)
+            ),
+            color=alt.Color("part:N", scale=scale, title=None),
+            order="order:Q",
+            tooltip=[
+                alt.Tooltip("layer:N", title=say("kept.layer")),
+                alt.Tooltip("part:N", title=say("kept.units.title")),
+                alt.Tooltip("count:Q", title=say("kept.units.count")),
+            ],
+        )
+        .properties(description=explain)
+    )
+    title = say("kept.units.title")
+    columns = ("layer", "units.count", "units.dead", "units.silent", "units.half")
+    table = Table(
+        title, "", "", (), tuple(say(f"kept.{name}") for name in columns), tuple(rows), frozenset(range(1, 5))
+    )
+    sources = [Source(f"{facts.store_folder}tasks/*/mask.bin"), *([] if found is None else [_source(say)])]
+    spec = spec_of(chart, height=40 + 24 * len(names))
+    return [Chart(title, explain, say("kept.units.term"), tuple(sources), f"kept-units-{place}", spec, table)]
+
+
+def half(layer: UnitLeaning) -> int:
+    """How many units, the largest first, make half of the layer's sum.
+
+    >>> half(UnitLeaning("a", "a.weight", (1.0, 6.0, 3.0), ()))
+    1
+    """
+    return needed(sorted(layer.units, reverse=True), 0.5)
+
+
+def needed(ordered: Sequence[float], share: float) -> int:
+    """How many of the numbers, from the first, make this share of their sum; 0 where they are all 0."""
+    total, reached = math.fsum(ordered), 0.0
+    for count, value in enumerate(ordered):
+        if reached >= share * total:
+            return count
+        reached += value
+    return len(ordered) if total else 0
+
+
+def _source(say: Texts) -> Source:
+    return Source(say("kept.measured_now"))
