@@ -18,6 +18,7 @@ from narrows.cli.report import report_command
 from narrows.cli.run import run_command
 from narrows.cli.show import methods_command, show_command, streams_command, tasks_command
 from narrows.cli.upkeep import compact_command, forget_command, verify_command
+from narrows.cli.watch import watch_command
 from narrows.errors import NarrowsError
 
 app = typer.Typer(
@@ -48,6 +49,7 @@ _BENCHMARKS: dict[str, Callable[..., None]] = {
 }
 _SEEING: dict[str, Callable[..., None]] = {
     "report": report_command,
+    "watch": watch_command,
     "plan": plan_command,
 }
 _PANELS = (("A model in production", _LIFE), ("Benchmarks", _BENCHMARKS), ("What is kept and why", _SEEING))

@@ -14,6 +14,7 @@ from narrows.report.blocks import Page, Section
 from narrows.report.texts import Texts
 
 SCRIPTS = ("plan.js", "calculator.js", "page.js")
+LIVE_SCRIPT = "live.js"
 
 
 def render(page: Page, *, live: str = "") -> str:
@@ -27,21 +28,37 @@ def render(page: Page, *, live: str = "") -> str:
     """
     from narrows import __version__
 
-    say = Texts(page.language)
+    scripts = [name for name in SCRIPTS if _has(name)] + ([LIVE_SCRIPT] if live else [])
     html: str = _template().render(
+        **_means(page.language),
         page=page,
-        say=say,
         live=live,
         version=__version__,
         css=_markup(_asset("page.css")),
-        script=_markup("\n".join(_asset(name) for name in SCRIPTS if _has(name))),
+        script=_markup("\n".join(map(_asset, scripts))),
         libraries=_markup(libraries()),
-        hashes={section.key: version_of(section) for section in page.sections},
-        kind_of=lambda block: type(block).__name__,
-        json=_json,
-        data_url=_data_url,
     )
     return html
+
+
+def render_section(section: Section, language: str) -> str:
+    """The HTML of a section by itself, as it stands in the page.
+
+    Raises:
+        ConfigError: the extra `report` is not installed.
+    """
+    return str(_template().make_module({**_means(language), "page": None}).part(section))
+
+
+def _means(language: str) -> dict[str, Any]:
+    """What the template's macros need."""
+    return {
+        "say": Texts(language),
+        "version_of": version_of,
+        "kind_of": lambda block: type(block).__name__,
+        "json": _json,
+        "data_url": _data_url,
+    }
 
 
 def version_of(section: Section) -> str:

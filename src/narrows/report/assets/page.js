@@ -14,7 +14,7 @@
     rule: { color: soft },
     range: { category: [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `var(--c${i})`) },
   };
-  const drawn = new Map(); // element -> promise of its view
+  const drawn = new WeakMap(); // element -> promise of its view
 
   function draw(place) {
     if (drawn.has(place)) return drawn.get(place);
@@ -73,5 +73,10 @@
   window.addEventListener("beforeprint", drawAll);
   document.getElementById("download")?.addEventListener("click", () =>
     save("report.json", "application/json", document.getElementById("report-data").textContent));
-  window.narrowsPage = { draw, drawAll, wire };
+  // A chart that leaves the page: its view would go on listening.
+  function drop(place) {
+    near.unobserve(place);
+    drawn.get(place)?.then((result) => result?.finalize());
+  }
+  window.narrowsPage = { draw, drawAll, drop, visible, wire };
 })();
