@@ -46,9 +46,10 @@ class Fault:
                     with suppress(OSError):  # closed twice where the first report was taken for a failure
                         real(*args)  # a closed descriptor is closed, whatever the call reports
                 elif first and self.late:
-                    result = real(*args, **options)
-                    if name == "open":
-                        _close(result)
+                    with suppress(OSError):  # a call that fails by itself is one to be struck after, too
+                        result = real(*args, **options)
+                        if name == "open":
+                            _close(result)
                 elif first and name == "write":
                     real(args[0], args[1][: len(args[1]) // 2])
                 raise self.error()

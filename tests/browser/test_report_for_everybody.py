@@ -181,6 +181,7 @@ def test_a_table_is_saved_as_csv_with_its_numbers(report, visit):
         with page.expect_download() as saved:
             button.click()
         assert saved.value.suggested_filename.endswith(".csv")
+        page.wait_for_timeout(120)  # Chromium drops what a page saves beyond ten files a second
         with open(saved.value.path(), encoding="utf-8-sig", newline="") as file:
             assert list(csv.reader(file)) == shown
 

@@ -127,7 +127,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
+    # Where Ctrl-C meets an import, Python ends itself by SIGINT, though it was handled. A shell says 130 of both.
+    assert process.returncode in (130, -signal.SIGINT)
     assert "the same command goes on from there" in errors
     assert "Traceback" not in errors
 

@@ -67,7 +67,7 @@ def short_names(names: Sequence[str], letters: int = 24) -> list[str]:
     """Names for an axis: of long ones the first parts are cut short, or the middle is left out; all stay different.
 
     >>> short_names(["fc.weight", "encoder.layer.11.output.dense.weight", "everything that customers ask for"])
-    ['fc.weight', 'en.la.11.ou.dense.weight', 'everythin…omers ask for']
+    ['fc.weight', 'en.la.11.ou.dense.weight', 'everythin…tomers ask for']
     """
     short = [_short(name, letters) for name in names]
     return [name if short.count(label) > 1 else label for name, label in zip(names, short, strict=True)]

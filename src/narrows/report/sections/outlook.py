@@ -203,7 +203,9 @@ def _spec(names: Sequence[str], shown: Sequence[Retried], explain: str, say: Tex
     )
     y = alt.Y("median:Q", title=say("capacity.back.taken"), axis=alt.Axis(format=".1%"), scale=alt.Scale(zero=False))
     colours = alt.Color("kind:N", title=None, scale=scale, legend=alt.Legend(symbolOpacity=1))
-    widths = alt.Size("ahead:O", sort=ahead, scale=alt.Scale(domain=ahead, range=[3, 7, 11][: len(ahead)]), legend=None)
+    # Of the type "ordinal": on the default scale, a point scale, a single width would be no number.
+    steps = alt.Scale(type="ordinal", domain=ahead, range=[3, 7, 11][: len(ahead)])
+    widths = alt.Size("ahead:O", sort=ahead, scale=steps, legend=None)
     made = alt.Chart(values(cells)).encode(x=x, color=colours, tooltip=tooltip)
     line = alt.Chart(values(truth)).mark_line(strokeWidth=2).encode(x=x, y="value:Q", color=alt.datum(came))
     bars = made.mark_rule(opacity=0.45).encode(y=alt.Y("low:Q"), y2="high:Q", size=widths)
