@@ -1,6 +1,6 @@
 """What a path holds: a store, a run, a result or a comparison, told apart by what stands in it.
 
-Reads store.json, result.json and the head of compare.json; no task, so damage in one does not keep the rest shut.
+Reads store.json, result.json and compare.json; no task, so damage in one does not keep the rest shut.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from narrows.benchmarks.compare.summary import VERSION as COMPARISON_VERSION
+from narrows.benchmarks.compare.places import Damage
+from narrows.benchmarks.compare.reading import read_comparison
+from narrows.benchmarks.compare.summary import Comparison
 from narrows.benchmarks.results import Result
-from narrows.errors import StoreError, StoreMissingError, StoreVersionError
+from narrows.errors import StoreError, StoreMissingError
 from narrows.store.names import STORE_FILE
 from narrows.store.reading import StoreReader
 
@@ -60,6 +62,8 @@ class Subject:
         reader: of the store, where there is one.
         result: of the run, where there is one.
         missing: what is not there.
+        comparison: the figures of a grid, where there are any; without the parts that are damaged.
+        damage: these parts of compare.json.
     """
 
     kind: Kind
@@ -67,6 +71,8 @@ class Subject:
     reader: StoreReader | None = None
     result: Result | None = None
     missing: tuple[Missing, ...] = ()
+    comparison: Comparison | None = None
+    damage: tuple[Damage, ...] = ()
 
 
 def open_subject(path: str | os.PathLike[str]) -> Subject:
@@ -75,7 +81,7 @@ def open_subject(path: str | os.PathLike[str]) -> Subject:
     Raises:
         StoreMissingError: there is nothing of narrows there; says what was looked for, and what lies near.
         StoreVersionError: a store, result or comparison of a version that this narrows does not know.
-        StoreError, DamagedStoreError: store.json, result.json or compare.json is damaged.
+        StoreError, DamagedStoreError: store.json or result.json is damaged, or compare.json is no comparison at all.
 
     >>> import tempfile, torch, narrows
     >>> path = tempfile.mkdtemp() + "/store"
@@ -110,11 +116,11 @@ def _open(where: Path) -> Subject:
 
 
 def _file(where: Path) -> Subject:
-    kind = _FORMATS.get(_head(where).get("format", ""))
+    kind = _FORMATS.get(str(_head(where).get("format")))
     if kind == STORE_FILE and where.name == STORE_FILE:
         return _store(where.parent)
     if kind == COMPARISON_FILE:
-        return _comparison(where, where)
+        return _comparison(where.parent if where.name == COMPARISON_FILE else where, where)
     if kind != RESULT_FILE:
         raise StoreMissingError(f"{where} is no file that narrows can show. {_EXPECTED}")
     if where.name == RESULT_FILE and (where.parent / STORE_FOLDER / STORE_FILE).exists():
@@ -160,15 +166,17 @@ def _comparison(where: Path, file: Path) -> Subject:
     if not file.exists():
         why = "There is no compare.json yet: no run of the grid is done."
         return Subject("comparison", where, missing=(Missing("comparison", why, "go on with `narrows compare`"),))
-    head = _head(file)
-    if head.get("format") != "narrows-comparison":
-        raise StoreError(f"{file} is not a comparison of narrows. The same `narrows compare` writes it anew.")
-    if head.get("version") != COMPARISON_VERSION:
-        raise StoreVersionError(
-            f"{file} is a comparison of version {head.get('version')}, and this narrows knows version "
-            f"{COMPARISON_VERSION} only; use the narrows that wrote it, or a newer one."
-        )
-    return Subject("comparison", where)
+    comparison, damage = read_comparison(file)
+    return Subject("comparison", where, missing=tuple(_open_ends(comparison)), comparison=comparison, damage=damage)
+
+
+def _open_ends(comparison: Comparison) -> Iterator[Missing]:
+    """What a grid that is under way, or failed in part, leaves out."""
+    if not any(row.seeds for row in comparison.rows):
+        yield Missing("comparison", "No run of the grid is done yet.", "go on with `narrows compare`")
+    elif not comparison.complete:
+        why = f"The grid is not finished: {comparison.left} jobs are left, {len(comparison.failures)} failed."
+        yield Missing("complete", why, "go on with the same `narrows compare`")
 
 
 def _gaps(result: Result) -> Iterator[Missing]:

@@ -14,6 +14,7 @@ from narrows.report.facts import Facts
 from narrows.report.measuring import Examples, measured_on
 from narrows.report.render import render
 from narrows.report.sections import SECTIONS
+from narrows.report.sections.comparing import COMPARING
 from narrows.report.texts import Texts
 
 Progress = Callable[[str, int, int], None]
@@ -21,7 +22,7 @@ MakeSection = Callable[[Facts, Texts], Section | None]
 
 
 def page_of(facts: Facts, language: str = "en", progress: Progress | None = None) -> Page:
-    """The page of a store or a run.
+    """The page of a store, a run or a comparison.
 
     Args:
         progress: called with (section, sections done, sections in all).
@@ -33,15 +34,16 @@ def page_of(facts: Facts, language: str = "en", progress: Progress | None = None
 
     say = Texts(language)
     sections = []
-    for place, make in enumerate(SECTIONS):
+    makers: Sequence[MakeSection] = COMPARING if facts.subject.kind == "comparison" else SECTIONS
+    for place, make in enumerate(makers):
         if progress is not None:
-            progress(make.__name__, place, len(SECTIONS))
+            progress(make.__name__, place, len(makers))
         section = _made(make, facts, say)
         if section is not None:
             sections.append(section)
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     notes = (say("page.made", version=__version__, time=made), *([facts.command] if facts.command else []))
-    title = say("page.title", name=facts.path.resolve().name)
+    title = _title(facts, say)
     return Page(title, say(f"page.subtitle.{facts.subject.kind}", path=facts.path), language, tuple(sections), notes)
 
 
@@ -56,7 +58,7 @@ def write_report(
     examples: Examples | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Writes the page of the store, run or result at `path`, and says where.
+    """Writes the page of the store, run, result or comparison at `path`, and says where.
 
     Args:
         language: "en" or "ja".
@@ -93,6 +95,14 @@ def save(html: str, out: Path) -> Path:
         temporary.unlink(missing_ok=True)
         raise StoreError(f"The report cannot be written to {out} ({error.strerror or error}).") from error
     return out
+
+
+def _title(facts: Facts, say: Texts) -> str:
+    name = facts.path.resolve().name
+    if facts.subject.kind != "comparison":
+        return say("page.title", name=name)
+    comparison = facts.subject.comparison
+    return say("page.compared", name=(comparison.grid.get("stream") if comparison else None) or name)
 
 
 def _made(make: MakeSection, facts: Facts, say: Texts) -> Section | None:

@@ -1,0 +1,117 @@
+"""Lines of several variants with standard errors, each with its number at its end; what a few sections draw alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from narrows.benchmarks.compare.summary import Figure, Row
+from narrows.report.charts import altair, colour, spec_of, values
+from narrows.report.sections.comparing.variants import Variants, edges, spread
+
+_APART = 12
+"""Pixels from one number at the end of a line to the next."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Of a line.
+
+    Attributes:
+        x: where it is.
+        figure: what is drawn there; its mean is known.
+        tips: what is said when it is pointed at, by field of the chart.
+    """
+
+    x: float
+    figure: Figure
+    tips: dict[str, str]
+
+
+def lines(
+    series: Sequence[tuple[Row, Sequence[Point]]],
+    found: Variants,
+    *,
+    x: Any,
+    y_title: str,
+    tips: Sequence[tuple[str, str]],
+    explain: str,
+    height: int,
+    zero: bool = False,
+) -> dict[str, Any]:
+    """A line for each row that has points.
+
+    Args:
+        x: the X of the field `x`.
+        tips: (field, title) of what is said of a point.
+        zero: whether the axis begins at 0.
+    """
+    alt = altair()
+    points: list[dict[str, Any]] = [
+        {
+            "name": found.looks[row.label].name,
+            "tag": found.looks[row.label].tag,
+            "x": point.x,
+            "y": point.figure.mean,
+            **edges(point.figure),
+            **point.tips,
+        }
+        for row, line in series
+        for point in line
+    ]
+    low, high = spread([point[edge] for point in points for edge in ("low", "high")])
+    if zero:
+        low = 0.0
+    scale = alt.Scale(domain=[low, high], nice=False, zero=False)
+    y = {"title": y_title, "scale": scale, "axis": alt.Axis(format=".3~%")}
+    scales = found.scales([row for row, line in series if line], lines=True)
+    base = alt.Chart(values(points)).encode(x=x)
+    ends = _ends([[point for point in points if point["name"] == found.looks[row.label].name] for row, _ in series])
+    _move_apart(ends, (high - low) * _APART / height)
+    shapes = {key: scales[key] for key in ("color", "shape")}
+    return spec_of(
+        alt.layer(
+            base.mark_line(strokeWidth=1.5).encode(
+                y=alt.Y("y:Q", **y), color=scales["color"], strokeDash=scales["strokeDash"]
+            ),
+            base.mark_rule(strokeWidth=1).encode(y=alt.Y("low:Q", **y), y2="high:Q", color=scales["color"]),
+            base.mark_point(size=60, filled=True, opacity=1).encode(
+                y=alt.Y("y:Q", **y),
+                tooltip=[
+                    alt.Tooltip(f"{field}:N", title=title) for field, title in tips
+                ],
+                **shapes,
+            ),
+            alt.Chart(values(ends))
+            .mark_text(align="left", dx=8, baseline="middle", fontSize=11, color=colour("ink"))
+            .encode(x=x, y=alt.Y("at:Q", **y), text="tag:N"),
+        ).properties(description=explain),
+        height=height,
+    )  # fmt: skip
+
+
+def _ends(grouped: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Where lines end, for their numbers."""
+    last = [max(line, key=lambda point: point["x"]) for line in grouped if line]
+    return [{"x": point["x"], "at": point["y"], "tag": point["tag"]} for point in last]
+
+
+def _move_apart(ends: list[dict[str, Any]], least: float) -> None:
+    """Numbers that would lie on one another go up and down, in the order of their lines."""
+    for _ in range(40):
+        moved = False
+        for one, other in _neighbours(ends):
+            gap = other["at"] - one["at"]
+            if gap < least * 0.999:
+                one["at"] -= (least - gap) / 2
+                other["at"] += (least - gap) / 2
+                moved = True
+        if not moved:
+            return
+
+
+def _neighbours(ends: list[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    ordered = sorted(ends, key=lambda end: end["at"])
+    return [(one, other) for one, other in pairwise(ordered) if one["x"] == other["x"]]

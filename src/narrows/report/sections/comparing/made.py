@@ -1,0 +1,88 @@
+"""Of a comparison: under which rules it was made, on which machines, what failed and why, and by which command."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from typing import Any, Final
+
+from narrows.report.blocks import Block, Notice, Section, Source, Table
+from narrows.report.facts import Facts
+from narrows.report.sections.comparing.variants import Variants
+from narrows.report.texts import Texts
+
+_MOST_FAILURES = 100
+_OPTIONS: Final = (
+    "stream", "tasks", "classes", "image_size", "network", "batch_size", "device", "tune", "tune_tasks", "holdout",
+)  # fmt: skip
+_PLACE: Final = ("narrows", "torch", "python", "system", "device", "threads")
+_NOTES: Final = (
+    ("made.note.dense", re.compile(r"`independent` \(one dense network per task\) was added")),
+    ("made.note.machines", re.compile(r"Runs were done on .*not comparable")),
+    (
+        "made.note.options",
+        re.compile(r"The runs of one row had different options \((?P<names>.*)\): narrows' defaults"),
+    ),
+)
+"""What `narrows.benchmarks.compare` notes, to say it in the reader's language."""
+
+
+def made(facts: Facts, say: Texts) -> Section | None:
+    """What a reader must know before they trust the figures, and how to get them again."""
+    found = Variants.of(facts)
+    if found is None:
+        return None
+    blocks: list[Block] = [Notice(_note(note, say), "warn") for note in found.comparison.notes]
+    blocks += [*_failures(found, say), _rules(found, say), *_machines(found, say)]
+    if found.comparison.command:
+        blocks.append(Notice(say("made.command"), "plain", shlex.join(found.comparison.command)))
+    return Section("made", say("made.title"), say("made.lead"), blocks)
+
+
+def _note(note: str, say: Texts) -> str:
+    for key, pattern in _NOTES:
+        if match := pattern.match(note):
+            return say(key, **match.groupdict())
+    return note
+
+
+def _failures(found: Variants, say: Texts) -> list[Block]:
+    failures = found.comparison.failures
+    if not failures:
+        return []
+    rows = tuple((failure["job"], " ".join(failure["reason"].split())) for failure in failures[:_MOST_FAILURES])
+    title, explain = say("made.failed.title", count=len(failures)), say("made.failed.explain")
+    sources = (Source(found.file, "failures"),)
+    return [Table(title, explain, "", sources, (say("made.job"), say("made.reason")), rows)]
+
+
+def _rules(found: Variants, say: Texts) -> Table:
+    """The options that make the grid what it is."""
+    grid = found.comparison.grid
+    shown = [
+        name for name in (*_OPTIONS, *(name for name in grid if name not in _OPTIONS)) if grid.get(name) is not None
+    ]
+    rows = tuple((name, _plain(grid[name])) for name in shown)
+    columns = (say("made.option"), say("made.value"))
+    sources = (Source(found.file, "grid"),)
+    return Table(say("made.rules.title"), say("made.rules.explain"), "", sources, columns, rows)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _machines(found: Variants, say: Texts) -> list[Block]:
+    """A row for each kind of place in which runs were done."""
+    places: Counter[tuple[str, ...]] = Counter()
+    for run in found.comparison.runs:
+        told = (run["environment"].get(key) for key in _PLACE)
+        places[(run["worker"].partition(":")[0], *("-" if value is None else str(value) for value in told))] += 1
+    if not places:
+        return []
+    columns = (say("made.host"), say("made.runs"), *(say(f"made.place.{key}") for key in _PLACE))
+    rows = tuple((place[0], say.number(count), *place[1:]) for place, count in places.items())
+    title, explain = say("made.machines.title"), say("made.machines.explain")
+    sources = (Source(found.file, "runs[i].worker, runs[i].environment"),)
+    return [Table(title, explain, "", sources, columns, rows, frozenset({1, 7}))]
