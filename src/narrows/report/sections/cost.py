@@ -44,7 +44,8 @@ def _calculator(measured: Measured, say: Texts) -> Calculator:
     fields = tuple(
         (
             one.name,
-            *(say(f"cost.{what}.{one.name}") for what in ("label", "unit")),
+            say(f"cost.label.{one.name}"),
+            say(f"cost.unit.{one.name}"),
             one.default,
             say(f"cost.why.{one.name}"),
         )
