@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright._impl._driver import compute_driver_executable
 from make_plan_cases import FIGURES, make
+from playwright._impl._driver import compute_driver_executable
 
 import narrows
 from narrows.analysis.assumptions import Assumptions, told_assumptions
