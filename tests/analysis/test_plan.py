@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import random
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from make_plan_cases import FIGURES, make
+from playwright._impl._driver import compute_driver_executable
 
 import narrows
 from narrows.analysis.assumptions import Assumptions, told_assumptions
@@ -20,7 +20,7 @@ from narrows.errors import ConfigError
 
 CASES = json.loads(Path(__file__).with_name("plan_cases.json").read_text())
 SCRIPT = Path(narrows.__file__).parent / "report/assets/plan.js"
-NODE = shutil.which("node")
+NODE = compute_driver_executable()[0]  # Node, which Playwright brings along
 
 
 def assert_same(found, expected, where="plan"):
@@ -60,13 +60,11 @@ def in_node(cases) -> list:
     return json.loads(done.stdout)
 
 
-@pytest.mark.skipif(NODE is None, reason="node is not installed")
 def test_javascript_gives_the_recorded_cases():
     for found, case in zip(in_node(CASES), CASES, strict=True):
         assert_same(found, case["plan"], case["name"])
 
 
-@pytest.mark.skipif(NODE is None, reason="node is not installed")
 def test_javascript_and_python_agree_on_any_numbers():
     chance = random.Random(0)
     cases = []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import random
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from playwright._impl._driver import compute_driver_executable
 
 from analysis_samples import empty_store, result
 from narrows.analysis.assumptions import Assumptions, told_assumptions
@@ -24,7 +24,7 @@ from narrows.report.sections.cost import cost, words_of
 from narrows.report.texts import LANGUAGES, Texts
 
 ASSETS = Path(section_module.__file__ if hasattr(section_module, "__file__") else cost.__code__.co_filename).parents[1]
-NODE = shutil.which("node")
+NODE = compute_driver_executable()[0]  # Node, which Playwright brings along
 FIGURES = Figures(5, 4e7, 5e7, 4e7, 6e6, 2e6, 1e3, 0.5, 1.1, 12)
 
 
@@ -93,7 +93,6 @@ def cases() -> list[dict]:
     return found
 
 
-@pytest.mark.skipif(NODE is None, reason="node is not installed")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_script_says_the_same_to_the_letter(language: str):
     words, kinds = words_of(Texts(language)), set()

@@ -1,4 +1,4 @@
-"""What is kept and why, on the page: the numbers of the analysis, pictures within their bytes, and what is missing said."""
+"""What is kept and why, on the page: the analysis' numbers, pictures within their bytes, what is missing said."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def test_a_budget_is_never_below_nothing():
     assert math.isfinite(len(drawn.png))
 
 
-def test_a_large_picture_of_inputs_is_made_smaller(ran: Path, measured: Measured):
+def test_a_large_picture_of_inputs_is_made_smaller():
     from narrows.report.sections.kept.leaning import _map
 
     pixels = Picture.of(np.random.default_rng(0).random((200, 200)), 0, 1)

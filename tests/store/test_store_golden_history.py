@@ -55,7 +55,7 @@ def test_it_is_sound_and_goes_on(store: StoreDirectory) -> None:
 
 
 @pytest.mark.parametrize("history", ["fast", ["fast"], 3, True])
-def test_a_history_that_is_no_object_is_damage(store: StoreDirectory, history: object) -> None:
+def test_a_history_that_is_no_object_is_damage(history: object) -> None:
     import json
 
     data = (GOLDEN / "tasks/0000-first/task.json").read_bytes()

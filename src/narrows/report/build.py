@@ -65,7 +65,7 @@ def write_report(
         verify: whether to read every byte of the store and put every task together, and say so on the page.
         command: what made it, for the page's foot.
         tasks: those whose pictures are wanted, finer than of all; () for all.
-        examples: to measure what the tasks lean on; None to leave that out. Measurements are remembered beside the page.
+        examples: to measure what the tasks lean on; None to leave that out. They are remembered beside the page.
         progress: called with (section or task measured, steps done, steps in all).
 
     Raises:

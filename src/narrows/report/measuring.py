@@ -49,7 +49,7 @@ def measured_on(examples: Examples, subject: Subject, out: Path, progress: Progr
         store, data = run_subject(subject.path if subject.path.is_dir() else subject.path.parent, examples.folder)
     elif not examples.sources:
         task = next(iter(subject.reader.task_names()), "TASK")
-        raise ConfigError(f"What to measure a store on must be said: --data {task}=DATA, for each task there are data for.")
+        raise ConfigError(f"What to measure a store on must be said: --data {task}=DATA, for each task with data.")
     else:
         store, data = store_subject(
             subject.reader.path, examples.sources, options=examples.reading, trust=examples.trust

@@ -17,6 +17,7 @@ from narrows.analysis.plan import GB, Plan, Side
 
 KINDS: Final = ("storage", "memory", "training", "upkeep")
 WAYS: Final = ("shared", "separate")
+_SIZES: Final = ("storage_gb", "memory_gb")
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 _LATEST: Final = 1200
 """Months: what pays back later than in a hundred years does not."""
@@ -47,7 +48,7 @@ def outcome(made: Plan, assumptions: Assumptions, words: Mapping[str, str]) -> O
         (
             str(month.month),
             str(month.tasks),
-            *(size(getattr(side, name)) for name in ("storage_gb", "memory_gb") for side in (month.shared, month.separate)),
+            *(size(getattr(side, name)) for name in _SIZES for side in (month.shared, month.separate)),
             fixed(month.shared.cumulative),
             fixed(month.separate.cumulative),
         )
@@ -86,7 +87,7 @@ def size(gigabytes: float) -> str:
 def _summary(made: Plan, words: Mapping[str, str]) -> Rows:
     last = made.months[-1]
     rows = [("networks", str(last.shared.networks), str(last.separate.networks), "")]
-    for name in ("storage_gb", "memory_gb"):
+    for name in _SIZES:
         one, other = getattr(last.shared, name), getattr(last.separate, name)
         rows.append((name, size(one), size(other), size(other - one)))
     one, other = (_total(made, way, "training_hours") for way in WAYS)
@@ -107,7 +108,8 @@ def _sentences(made: Plan, assumptions: Assumptions, words: Mapping[str, str]) -
         (kind, {"months": months, **both, "difference": fixed(abs(made.saved))}),
         _payback(made, months, _spent(last.separate) - _spent(last.shared)),
     ]
-    told += [(name, {"list": found}) for name, sign in (("saves", 1), ("costs", -1)) if (found := _list(made, words, sign))]
+    lists = {name: _list(made, words, sign) for name, sign in (("saves", 1), ("costs", -1))}
+    told += [(name, {"list": found}) for name, found in lists.items() if found]
     disk = {"shared": size(last.shared.storage_gb), "separate": size(last.separate.storage_gb)}
     told.append(("disk", {"months": months, "tasks": last.tasks, **disk}))
     memory = {"packed": size(last.shared.memory_packed_gb), "all": size(last.shared.memory_all_gb)}
@@ -135,7 +137,8 @@ def _list(made: Plan, words: Mapping[str, str], sign: int) -> str:
     found = [(kind, value) for kind, value in saved.items() if value >= 0.005]
     if sign < 0 and made.setup > 0:
         found.append(("setup", made.setup))
-    return words["comma"].join(words["item"].format(what=words[f"row_{kind}"], money=fixed(value)) for kind, value in found)
+    items = [words["item"].format(what=words[f"row_{kind}"], money=fixed(value)) for kind, value in found]
+    return words["comma"].join(items)
 
 
 def _total(made: Plan, way: str, name: str) -> float:

@@ -81,7 +81,7 @@
 
   if (typeof window === "undefined") return;
 
-  window.narrowsCalculator_plan = (element, { vegaEmbed, config }) => {
+  window.narrowsCalculator_plan = (element, { vegaEmbed, config, save }) => {
     const start = JSON.parse(element.querySelector("script.start").textContent);
     const words = JSON.parse(element.querySelector("script.words").textContent);
     const inputs = [...element.querySelectorAll("form.fields input")];
@@ -136,13 +136,6 @@
       const head = ["month", "tasks", "added", ...ways.flatMap((way) => side.map((name) => `${way}_${name}`))];
       const rows = made.plan.months.map((month) => [month.month, month.tasks, month.added, ...ways.flatMap((way) => side.map((name) => month[way][name]))]);
       return [head, ...rows].map((row) => row.join(",")).join("\n") + "\n";
-    }
-    function save(name, type, text) {
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([text], { type }));
-      link.download = name;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
     }
     const actions = {
       reset: () => { element.querySelector("form.fields").reset(); redraw(); },

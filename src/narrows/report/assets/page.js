@@ -65,7 +65,7 @@
     }
     for (const calculator of root.querySelectorAll(".calculator")) {
       const kind = window["narrowsCalculator_" + calculator.dataset.kind];
-      if (kind) kind(calculator, { vegaEmbed, config });
+      if (kind) kind(calculator, { vegaEmbed, config, save });
     }
   }
 

@@ -1,4 +1,4 @@
-"""Cost: one shared network against one network per task, from measured figures and assumptions the reader can change."""
+"""Cost: one shared network against one network per task, from measured figures and assumptions to be changed."""
 
 from __future__ import annotations
 
@@ -42,13 +42,25 @@ def _calculator(measured: Measured, say: Texts) -> Calculator:
     found = outcome(plan(measured.figures, assumptions), assumptions, words)
     told = told_assumptions()
     fields = tuple(
-        (one.name, say(f"cost.label.{one.name}"), say(f"cost.unit.{one.name}"), one.default, say(f"cost.why.{one.name}"))
+        (
+            one.name,
+            say(f"cost.label.{one.name}"),
+            say(f"cost.unit.{one.name}"),
+            one.default,
+            say(f"cost.why.{one.name}"),
+        )
         for one in told
     )
     data = {"figures": measured.figures.to_json(), "measured": measured.to_json(), "spec": _spec(say)}
     ways = tuple(say(f"cost.{name}") for name in ("shared", "separate"))
     summary = Table(
-        say("cost.summary"), "", "", (), (say("cost.figure"), *ways, say("cost.saved")), found.summary, frozenset((1, 2, 3))
+        say("cost.summary"),
+        "",
+        "",
+        (),
+        (say("cost.figure"), *ways, say("cost.saved")),
+        found.summary,
+        frozenset((1, 2, 3)),
     )
     return Calculator(
         title=say("cost.calculator.title"),
@@ -89,7 +101,12 @@ def _spec(say: Texts) -> dict[str, Any]:
         alt.Chart(values([]))
         .mark_line(strokeWidth=2.5)
         .encode(
-            x=alt.X("month:Q", title=say("cost.column.month"), scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(format="d", tickMinStep=1)),
+            x=alt.X(
+                "month:Q",
+                title=say("cost.column.month"),
+                scale=alt.Scale(zero=False, nice=False),
+                axis=alt.Axis(format="d", tickMinStep=1),
+            ),
             y=alt.Y("cost:Q", title=say("cost.axis"), axis=alt.Axis(format=",.2~f", tickCount=6)),
             color=alt.Color("way:N", title=None, scale=alt.Scale(domain=ways, range=[category(0), category(1)])),
             strokeDash=alt.StrokeDash("way:N", title=None, scale=alt.Scale(domain=ways, range=[[1, 0], [6, 4]])),

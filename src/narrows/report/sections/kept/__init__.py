@@ -45,6 +45,6 @@ def _tasks(facts: Facts, drawn: WeightPictures, say: Texts) -> Choice:
             inside = insides.get(task.task)
             blocks += leaning.filters(inside, facts, filters, say)
             blocks += leaning.leaning(place, inside, measured, maps, facts, say)
-            blocks += check.one_task(place, measured, facts, say)
+            blocks += check.one_task(place, measured, say)
         options.append((task.task, tuple(blocks)))
     return Choice("kept-task", say("kept.task"), tuple(options))

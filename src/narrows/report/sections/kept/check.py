@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from narrows.analysis.counter_check import CounterCheck, Finding, LayerCheck
+from narrows.analysis.check_results import CounterCheck, Finding, LayerCheck
 from narrows.analysis.measured import TaskMeasured
 from narrows.analysis.scoring import Change
 from narrows.report.blocks import Block, Chart, Notice, Source, Table
@@ -43,7 +43,7 @@ def all_tasks(facts: Facts, say: Texts) -> list[Block]:
     return [table]
 
 
-def one_task(place: int, measured: TaskMeasured | None, facts: Facts, say: Texts) -> list[Block]:
+def one_task(place: int, measured: TaskMeasured | None, say: Texts) -> list[Block]:
     """What each layer's trial gave, what that says, and a chart of it."""
     if measured is None:
         return []
@@ -168,7 +168,9 @@ def _points(layer: LayerCheck, baseline: float, say: Texts) -> Iterator[dict[str
 def _table(check: CounterCheck, say: Texts) -> Table:
     rows = []
     for layer in check.layers:
-        noise = [f"{say.points(at.score - check.baseline)} {spread(at.error, say)}" for at in layer.perturbed]
+        noise: list[str | None] = [
+            f"{say.points(at.score - check.baseline)} {spread(at.error, say)}" for at in layer.perturbed
+        ]
         noise += [None] * (len(_names(check, say)) - 4 - len(noise))
         moved, control, over = (
             (None,) * 3 if layer.moved is None else (layer.moved.dropped, layer.moved.control, layer.moved.advantage)

@@ -39,7 +39,7 @@ class LayerDrawn:
 
 @dataclass(frozen=True)
 class WeightPictures:
-    """Of every task that was asked for. `layers_left_out`: layers of the network without a picture, for want of room."""
+    """Of every task that was asked for. `layers_left_out`: layers without a picture, for want of room."""
 
     tasks: Mapping[str, tuple[LayerDrawn, ...]]
     layers_left_out: int
