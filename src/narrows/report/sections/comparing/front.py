@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from narrows.benchmarks.compare.summary import Row
@@ -113,8 +114,14 @@ def _spec(
         scale=alt.Scale(domain=[low, high], nice=False, zero=False),
         axis=alt.Axis(format=".3~%"),
     )
-    where = [((math.log(x) - left) / (right - left), (high - y) / (high - low)) for x, y in places]
-    at = sides(where, [point["name"] for point in points], _HEIGHT)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return (math.log(x) - left) / (right - left), (high - y) / (high - low)
+
+    strokes = [(at(point["x"], point["low"]), at(point["x"], point["high"])) for point in points]
+    for (x, y), (next_x, next_y) in pairwise(best):
+        strokes += [(at(x, y), at(next_x, y)), (at(next_x, y), at(next_x, next_y))]
+    where = sides([at(x, y) for x, y in places], [point["name"] for point in points], _HEIGHT, strokes)
     scales = found.scales(rows)
     tips = [
         alt.Tooltip("name:N", title=say("front.method")),
@@ -135,6 +142,6 @@ def _spec(
             x=across, y=alt.Y("low:Q", title="ACC"), y2="high:Q", color=scales["color"]
         ),
         base.mark_point(size=110, strokeWidth=2, filled=True, opacity=1).encode(x=across, y=up, tooltip=tips, **scales),
-        *named(points, across, up, at),
+        *named(points, across, up, where),
     ]
     return spec_of(alt.layer(*layers).properties(description=explain), height=_HEIGHT)

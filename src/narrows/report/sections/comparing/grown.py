@@ -47,7 +47,7 @@ def _chart(rows: list[Row], found: Variants, say: Texts) -> Chart:
     x = alt.X(
         "x:Q",
         title=say("grown.tasks"),
-        axis=alt.Axis(tickMinStep=1, format="d", tickCount=min(most, 10)),
+        axis=alt.Axis(format="d", values=list(range(1, most + 1)), labelOverlap="greedy"),
         scale=alt.Scale(domain=[1, max(most, 2)], nice=False),
     )
     tips = [("name", say("front.method")), ("task", say("grown.task")), ("shown", say("grown.used.axis"))]

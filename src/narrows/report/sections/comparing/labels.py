@@ -37,14 +37,24 @@ class _Box:
         return max(0.0, across) * max(0.0, down)
 
 
-def sides(places: Sequence[tuple[float, float]], names: Sequence[str], height: float) -> list[str]:
-    """For points at fractions (x from the left, y from above) of the plot: on which side each has its name.
+Place = tuple[float, float]
+"""Fractions of the plot: from the left, from above."""
+
+
+def sides(
+    places: Sequence[Place], names: Sequence[str], height: float, strokes: Sequence[tuple[Place, Place]] = ()
+) -> list[str]:
+    """On which side each point has its name.
+
+    Args:
+        strokes: upright and level lines that names had better not lie on, by their ends.
 
     >>> sides([(0.1, 0.5), (0.95, 0.5)], ["ibm", "a long name of a method"], 300)
     ['right', 'left']
     """
     points = [(x * WIDTH, y * height) for x, y in places]
     taken = [_Box(x - _MARK, y - _MARK, x + _MARK, y + _MARK) for x, y in points]
+    taken += [_line(one, other, height) for one, other in strokes]
     inside = _Box(0, 0, WIDTH, height)
     chosen = []
     for (x, y), name in zip(points, names, strict=True):
@@ -55,6 +65,12 @@ def sides(places: Sequence[tuple[float, float]], names: Sequence[str], height: f
         taken.append(best[3])
         chosen.append(best[2])
     return chosen
+
+
+def _line(one: Place, other: Place, height: float) -> _Box:
+    """As a thin box."""
+    (left, right), (top, bottom) = sorted((one[0], other[0])), sorted((one[1], other[1]))
+    return _Box(left * WIDTH - 2, top * height - 2, right * WIDTH + 2, bottom * height + 2)
 
 
 def _box(x: float, y: float, right: int, down: int, name: str) -> _Box:

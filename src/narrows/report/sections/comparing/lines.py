@@ -23,11 +23,15 @@ class Point:
         x: where it is.
         figure: what is drawn there; its mean is known.
         tips: what is said when it is pointed at, by field of the chart.
+        under: what stands under it, or "".
+        ringed: whether it stands out.
     """
 
     x: float
     figure: Figure
     tips: dict[str, str]
+    under: str = ""
+    ringed: bool = False
 
 
 def lines(
@@ -57,6 +61,8 @@ def lines(
             "y": point.figure.mean,
             **edges(point.figure),
             **point.tips,
+            "under": point.under,
+            "ringed": point.ringed,
         }
         for row, line in series
         for point in line
@@ -70,6 +76,14 @@ def lines(
     base = alt.Chart(values(points)).encode(x=x)
     ends = _ends([[point for point in points if point["name"] == found.looks[row.label].name] for row, _ in series])
     _move_apart(ends, (high - low) * _APART / height)
+    under, ringed = ([point for point in points if point[key]] for key in ("under", "ringed"))
+    extra = []
+    if under:
+        text = alt.Chart(values(under)).mark_text(dy=15, fontSize=10, color=colour("soft"))
+        extra.append(text.encode(x=x, y=alt.Y("y:Q", **y), text="under:N"))
+    if ringed:
+        ring = alt.Chart(values(ringed)).mark_point(shape="circle", size=260, strokeWidth=1.5, color=colour("ink"))
+        extra.append(ring.encode(x=x, y=alt.Y("y:Q", **y)))
     shapes = {key: scales[key] for key in ("color", "shape")}
     return spec_of(
         alt.layer(
@@ -87,6 +101,7 @@ def lines(
             alt.Chart(values(ends))
             .mark_text(align="left", dx=8, baseline="middle", fontSize=11, color=colour("ink"))
             .encode(x=x, y=alt.Y("at:Q", **y), text="tag:N"),
+            *extra,
         ).properties(description=explain),
         height=height,
     )  # fmt: skip

@@ -33,18 +33,18 @@ def made(facts: Facts, say: Texts) -> Section | None:
     found = Variants.of(facts)
     if found is None:
         return None
-    blocks: list[Block] = [Notice(_note(note, say), "warn") for note in found.comparison.notes]
+    blocks: list[Block] = [_note(note, say) for note in found.comparison.notes]
     blocks += [*_failures(found, say), _rules(found, say), *_machines(found, say)]
     if found.comparison.command:
         blocks.append(Notice(say("made.command"), "plain", shlex.join(found.comparison.command)))
     return Section("made", say("made.title"), say("made.lead"), blocks)
 
 
-def _note(note: str, say: Texts) -> str:
+def _note(note: str, say: Texts) -> Notice:
     for key, pattern in _NOTES:
         if match := pattern.match(note):
-            return say(key, **match.groupdict())
-    return note
+            return Notice(say(key, **match.groupdict()), "plain" if key == "made.note.dense" else "warn")
+    return Notice(note, "warn")
 
 
 def _failures(found: Variants, say: Texts) -> list[Block]:

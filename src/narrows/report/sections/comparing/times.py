@@ -33,7 +33,9 @@ def _chart(rows: list[Row], found: Variants, say: Texts) -> Chart:
     series = []
     for _, group in groupby(rows, key=lambda row: row.label):
         line = list(group)
-        points = [Point(mean_of(row, "seconds") or 0.0, row.figures["ACC"], _tips(row, say)) for row in line]
+        points = [
+            Point(mean_of(row, "seconds") or 0.0, row.figures["ACC"], _tips(row, say), str(row.epochs)) for row in line
+        ]
         series.append((line[0], points))
     seconds = [point.x for _, line in series for point in line]
     left, right = spread([math.log(x) for x in seconds], least=1.0)

@@ -84,6 +84,7 @@ def _points(row: Row, say: Texts) -> list[Point]:
                 "shown": say.percent(trial["accuracy"], 2),
                 "picked": say("front.yes" if at == picked else "front.no"),
             },
+            ringed=at == picked,
         )
         for rate, at, trial in sorted(known, key=lambda one: one[0])
     ]

@@ -125,7 +125,7 @@ class Variants:
         }
         if lines:
             dashes = alt.Scale(domain=names, range=[list(look.dash) for look in looks])
-            found["strokeDash"] = alt.StrokeDash("name:N", title=None, legend=None, scale=dashes)
+            found["strokeDash"] = alt.StrokeDash("name:N", title=None, legend=legend, scale=dashes)
         return found
 
 
