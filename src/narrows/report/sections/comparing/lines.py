@@ -14,6 +14,9 @@ from narrows.report.sections.comparing.variants import Variants, edges, spread
 _APART = 12
 """Pixels from one number at the end of a line to the next."""
 
+_MOST_UNDER = 24
+"""More points have nothing written under them."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -56,6 +59,7 @@ def lines(
     points: list[dict[str, Any]] = [
         {
             "name": found.looks[row.label].name,
+            "dash": found.looks[row.label].dash,
             "tag": found.looks[row.label].tag,
             "x": point.x,
             "y": point.figure.mean,
@@ -72,31 +76,35 @@ def lines(
         low = 0.0
     scale = alt.Scale(domain=[low, high], nice=False, zero=False)
     y = {"title": y_title, "scale": scale, "axis": alt.Axis(format=".3~%")}
-    scales = found.scales([row for row, line in series if line], lines=True)
+    scales = found.scales([row for row, line in series if line])
     base = alt.Chart(values(points)).encode(x=x)
     ends = _ends([[point for point in points if point["name"] == found.looks[row.label].name] for row, _ in series])
-    _move_apart(ends, (high - low) * _APART / height)
+    _move_apart(ends, (high - low) * _APART / height, low, high)
+    few = len(points) <= _MOST_UNDER
     under, ringed = ([point for point in points if point[key]] for key in ("under", "ringed"))
     extra = []
-    if under:
+    if under and few:
         text = alt.Chart(values(under)).mark_text(dy=15, fontSize=10, color=colour("soft"))
         extra.append(text.encode(x=x, y=alt.Y("y:Q", **y), text="under:N"))
     if ringed:
         ring = alt.Chart(values(ringed)).mark_point(shape="circle", size=260, strokeWidth=1.5, color=colour("ink"))
         extra.append(ring.encode(x=x, y=alt.Y("y:Q", **y)))
-    shapes = {key: scales[key] for key in ("color", "shape")}
+    strokes = [
+        alt.Chart(values([point for point in points if point["dash"] == dash]))
+        .mark_line(strokeWidth=1.5, strokeDash=list(dash))
+        .encode(x=x, y=alt.Y("y:Q", **y), color=scales["color"])
+        for dash in sorted({point["dash"] for point in points})
+    ]
     return spec_of(
         alt.layer(
-            base.mark_line(strokeWidth=1.5).encode(
-                y=alt.Y("y:Q", **y), color=scales["color"], strokeDash=scales["strokeDash"]
-            ),
+            *strokes,
             base.mark_rule(strokeWidth=1).encode(y=alt.Y("low:Q", **y), y2="high:Q", color=scales["color"]),
             base.mark_point(size=60, filled=True, opacity=1).encode(
                 y=alt.Y("y:Q", **y),
                 tooltip=[
                     alt.Tooltip(f"{field}:N", title=title) for field, title in tips
                 ],
-                **shapes,
+                **scales,
             ),
             alt.Chart(values(ends))
             .mark_text(align="left", dx=8, baseline="middle", fontSize=11, color=colour("ink"))
@@ -113,16 +121,18 @@ def _ends(grouped: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
     return [{"x": point["x"], "at": point["y"], "tag": point["tag"]} for point in last]
 
 
-def _move_apart(ends: list[dict[str, Any]], least: float) -> None:
-    """Numbers that would lie on one another go up and down, in the order of their lines."""
-    for _ in range(40):
+def _move_apart(ends: list[dict[str, Any]], least: float, low: float, high: float) -> None:
+    """Numbers that would lie on one another go up and down within the plot, in the order of their lines."""
+    for _ in range(60):
         moved = False
         for one, other in _neighbours(ends):
             gap = other["at"] - one["at"]
-            if gap < least * 0.999:
+            if gap < least * 0.99:
                 one["at"] -= (least - gap) / 2
                 other["at"] += (least - gap) / 2
                 moved = True
+        for end in ends:
+            end["at"] = min(max(end["at"], low), high)
         if not moved:
             return
 

@@ -104,15 +104,15 @@ class Variants:
         """Where a figure of one row stands."""
         return (Source(self.file, f"rows[{self.comparison.rows.index(row)}].{figure}"),)
 
-    def scales(self, rows: Sequence[Row], *, lines: bool = False) -> dict[str, Any]:
-        """Colour, marker and dashes of these rows' variants, and their legend; by the field `name`."""
+    def scales(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """Colour and marker of these rows' variants, and their legend; by the field `name`."""
         alt = altair()
         looks = [self.looks[label] for label in dict.fromkeys(row.label for row in rows)]
         names = [look.name for look in looks]
         legend = alt.Legend(
             columns=alt.ExprRef("width < 480 ? 1 : width < 760 ? 2 : 3"), labelLimit=260, symbolStrokeWidth=2
         )
-        found = {
+        return {
             "color": alt.Color(
                 "name:N",
                 title=None,
@@ -123,10 +123,6 @@ class Variants:
                 "name:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=[look.shape for look in looks])
             ),
         }
-        if lines:
-            dashes = alt.Scale(domain=names, range=[list(look.dash) for look in looks])
-            found["strokeDash"] = alt.StrokeDash("name:N", title=None, legend=legend, scale=dashes)
-        return found
 
 
 def mean_of(row: Row, name: str) -> float | None:
