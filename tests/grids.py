@@ -1,4 +1,4 @@
-"""Grids without processes: results made up from a job, and processes that end at once."""
+"""Grids without processes: results made up from a job or trained in this one, and processes that end at once."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from narrows.benchmarks.compare.folder import open_folder
 from narrows.benchmarks.compare.grid import Runner
 from narrows.benchmarks.compare.jobs import Job
 from narrows.benchmarks.compare.watch import Progress, Silent, Watcher
+from narrows.benchmarks.options import RunOptions
+from narrows.benchmarks.runner import run
 
 OPTIONS = CompareOptions(
     "split-digits", parse_variants("ibm,finetune"), seeds=(0, 1), epochs=(1,), tune=2, tasks=2, jobs=2
@@ -104,6 +106,26 @@ def works(job: Job) -> Ended:
     rate = job.values.get("lr", 0.001)
     accuracy = 0.5 - rate if job.kind == "tuning" else None
     return Ended(result(job.variant.method, job.seed, rate, accuracy=accuracy))
+
+
+def learns(out: Path, options: CompareOptions = OPTIONS) -> Callable[[Job], Ended]:
+    """Does jobs in earnest and in this process: each trains and leaves its folder, as `narrows run` does."""
+
+    def work(job: Job) -> Ended:
+        tuning = job.kind == "tuning"
+        asked = RunOptions(
+            options.stream,
+            job.variant.make(job.values),
+            epochs=job.epochs,
+            lr=job.values.get("lr", job.variant.lr),
+            seed=job.seed,
+            tasks=options.tasks,
+            first=options.tune_tasks if tuning else None,
+            holdout=options.holdout if tuning else None,
+        )
+        return Ended(run(asked, out / job.key).to_json())
+
+    return work
 
 
 class LeavesWhenIdle(Silent):

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import grids
 from analysis_samples import empty_store, random_store, result
 from narrows.analysis.subject import open_subject
+from narrows.benchmarks.compare import parse_variants
+from narrows.benchmarks.compare.summary import Cell, Ran, summarise
 from narrows.errors import DamagedStoreError, StoreError, StoreMissingError, StoreVersionError
 
 
@@ -78,18 +81,43 @@ def test_a_run_without_tasks_has_a_result_without_figures(tmp_path):
     assert gaps(open_subject(tmp_path)) == ["store", "tasks", "complete", "reference"]
 
 
+def compared(**changes) -> dict:
+    """The contents of a compare.json of one run."""
+    (variant,) = parse_variants("ibm")
+    cell = Cell(variant, 1, 1, runs=(Ran(0, grids.result("ibm"), "host:1"),))
+    return summarise({"stream": "split-digits"}, [cell], [], 0).to_json() | changes
+
+
 def test_a_comparison_is_known_by_its_folder_and_by_its_file(tmp_path):
     (tmp_path / "grid.json").write_text("{}")
     assert (open_subject(tmp_path).kind, gaps(open_subject(tmp_path))) == ("comparison", ["comparison"])
-    (tmp_path / "compare.json").write_text(json.dumps({"format": "narrows-comparison", "version": 1}))
+    (tmp_path / "compare.json").write_text(json.dumps(compared()))
     for path in (tmp_path, tmp_path / "compare.json"):
-        assert (open_subject(path).kind, gaps(open_subject(path))) == ("comparison", [])
+        subject = open_subject(path)
+        assert (subject.kind, subject.path, gaps(subject), subject.damage) == ("comparison", tmp_path, [], ())
+        assert [row.label for row in subject.comparison.rows] == ["ibm"]
+    (tmp_path / "copied.json").write_text(json.dumps(compared()))
+    assert open_subject(tmp_path / "copied.json").path == tmp_path / "copied.json"
+
+
+def test_a_comparison_says_what_it_lacks_and_what_is_damaged(tmp_path):
+    file = tmp_path / "compare.json"
+    file.write_text(json.dumps(compared(left=2)))
+    assert gaps(open_subject(tmp_path)) == ["complete"]
+    file.write_text(json.dumps(compared(rows=[])))
+    assert gaps(open_subject(tmp_path)) == ["comparison"]
+    file.write_text(json.dumps(compared(left="two")))
+    (damage,) = open_subject(tmp_path).damage
+    assert damage.key == "left"
 
 
 def test_what_is_nothing_of_narrows_is_refused_with_what_lies_near(tmp_path):
     with pytest.raises(StoreMissingError, match="There is nothing at"):
         open_subject(tmp_path / "nowhere")
     (tmp_path / "text.json").write_text('{"a": 1}')
+    with pytest.raises(StoreMissingError, match="no file that narrows can show"):
+        open_subject(tmp_path / "text.json")
+    (tmp_path / "text.json").write_text('{"format": []}')
     with pytest.raises(StoreMissingError, match="no file that narrows can show"):
         open_subject(tmp_path / "text.json")
     run_folder(tmp_path / "runs/demo")

@@ -53,7 +53,8 @@ def _grid(found: UnderWay, say: Texts) -> list[Block]:
         ]
         blocks.append(Stats(tuple(stats)))
     columns = tuple(
-        say(f"live.{key}") for key in ("job", "task", "learned", "step", "loss", "left_over", "heard", "said")
+        say(f"live.{key}")
+        for key in ("job", "task.title", "learned", "step", "loss.title", "left_over", "heard", "said")
     )
     if found.jobs:
         rows = tuple(_row(job, say) for job in found.jobs)
