@@ -21,7 +21,8 @@ from narrows.report.build import write_report
 from narrows.report.measuring import Examples
 
 SubjectPath = Annotated[
-    Path, typer.Argument(metavar="PATH", help="Folder of a store, a run or a comparison, or a result.json.")
+    Path,
+    typer.Argument(metavar="PATH", help="Folder of a store, a run or a comparison, or a result.json or compare.json."),
 ]
 Language = Annotated[str, typer.Option("--lang", help="Language of the page: en or ja.")]
 
