@@ -76,7 +76,8 @@ class TableInputs:
         _check_shape("table", (self.encoded,))
         if self.padded_to and not self.encoded <= self.padded_to <= _MOST:
             raise DataError(
-                f"table: the columns give {self.encoded} inputs, which cannot be padded to {self.padded_to}{self._widest()}; "
+                f"table: the columns give {self.encoded} inputs, which cannot be padded to {self.padded_to}"
+                f"{self._widest()}; "
                 "leave columns out with features, or take a network with more inputs"
             )
         for column in self.numbers:
