@@ -268,3 +268,19 @@ def test_data_of_another_kind_than_learned_are_refused(tmp_path: Path) -> None:
         read_with(images, tmp_path / "a.csv", targets="ignored")
     with pytest.raises(DataError, match="holds images; the task was learned from a table"):
         read_with(table, tmp_path / "d", targets="ignored")
+
+
+def test_data_of_another_kind_are_named_before_their_columns(tmp_path):
+    (tmp_path / "fruit.csv").write_text("a,colour,label\n1,red,x\n2,blue,y\n")
+    np.savez(tmp_path / "a.npz", x=np.ones((4, 2)), y=np.arange(4) % 2)
+    schema, _ = read_training(tmp_path / "fruit.csv")
+    with pytest.raises(DataError, match="holds arrays; the task was learned from a table"):
+        read_with(schema, tmp_path / "a.npz")
+
+
+def test_one_word_among_numbers_is_named_where_the_table_gets_too_wide(tmp_path):
+    rows = "".join(f"{i},{i % 2}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text(f"weight,label\n{rows}heavy!,1\n")
+    schema, _ = read_training(tmp_path / "t.csv")
+    with pytest.raises(DataError, match=r"the column 'weight' is text and gives 41 of them, one for 'heavy!'"):
+        schema.padded(20)

@@ -13,7 +13,14 @@ from torch import nn
 
 import shop_data
 from narrows.data import DataOptions, make_batches, read_training
-from narrows.errors import ConfigError, DataError, ModelMismatchError, TaskExistsError, UnknownNameError
+from narrows.errors import (
+    ConfigError,
+    DataError,
+    ModelMismatchError,
+    NonFiniteError,
+    TaskExistsError,
+    UnknownNameError,
+)
 from narrows.methods import IBM, make_method
 from narrows.networks import mlp
 from narrows.production import (
@@ -30,6 +37,7 @@ from narrows.production import (
     verify_outputs,
 )
 from narrows.production.learning import Learned
+from narrows.production.network import require_finite
 from narrows.tasks import TaskStore
 
 MLP = {"input_shape": [1, 6, 6], "classes": 2, "hidden": [24]}
@@ -128,7 +136,7 @@ def test_all_tasks_that_the_data_fit_are_measured_and_the_others_named(store, tm
     learned(store, "table", shop_data.table(tmp_path / "t.csv"))
     found = evaluate_all(store, images)
     assert [evaluation.task for evaluation in found.done] == ["light"]
-    assert "there is no column 'label'" in found.left_out["table"]
+    assert "photos holds images; the task was learned from a table" in found.left_out["table"]
     with pytest.raises(DataError, match="fit no task of the store"):
         evaluate_all(store, shop_data.arrays(tmp_path / "x.npz"))
 
@@ -368,3 +376,11 @@ def test_numbers_out_of_range_are_refused_before_data_are_read(store, said, opti
     for lr in (0.0, -1.0, float("nan")):
         with pytest.raises(ConfigError, match="must be a number above 0"):
             learned(store, "light", tmp_path / "nothing", lr=lr)
+
+
+def test_a_network_that_diverged_is_said():
+    network = nn.Linear(2, 2)
+    require_finite(network, torch.ones(3, 2))
+    nn.init.constant_(network.weight, math.nan)
+    with pytest.raises(NonFiniteError, match=r"diverged.*--lr"):
+        require_finite(network, torch.ones(3, 2))

@@ -112,6 +112,8 @@ def _require_suffix(out: Path | None) -> None:
     """Before anything is computed."""
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"--out is a .csv or .parquet file, not {out.name!r}.")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise ConfigError(f"--out: there is no folder {out.parent} to write {out.name} into; make it first.")
 
 
 def _print_notes(console: Console, notes: tuple[str, ...]) -> None:

@@ -59,6 +59,7 @@ def tasks_command(store: StorePath) -> None:
     console = Console()
     if not records:
         console.print(f"{store} holds no task yet.", highlight=False, markup=False)
+        _print_checkpoints(opened, console)
         return
     dense = opened.directory.header.base.bytes
     console.print(tasks_table(records, [opened.directory.bytes_of(record.name) for record in records], dense))

@@ -76,8 +76,9 @@ class TableInputs:
         _check_shape("table", (self.encoded,))
         if self.padded_to and not self.encoded <= self.padded_to <= _MOST:
             raise DataError(
-                f"table: the columns give {self.encoded} inputs, which cannot be padded to {self.padded_to}; leave "
-                "columns out with features, or take a network with more inputs"
+                f"table: the columns give {self.encoded} inputs, which cannot be padded to {self.padded_to}"
+                f"{self._widest()}; "
+                "leave columns out with features, or take a network with more inputs"
             )
         for column in self.numbers:
             _check_scale(f"table column {column.name!r}", 1, (column.mean,), (column.std,))
@@ -86,6 +87,13 @@ class TableInputs:
                 raise DataError(f"table column {texts.name!r}: there are no categories")
             if len(set(texts.values)) < len(texts.values):
                 raise DataError(f"table column {texts.name!r}: a category stands twice")
+
+    def _widest(self) -> str:
+        if not self.categories:
+            return ""
+        column = max(self.categories, key=lambda column: len(column.values))
+        shown = column.values[-1] if column.values else ""  # sorted: a word among numbers comes last
+        return f" (the column {column.name!r} is text and gives {len(column.values)} of them, one for {shown!r})"
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -106,6 +106,19 @@ def prepare_new(raw: Raw, options: DataOptions, targets: Sequence[str], faults: 
     return Array(read_array(raw.array, faults))
 
 
+def require_kind(raw: Raw, inputs: Inputs) -> None:
+    """Raises DataError where the data are of another kind than those that a task was learned from."""
+    match inputs:
+        case TableInputs():
+            fits = raw.is_table
+        case HookInputs():
+            fits = raw.as_is
+        case ImageInputs() | ArrayInputs():
+            fits = raw.array is not None or (raw.image is not None and isinstance(inputs, ImageInputs))
+    if not fits:
+        raise _another_kind(raw, inputs)
+
+
 def prepare_known(raw: Raw, inputs: Inputs, targets: Sequence[str], faults: Faults) -> Prepared:
     """The inputs of data for a task that has been learned from `inputs`.
 
@@ -122,10 +135,14 @@ def prepare_known(raw: Raw, inputs: Inputs, targets: Sequence[str], faults: Faul
             found = None if raw.array is None else images_in(raw.array)
             if found is not None or raw.image is not None:
                 return Images(read_images(raw, found, (inputs.channels, inputs.height, inputs.width), faults))
+    raise _another_kind(raw, inputs)
+
+
+def _another_kind(raw: Raw, inputs: Inputs) -> DataError:
     held = "columns" if raw.is_table else "images" if raw.image is not None else "an array"
     if raw.as_is:
         held = "what a function gave"
-    raise DataError(f"{raw.where} holds {held}; the task was learned from {inputs.summary()}")
+    return DataError(f"{raw.where} holds {held}; the task was learned from {inputs.summary()}")
 
 
 def _new_table(raw: Raw, options: DataOptions, targets: Sequence[str], faults: Faults) -> Table:

@@ -17,7 +17,7 @@ from narrows.data.faults import Faults
 from narrows.data.fitting import fit_target, target_columns
 from narrows.data.inputs import TableInputs
 from narrows.data.options import DataOptions
-from narrows.data.prepare import prepare_known, prepare_new
+from narrows.data.prepare import prepare_known, prepare_new, require_kind
 from narrows.data.schema import Schema
 from narrows.data.sources import Targets, open_data
 from narrows.errors import DataError
@@ -94,7 +94,10 @@ def read_with(
     if target.text:
         as_text.update(target.columns)
     features = inputs.names if isinstance(inputs, TableInputs) else options.features
+    if isinstance(inputs, TableInputs) and str(data).lower().endswith(".npz"):
+        raise DataError(f"{data} holds arrays; the task was learned from {inputs.summary()}")
     raw = open_data(data, features=features, as_text=as_text, targets=targets)
+    require_kind(raw, inputs)
     faults = Faults(raw.where, raw.ids)
     there = all(name in raw.names for name in target.columns)
     columns = (

@@ -17,7 +17,7 @@ from narrows.errors import ConfigError, TaskExistsError
 from narrows.methods import IBM, Method
 from narrows.production.evaluating import scores_of
 from narrows.production.material import Material, Scale, Source, read_material
-from narrows.production.network import head_path, loss_of, new_head, require_outputs, try_out
+from narrows.production.network import head_path, loss_of, new_head, require_finite, require_outputs, try_out
 from narrows.production.resuming import TermsCheckpoint
 from narrows.production.seeding import seeded
 from narrows.production.tasks import about
@@ -217,7 +217,11 @@ def measure_of(material: Material, measured: Callable[[float], None] | None = No
 
 
 def validation(network: nn.Module, material: Material) -> dict[str, Any]:
-    """The figures on the validation data, as they stand with the task; {} where there is none."""
+    """The figures on the validation data, as they stand with the task; {} where there is none.
+
+    NonFiniteError: training has diverged.
+    """
+    require_finite(network, material.sample())
     if material.valid is None:
         return {}
     scores = scores_of(network, material.schema, material.valid)

@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from narrows.data import Schema, TableInputs
-from narrows.errors import DataError, ModelMismatchError
+from narrows.data import ImageInputs, Schema, TableInputs
+from narrows.errors import DataError, ModelMismatchError, NonFiniteError
 from narrows.production.model_record import ModelRecord
 from narrows.tasks import TaskStore
 from narrows.tasks.heads import Head, find_head, require_place
 from narrows.training import evaluating
+from narrows.training.device import device_of, to_device
 
 Loss = Any
 
@@ -86,6 +87,7 @@ def try_out(network: nn.Module, x: Tensor, schema: Schema) -> Any:
         raise DataError(
             f"The network cannot take these data: one example is of the shape {schema.shape} "
             f"({schema.inputs.summary()}), and {_taken(network)}. It says: {str(error).strip().partition(chr(10))[0]}"
+            f"{_way_out(network, schema)}"
         ) from error
 
 
@@ -101,6 +103,18 @@ def require_outputs(network: nn.Module, x: Tensor, schema: Schema) -> None:
         )
 
 
+@torch.no_grad()
+def require_finite(network: nn.Module, x: Tensor) -> None:
+    """Raises NonFiniteError where a network that was trained gives NaN or infinite outputs for a few inputs."""
+    with evaluating(network):
+        outputs = network(to_device(x, device_of(network)))
+    if not bool(torch.isfinite(outputs).all()):
+        raise NonFiniteError(
+            "Training has diverged: the network gives NaN or infinite outputs. Nothing was committed. Begin anew with "
+            "a smaller learning rate (--lr and --restart; lr= and restart=True)."
+        )
+
+
 def _outputs(schema: Schema) -> str:
     return {"classification": "classes", "regression": "numbers", "multilabel": "labels"}[schema.target.kind]
 
@@ -109,6 +123,15 @@ def _first_layer(network: nn.Module) -> tuple[str, nn.Module | None]:
     """The first that was registered of those that say what they take: mostly what the inputs go into."""
     kinds = (nn.Linear, nn.modules.conv._ConvNd, nn.Embedding, nn.RNNBase)
     return next(((name, module) for name, module in network.named_modules() if isinstance(module, kinds)), ("", None))
+
+
+def _way_out(network: nn.Module, schema: Schema) -> str:
+    """Where images can be turned into what the network takes."""
+    _, first = _first_layer(network)
+    wanted = getattr(first, "in_channels", None)
+    if not isinstance(schema.inputs, ImageInputs) or wanted not in (1, 3) or wanted == schema.inputs.channels:
+        return ""
+    return f". Say --channels {wanted} (channels={wanted}), and the images are made {'grey' if wanted == 1 else 'RGB'}."
 
 
 def _taken(network: nn.Module) -> str:

@@ -6,6 +6,7 @@ Knows state dicts and their usual wrappings; no store and no task.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from narrows.errors import ModelMismatchError, WeightsError
 
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
 _TORCH = (".pt", ".pth", ".bin", ".ckpt")
 _WRAPPINGS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
@@ -99,7 +101,7 @@ def _read_torch(file: Path) -> Any:
     except OSError as error:
         raise WeightsError(f"{file} cannot be read: {error.strerror or error}.") from error
     except Exception as error:  # torch's restricted unpickler raises many kinds
-        first = str(error).strip().partition("\n")[0]
+        first = _COLOURS.sub("", str(error)).strip().partition("\n")[0]
         raise WeightsError(
             f"{file} is damaged, or holds more than tensors: a whole pickled model is not read, because reading it "
             f"may run any code. {_HOW} (torch says: {first})"

@@ -26,7 +26,8 @@ def dump(value: dict[str, Any], label: str) -> bytes:
     try:
         data = (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise StoreError(f"{label} cannot be written as JSON: {error}") from error
+        hint = "; where training has diverged, take a smaller learning rate" if "Out of range" in str(error) else ""
+        raise StoreError(f"{label} cannot be written as JSON: {error}{hint}") from error
     if len(data) > MAX_JSON:
         raise StoreError(f"{label} would have {len(data)} bytes, more than {MAX_JSON}")
     return data

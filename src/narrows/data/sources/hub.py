@@ -40,7 +40,7 @@ def open_hub(text: str, features: tuple[str, ...] | None) -> Raw:
     except Exception as error:  # the library raises its own, huggingface_hub's, and those of three HTTP clients
         raise DatasetMissingError(
             f"There is no file or folder {text!r}, and from the hub {name} (split {part or 'train'}) cannot be had "
-            f"({type(error).__name__}: {error})"
+            f"({type(error).__name__}: {error}). Look at the spelling and the network, or name a local copy"
         ) from error
     return from_hub(loaded, f"{name}:{part or 'train'}", features)
 
