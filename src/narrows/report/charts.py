@@ -40,6 +40,16 @@ def mixed(name: str, share: float) -> str:
     return f"color-mix(in srgb, {colour(name)} {share:.0%}, {colour('paper')})"
 
 
+def between(first: str, last: str, count: int) -> list[str]:
+    """`count` colours from one of the page to another, in even steps; seen on its paper where those are.
+
+    >>> between("c1", "c2", 3)[1]
+    'color-mix(in oklab, var(--c2) 50%, var(--c1))'
+    """
+    shares = [at / max(count - 1, 1) for at in range(count)]
+    return [f"color-mix(in oklab, {colour(last)} {share:.0%}, {colour(first)})" for share in shares]
+
+
 def category(place: int) -> str:
     """The colour of the `place`-th category, from 0."""
     return colour(f"c{place % CATEGORIES + 1}")
