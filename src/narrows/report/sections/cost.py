@@ -138,7 +138,7 @@ def _measured(measured: Measured, facts: Facts, say: Texts) -> Table:
 def _source(name: str, measured: Measured, facts: Facts, say: Texts) -> str:
     if name in measured.assumed:
         return say(f"cost.assumed.{name}")
-    if name == "tasks_per_network" and facts.forecast is not None:
+    if name == "tasks_per_network" and facts.forecast is not None:  # not assumed: it could be made
         fits = facts.forecast.fits
         if fits.median is None:
             return say("cost.forecast_open", horizon=facts.forecast.horizon)

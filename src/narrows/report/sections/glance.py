@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 
+from narrows.errors import NarrowsError
 from narrows.report.blocks import Block, Notice, Section, Source, Stat, Stats, Tone
 from narrows.report.facts import Facts
 from narrows.report.sections.outlook import doubted, trusted
@@ -13,12 +14,21 @@ from narrows.report.texts import Texts
 def glance(facts: Facts, say: Texts) -> Section:
     """The first thing on the page."""
     makers = (_tasks, _accuracy, _against_alone, _forgotten, _used, _room, _limit, _bytes)
-    stats = [stat for stat in (make(facts, say) for make in makers) if stat is not None]
+    stats: list[Stat] = []
+    faults: list[str] = []
+    for make in makers:
+        try:
+            stat = make(facts, say)
+        except NarrowsError as error:  # damage in one file leaves the other figures
+            faults.append(str(error))
+        else:
+            stats += [] if stat is None else [stat]
+    told = [str(problem) for problem in facts.damage] or list(dict.fromkeys(faults))
     blocks: list[Block] = [Stats(tuple(stats))]
-    blocks += [Notice(say("glance.damage", problem=problem), "bad") for problem in facts.damage]
+    blocks += [Notice(say("glance.damage", problem=problem), "bad") for problem in told]
     for missing in facts.subject.missing:
         key = f"missing.{missing.what.replace(' ', '_')}"
-        blocks.append(Notice(say(f"{key}.why"), "warn", say(f"{key}.command")))
+        blocks.append(Notice(say(f"{key}.why", reason=missing.why), "warn", say(f"{key}.command")))
     return Section("glance", say("glance.title"), say("glance.lead"), blocks)
 
 
