@@ -154,3 +154,14 @@ def test_a_result_that_cannot_be_read_leaves_the_store(text: str, shop: Path, tm
     assert "the result cannot be read" in html
     assert "This part could not be made" not in html
     assert "How the network fills up" in html
+
+
+def test_rows_that_several_layers_draw_stand_in_the_chart_once():
+    alt = altair()
+    rows, other = values([{"a": place, "name": HOSTILE} for place in range(9)]), values([{"a": 0}])
+    mark = alt.Chart(rows).encode(x="a:Q")
+    spec = spec_of(alt.layer(mark.mark_line(), mark.mark_point(), alt.Chart(other).mark_rule().encode(x="a:Q")))
+    assert json.dumps(spec).count('"a": 8') == 1
+    names = [layer["data"].get("name") for layer in spec["layer"]]
+    assert names[0] == names[1] in spec["datasets"]
+    assert spec["layer"][2]["data"] == {"values": [{"a": 0}]}

@@ -157,9 +157,9 @@ def _points(layer: LayerCheck, baseline: float, say: Texts) -> Iterator[dict[str
         yield {
             "layer": layer.layer,
             "what": what,
-            "gain": 100 * gain,
-            "low": 100 * (gain - error),
-            "high": 100 * (gain + error),
+            "gain": round(100 * gain, 4),
+            "low": round(100 * (gain - error), 4),
+            "high": round(100 * (gain + error), 4),
             "shown": f"{say.points(gain)} {spread(error, say)}",
         }
 
