@@ -123,3 +123,45 @@ def test_a_damaged_task_leaves_the_rest_of_the_page(shop: Path, tmp_path: Path):
     assert "This part could not be made" in html
     assert record.parent.name in html
     assert 'id="glance"' in html
+
+
+def titles(html: str) -> set[str]:
+    return set(re.findall(r"<h3>(.*?)(?:<span|</h3>)", html)) | set(re.findall(r"<dt>(.*?)(?:<span|</dt>)", html))
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_damaged_mask_or_record_leaves_what_does_not_rest_on_it(verify: bool, shop: Path, tmp_path: Path):
+    mask = next((shop / "tasks").glob("*/mask.bin"))
+    mask.write_bytes(mask.read_bytes()[:-1])
+    html = write_report(shop, tmp_path / "report.html", verify=verify).read_text()
+    assert f"{mask.parent.name}/mask.bin" in html
+    shown = {title.strip() for title in titles(html)}
+    assert {"Tasks", "Disk per task", "What each task keeps", "Loss", "What it costs, and when it pays"} <= shown
+    record = shop / "tasks" / mask.parent.name / "task.json"
+    record.write_bytes(record.read_bytes()[:-1])
+    html = write_report(shop, tmp_path / "report.html", verify=verify).read_text()
+    assert f"{mask.parent.name}/task.json" in html
+    assert {"Tasks", "Accuracy when learned", "Loss"} <= {title.strip() for title in titles(html)}
+
+
+@pytest.mark.parametrize("text", ["{ damaged", '{"format": "narrows-result", "version": 99}'])
+def test_a_result_that_cannot_be_read_leaves_the_store(text: str, shop: Path, tmp_path: Path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shop.rename(folder / "store")
+    (folder / "result.json").write_text(text)
+    html = write_report(folder, tmp_path / "report.html").read_text()
+    assert "the result cannot be read" in html
+    assert "This part could not be made" not in html
+    assert "How the network fills up" in html
+
+
+def test_rows_that_several_layers_draw_stand_in_the_chart_once():
+    alt = altair()
+    rows, other = values([{"a": place, "name": HOSTILE} for place in range(9)]), values([{"a": 0}])
+    mark = alt.Chart(rows).encode(x="a:Q")
+    spec = spec_of(alt.layer(mark.mark_line(), mark.mark_point(), alt.Chart(other).mark_rule().encode(x="a:Q")))
+    assert json.dumps(spec).count('"a": 8') == 1
+    names = [layer["data"].get("name") for layer in spec["layer"]]
+    assert names[0] == names[1] in spec["datasets"]
+    assert spec["layer"][2]["data"] == {"values": [{"a": 0}]}

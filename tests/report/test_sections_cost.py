@@ -66,6 +66,15 @@ def test_every_measured_figure_has_a_source(shop: Path):
         assert row[2].startswith("assumed") is (name in facts.figures.assumed)
 
 
+def test_where_figures_come_from_is_said_in_the_readers_language(shop: Path, tmp_path: Path):
+    result(6).save(tmp_path / "result.json")
+    for path in (shop, tmp_path / "result.json"):
+        facts, ascii_only = Facts(open_subject(path)), re.compile(r"[\x00-\x7f]*\Z")
+        table = next(block for block in cost(facts, Texts("ja")).blocks if isinstance(block, Table))
+        plain = [row[2] for row in table.rows if ascii_only.match(row[2])]
+        assert all(re.fullmatch(r"\S+\.json \S+", source) for source in plain), plain  # a file and a key in it
+
+
 def test_a_result_by_itself_has_a_plan_and_an_empty_store_none(tmp_path: Path):
     result(3).save(tmp_path / "result.json")
     assert calculator(Facts(open_subject(tmp_path / "result.json")), Texts("ja")).sentences

@@ -185,8 +185,7 @@ def test_what_was_measured_is_shown_as_it_was(ran: Path, measured: Measured):
     section = kept(facts, SAY)
     for place, found in enumerate(measured.tasks):
         chart, table = charts(section)[f"kept-check-{place}"], charts(section)[f"kept-check-{place}"].table
-        points = chart.spec["layer"][0]["data"]["values"] if "data" in chart.spec["layer"][0] else None
-        points = points or chart.spec["data"]["values"]
+        points = chart.spec["datasets"][chart.spec["layer"][0]["data"]["name"]]
         gains = [
             100 * gain
             for layer in found.check.layers
@@ -195,7 +194,7 @@ def test_what_was_measured_is_shown_as_it_was(ran: Path, measured: Measured):
                 *(tried.gain for tried in (layer.put_back, *_moved(layer)) if tried is not None),
             ]
         ]
-        assert [point["gain"] for point in points] == gains
+        assert [point["gain"] for point in points] == [round(gain, 4) for gain in gains]
         assert [row[0] for row in table.rows] == [layer.layer for layer in found.check.layers]
         units = charts(section)[f"kept-units-{place}"].table
         inside = facts.insides[found.task].connections

@@ -164,10 +164,15 @@ def test_damage_is_shown_and_gone_when_it_is_mended(tmp_path):
     (tmp_path / "result.json").write_text("{ damaged")
     follower = Follower(tmp_path)
     follower.look()
-    assert "cannot be read" in follower.shown.html("live")
+    assert "cannot be read" in follower.shown.html("glance")
+    stored = (tmp_path / "store" / "store.json").read_text()
+    (tmp_path / "store" / "store.json").write_text("{ damaged")
+    follower.look()
+    assert "restore store.json" in follower.shown.html("live")
+    (tmp_path / "store" / "store.json").write_text(stored)
     (tmp_path / "result.json").write_text(sound)
     follower.look()
-    assert "glance" in follower.shown.versions
+    assert "cannot be read" not in follower.shown.html("glance")
 
 
 @pytest.fixture

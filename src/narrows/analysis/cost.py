@@ -17,6 +17,7 @@ from narrows.analysis.forecast import Forecast
 from narrows.analysis.plan import Figures
 from narrows.analysis.subject import Subject
 from narrows.benchmarks.results import Result
+from narrows.errors import DamagedStoreError
 from narrows.store.compose import baked_weights
 from narrows.store.reading import StoreReader
 
@@ -155,11 +156,17 @@ def _fitting(found: _Found, forecast: Forecast | None, tasks: int) -> None:
         found.put("tasks_per_network", max(1, tasks + int(forecast.fits.median)), source)
 
 
-def _switch_seconds(reader: StoreReader, name: str) -> float:
-    """Seconds to put together a task's weights, the median of three, or of fewer where one takes long."""
+def _switch_seconds(reader: StoreReader, name: str) -> float | None:
+    """Seconds to put together a task's weights, the median of three, or of fewer where one takes long.
+
+    None where a file that it takes is damaged: no figure of the plan rests on it.
+    """
     taken: list[float] = []
     while len(taken) < 3 and sum(taken) < 1:
         started = time.perf_counter()
-        reader.steadily(lambda now: baked_weights(now, name))
+        try:
+            reader.steadily(lambda now: baked_weights(now, name))
+        except DamagedStoreError:
+            return None
         taken.append(time.perf_counter() - started)
     return round(statistics.median(taken), 4)

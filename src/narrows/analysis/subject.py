@@ -37,7 +37,8 @@ class Missing:
     """Something that is not there, so that what needs it is left out.
 
     Attributes:
-        what: a short name: "result", "store", "tasks", "reference", "complete", "same tasks", "comparison".
+        what: a short name: "result", "unread result", "store", "tasks", "reference", "complete", "same tasks",
+            "comparison".
         why: in a sentence, what is not there and what cannot be shown without it.
         remedy: what gives it.
     """
@@ -82,6 +83,7 @@ def open_subject(path: str | os.PathLike[str]) -> Subject:
         StoreMissingError: there is nothing of narrows there; says what was looked for, and what lies near.
         StoreVersionError: a store, result or comparison of a version that this narrows does not know.
         StoreError, DamagedStoreError: store.json or result.json is damaged, or compare.json is no comparison at all.
+            A result.json that cannot be read beside a store is no error, but missing.
 
     >>> import tempfile, torch, narrows
     >>> path = tempfile.mkdtemp() + "/store"
@@ -144,12 +146,18 @@ def _store(where: Path) -> Subject:
 
 def _run(where: Path) -> Subject:
     reader, result, missing = None, None, []
+    stored = (where / STORE_FOLDER / STORE_FILE).exists()
     if (where / RESULT_FILE).exists():
-        result = Result.load(where / RESULT_FILE)
+        try:
+            result = Result.load(where / RESULT_FILE)
+        except StoreError as error:
+            if not stored:
+                raise
+            missing.append(Missing("unread result", str(error), "see there"))
     else:
         why = "There is no result.json yet: no task has been measured."
         missing.append(Missing("result", why, "go on with the same `narrows run`"))
-    if (where / STORE_FOLDER / STORE_FILE).exists():
+    if stored:
         reader = StoreReader.open(where / STORE_FOLDER)
         missing.extend(_emptiness(reader))
     else:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Tone = Literal["plain", "good", "warn", "bad"]
+
+MANY_ROWS: Final = 15
+"""A table of more is shown only when asked for."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ again. Continuous colours, which must be mixed, are viridis in all of them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,6 +41,16 @@ def mixed(name: str, share: float) -> str:
     return f"color-mix(in srgb, {colour(name)} {share:.0%}, {colour('paper')})"
 
 
+def between(first: str, last: str, count: int) -> list[str]:
+    """`count` colours from one of the page to another, in even steps; seen on its paper where those are.
+
+    >>> between("c1", "c2", 3)[1]
+    'color-mix(in oklab, var(--c2) 50%, var(--c1))'
+    """
+    shares = [at / max(count - 1, 1) for at in range(count)]
+    return [f"color-mix(in oklab, {colour(last)} {share:.0%}, {colour(first)})" for share in shares]
+
+
 def category(place: int) -> str:
     """The colour of the `place`-th category, from 0."""
     return colour(f"c{place % CATEGORIES + 1}")
@@ -55,12 +66,26 @@ def spec_of(chart: Any, *, height: int | None = None) -> dict[str, Any]:
     spec: dict[str, Any] = chart.to_dict()
     for key in ("config", "$schema"):
         spec.pop(key, None)
+    _once(spec)
     if "vconcat" not in spec and "hconcat" not in spec and "facet" not in spec:
         spec["width"] = "container"
         if height is not None:
             spec["height"] = height
         spec["autosize"] = {"type": "fit-x", "contains": "padding"}
     return spec
+
+
+def _once(spec: dict[str, Any]) -> None:
+    """Rows that several layers draw stand in the chart once, by name: Altair writes them into each."""
+    users: dict[str, list[dict[str, Any]]] = {}
+    for layer in spec.get("layer", ()):
+        if "values" in layer.get("data", {}):
+            users.setdefault(json.dumps(layer["data"]), []).append(layer)
+    for place, layers in enumerate(users.values()):
+        if len(layers) > 1:
+            spec.setdefault("datasets", {})[f"rows{place}"] = layers[0]["data"]["values"]
+            for layer in layers:
+                layer["data"] = {"name": f"rows{place}"}
 
 
 def short_names(names: Sequence[str], letters: int = 24) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -72,8 +73,13 @@ class Facts:
 
     @cached_property
     def records(self) -> tuple[TaskRecord, ...]:
-        """Of every task of the store; none without a store."""
-        return () if self.reader is None else self.reader.steadily(lambda reader: reader.records())
+        """Of every task of the store whose task.json can be read; none without a store."""
+        if self.reader is None:
+            return ()
+        try:
+            return self.reader.steadily(lambda reader: reader.records())
+        except DamagedStoreError:
+            return self.reader.steadily(_readable)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -120,7 +126,11 @@ class Facts:
     @cached_property
     def figures(self) -> cost.Measured | None:
         """What a plan rests on; None where no task has been learned."""
-        return cost.measure(self.subject, self.forecast)
+        try:
+            found = self.forecast
+        except NarrowsError:  # a mask is damaged: the plan does without it, and says so
+            found = None
+        return cost.measure(self.subject, found)
 
     @cached_property
     def overlap(self) -> Overlap | None:
@@ -150,14 +160,14 @@ class Facts:
     @cached_property
     def insides(self) -> Mapping[str, Inside] | Missing:
         """Of the pictured tasks by name; what is missing where the network cannot be built."""
+        description = None if self.result is None else self.result.stream_description
         try:
             store = store_of(self.subject)
+            return {found.task: found for found in insides(store, self.pictured, description)}
         except UntrustedModelError as error:
             return Missing("network", str(error), "--trust")
         except NarrowsError as error:
             return Missing("network", str(error), "")
-        description = None if self.result is None else self.result.stream_description
-        return {found.task: found for found in insides(store, self.pictured, description)}
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -172,6 +182,14 @@ class Facts:
         if self.result is not None and self.result.dense_bytes:
             return self.result.dense_bytes
         return None if self.reader is None else self.reader.header.base.bytes
+
+
+def _readable(reader: StoreReader) -> tuple[TaskRecord, ...]:
+    found = []
+    for name in reader.task_names():
+        with suppress(DamagedStoreError):
+            found.append(reader.record(name))
+    return tuple(found)
 
 
 def _history_of(record: TaskRecord) -> History | DamagedStoreError | None:

@@ -13,6 +13,10 @@ from narrows.report.charts import altair, spec_of, values
 
 MOST_CELLS = 55 * 55
 """More are drawn as a picture: a browser is slow with thousands of marks."""
+MOST_WRITTEN = 8
+"""Columns of a matrix whose cells have room for their numbers, on a phone too."""
+_BRIGHT = 0.45
+"""From here on black is read better on viridis than white."""
 _VIRIDIS = (
     (68, 1, 84), (72, 40, 120), (62, 74, 137), (49, 104, 142), (38, 130, 142),
     (31, 158, 137), (53, 183, 121), (109, 205, 89), (180, 222, 44), (253, 231, 37),
@@ -54,26 +58,36 @@ def heat_map(
         for j, cell in enumerate(row)
         if cell is not None
     ]
-    chart = (
-        alt.Chart(values(cells))
-        .mark_rect()
-        .encode(
-            x=alt.X("column:N", sort=None, title=columns[0], axis=alt.Axis(labelAngle=-45)),
-            y=alt.Y("row:N", sort=None, title=rows[0]),
-            color=alt.Color(
-                "value:Q", title=value, scale=alt.Scale(scheme="viridis"), legend=alt.Legend(format=axis_format)
-            ),
-            tooltip=[
-                alt.Tooltip("row:N", title=rows[0]),
-                alt.Tooltip("column:N", title=columns[0]),
-                alt.Tooltip("shown:N", title=value),
-            ],
-        )
-        .properties(description=explain)
+    shared = alt.Chart(values(cells)).encode(
+        x=alt.X("column:N", sort=None, title=columns[0], axis=alt.Axis(labelAngle=-45)),
+        y=alt.Y("row:N", sort=None, title=rows[0]),
+        tooltip=[
+            alt.Tooltip("row:N", title=rows[0]),
+            alt.Tooltip("column:N", title=columns[0]),
+            alt.Tooltip("shown:N", title=value),
+        ],
     )
+    chart = shared.mark_rect().encode(
+        color=alt.Color(
+            "value:Q", title=value, scale=alt.Scale(scheme="viridis"), legend=alt.Legend(format=axis_format)
+        )
+    )
+    if cells and len(columns[1]) <= MOST_WRITTEN:
+        chart = alt.layer(chart, _written(shared, [cell["value"] for cell in cells]))
+    chart = chart.properties(description=explain)
     body = tuple((rows[1][i], *(None if cell is None else show(cell) for cell in row)) for i, row in enumerate(matrix))
     table = Table(title, "", term, (), (rows[0], *columns[1]), body, frozenset(range(1, len(columns[1]) + 1)))
     return Chart(title, explain, term, sources, key, spec_of(chart, height=max(120, 20 * len(matrix))), table)
+
+
+def _written(shared: Any, known: Sequence[float]) -> Any:
+    """The numbers, in black or white, whichever is read better on the cell's colour."""
+    alt = altair()
+    bright = min(known) + _BRIGHT * (max(known) - min(known))
+    ink = (
+        alt.when(alt.FieldGTEPredicate(field="value", gte=bright)).then(alt.value("#000")).otherwise(alt.value("#fff"))
+    )
+    return shared.mark_text(fontSize=9).encode(text="shown:N", color=ink)
 
 
 def _picture(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from narrows.analysis.forgettable import Forgettable
 from narrows.analysis.overlap import Overlap
-from narrows.report.blocks import Block, Chart, Choice, Notice, Section, Source, Stat, Stats, Table
+from narrows.report.blocks import MANY_ROWS, Block, Chart, Choice, Notice, Section, Source, Stat, Stats, Table
 from narrows.report.charts import along, altair, colour, spec_of, values
 from narrows.report.facts import Facts
 from narrows.report.sections.arcs import arcs, strongest
@@ -19,7 +19,6 @@ from narrows.report.texts import Texts
 _MOST_ARCS: Final = 30
 """More tasks are not drawn as a graph."""
 _MOST_NAMES: Final = 3
-_MANY: Final = 15
 """A longer table is shown when asked for."""
 
 
@@ -194,7 +193,7 @@ def _forgetting(facts: Facts, say: Texts) -> Table:
         columns,
         rows,
         frozenset({2, 3, 4}),
-        folded=len(rows) > _MANY,
+        folded=len(rows) > MANY_ROWS,
     )
 
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, Final
 
-from narrows.analysis.capacity import Capacity, Growth, LayerCapacity
+from narrows.analysis.capacity import Capacity, LayerCapacity
 from narrows.report.blocks import Block, Chart, Notice, Section, Source, Table
 from narrows.report.charts import altair, colour, mixed, short_names, spec_of, values
 from narrows.report.facts import Facts
@@ -145,7 +145,8 @@ def _filling(found: Capacity, groups: Sequence[Group], say: Texts, source: Sourc
         return []
     every = -(-len(found.growth) // min(50, max(2, _MOST_CELLS // len(groups))))
     steps = found.growth[::-1][::every][::-1]
-    matrix = [[_used(step, found.layers, places) for step in steps] for _, places in groups]
+    taken = list(itertools.accumulate((step.fresh for step in found.growth), _added))[::-1][::every][::-1]
+    matrix = [[_taken(counts, found.layers, places) for counts in taken] for _, places in groups]
     blocks: list[Block] = [
         heat_map(
             "capacity-layers",
@@ -154,7 +155,7 @@ def _filling(found: Capacity, groups: Sequence[Group], say: Texts, source: Sourc
             matrix,
             rows=(say("capacity.layer"), short_names([name for name, _ in groups])),
             columns=(say("capacity.filling.after"), [step.task for step in steps]),
-            value=say("capacity.used"),
+            value=say("capacity.filling.value"),
             show=say.percent,
             term=say("capacity.filling.term"),
             sources=(source,),
@@ -165,8 +166,10 @@ def _filling(found: Capacity, groups: Sequence[Group], say: Texts, source: Sourc
     return blocks
 
 
-def _used(step: Growth, layers: Sequence[LayerCapacity], places: Sequence[int]) -> float:
-    if len(places) == 1:
-        return step.layers_used[places[0]]
-    weights = sum(layers[place].weights for place in places)
-    return sum(step.layers_used[place] * layers[place].weights for place in places) / (weights or 1)
+def _added(before: Sequence[int], fresh: Sequence[int]) -> tuple[int, ...]:
+    """Counts by layer; none are for a task with a network of its own."""
+    return tuple(a + b for a, b in zip(before, fresh, strict=True))
+
+
+def _taken(counts: Sequence[int], layers: Sequence[LayerCapacity], places: Sequence[int]) -> float:
+    return sum(counts[place] for place in places) / (sum(layers[place].weights for place in places) or 1)

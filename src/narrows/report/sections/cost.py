@@ -22,6 +22,8 @@ _VALUES: Final = (
     "months", "month", "shared", "separate", "difference", "gain", "list", "tasks", "packed", "all", "what", "money",
     "name", "low", "high",
 )  # fmt: skip
+_SUMMED_UP: Final = ("store_bytes", "base_bytes", "first_task_bytes", "task_bytes", "task_bytes_growth", "task_hours")
+"""Measured figures that stand in no file as they are: how they come about is said in words."""
 _BYTES: Final = ("dense_bytes", "store_bytes", "base_bytes", "first_task_bytes", "task_bytes", "task_bytes_growth")
 
 
@@ -136,9 +138,13 @@ def _measured(measured: Measured, facts: Facts, say: Texts) -> Table:
 def _source(name: str, measured: Measured, facts: Facts, say: Texts) -> str:
     if name in measured.assumed:
         return say(f"cost.assumed.{name}")
-    if name == "tasks_per_network" and facts.forecast is not None:
+    if name == "tasks_per_network" and facts.forecast is not None:  # not assumed: it could be made
         fits = facts.forecast.fits
         if fits.median is None:
             return say("cost.forecast_open", horizon=facts.forecast.horizon)
         return say("cost.forecast", fits=say.number(fits.median), low=say.number(fits.low), high=say.number(fits.high))
-    return measured.sources[name]
+    if name not in _SUMMED_UP:
+        return measured.sources[name]
+    if facts.reader is not None:
+        return say(f"cost.from.{name}")
+    return say(f"cost.from_result.{name}")

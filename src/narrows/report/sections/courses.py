@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from narrows.report.blocks import Block, Chart, Notice, Source, Table
-from narrows.report.charts import altair, colour, mixed, short_names, spec_of
+from narrows.report.charts import altair, between, colour, mixed, short_names, spec_of
 from narrows.report.texts import Texts
 from narrows.training import History
 
@@ -51,7 +51,8 @@ def overlaid(histories: Mapping[str, History], say: Texts, source: Source) -> Ch
                     columns[key].append(value)
     if not columns["loss"]:
         return None
-    ink = alt.Color("task:N", title=None, sort=None, scale=alt.Scale(scheme="viridis"))
+    ramp = alt.Scale(domain=short_names(list(histories)), range=between("c1", "c2", len(histories)))
+    ink = alt.Color("task:N", title=None, sort=None, scale=ramp)
     tips = [alt.Tooltip("task:N", title=say("training.task")), *_tips(say, "step", "loss")]
     parts = [_mark().mark_line(strokeWidth=1.5), _spots(tips)]
     chart = _layers(parts, columns, say).encode(y=alt.Y("loss:Q", title=say("training.loss.axis")), color=ink)

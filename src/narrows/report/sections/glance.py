@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import statistics
 
+from narrows.errors import NarrowsError
 from narrows.report.blocks import Block, Notice, Section, Source, Stat, Stats, Tone
 from narrows.report.facts import Facts
+from narrows.report.sections.outlook import doubted, trusted
 from narrows.report.texts import Texts
 
 
 def glance(facts: Facts, say: Texts) -> Section:
     """The first thing on the page."""
     makers = (_tasks, _accuracy, _against_alone, _forgotten, _used, _room, _limit, _bytes)
-    stats = [stat for stat in (make(facts, say) for make in makers) if stat is not None]
+    stats: list[Stat] = []
+    faults: list[str] = []
+    for make in makers:
+        try:
+            stat = make(facts, say)
+        except NarrowsError as error:  # damage in one file leaves the other figures
+            faults.append(str(error))
+        else:
+            stats += [] if stat is None else [stat]
+    told = [str(problem) for problem in facts.damage] or list(dict.fromkeys(faults))
     blocks: list[Block] = [Stats(tuple(stats))]
-    blocks += [Notice(say("glance.damage", problem=problem), "bad") for problem in facts.damage]
+    blocks += [Notice(say("glance.damage", problem=problem), "bad") for problem in told]
     for missing in facts.subject.missing:
         key = f"missing.{missing.what.replace(' ', '_')}"
-        blocks.append(Notice(say(f"{key}.why"), "warn", say(f"{key}.command")))
+        blocks.append(Notice(say(f"{key}.why", reason=missing.why), "warn", say(f"{key}.command")))
     return Section("glance", say("glance.title"), say("glance.lead"), blocks)
 
 
@@ -46,7 +57,8 @@ def _against_alone(facts: Facts, say: Texts) -> Stat | None:
         return None
     tone: Tone = "warn" if difference < -0.01 else "good"
     sources = (Source("result.json", "metrics.fwt_independent"),)
-    return _stat(say, "alone", say.points(difference), tone, say("term.fwt"), sources)
+    value = say("glance.points", points=say.points(difference))
+    return _stat(say, "alone", value, tone, say("term.fwt"), sources)
 
 
 def _forgotten(facts: Facts, say: Texts) -> Stat | None:
@@ -61,7 +73,8 @@ def _forgotten(facts: Facts, say: Texts) -> Stat | None:
     if not sources:
         return None
     if measured:  # finetune, say: measured, and not 0
-        return _stat(say, "forgot", say.points(measured), "bad" if measured < 0 else "plain", "BWT", tuple(sources))
+        value = say("glance.points", points=say.points(measured))
+        return _stat(say, "forgot", value, "bad" if measured < 0 else "plain", "BWT", tuple(sources))
     how = "both" if measured is not None and checked else "checked" if checked else "measured"
     return Stat(
         say("glance.forgotten.title"),
@@ -79,7 +92,8 @@ def _used(facts: Facts, say: Texts) -> Stat | None:
         sources = (Source(f"{facts.store_folder}tasks/*/mask.bin", "claimed"),)
         total = facts.capacity.total
         free = say.percent(total.free / total.weights if total.weights else 0.0)
-        return _stat(say, "left", say.percent(facts.capacity.used), term=term, sources=sources, free=free)
+        key = "twice" if total.kept > total.weights - total.free else "left"
+        return _stat(say, key, say.percent(facts.capacity.used), term=term, sources=sources, free=free)
     if facts.result is None or not facts.result.tasks:
         return None
     last = len(facts.result.tasks) - 1
@@ -97,11 +111,17 @@ def _room(facts: Facts, say: Texts) -> Stat | None:
         say("glance.room.beyond", count=forecast.horizon) if tasks is None else say.number(tasks)
         for tasks in (fits.low, fits.median, fits.high)
     )
-    value = say("glance.room.value", middle=middle, low=low, high=high)
-    tone: Tone = "bad" if forecast.refused else "warn" if fits.low is not None and fits.low < 3 else "good"
+    value = middle if low == high else say("glance.room.value", middle=middle, low=low, high=high)
+    doubt = doubted(facts.back_test)
+    fine: Tone = "plain" if forecast.weak or doubt else "good"
+    tone: Tone = "bad" if forecast.refused else "warn" if fits.low is not None and fits.low < 3 else fine
     sources = (Source(f"{facts.store_folder}tasks/*/mask.bin", "used, claimed"),)
     key = "guess" if forecast.weak else "refines" if forecast.refines else "explain"
     explain = say(f"glance.room.{key}", level=say.percent(forecast.level, 0))
+    if doubt and facts.back_test is not None:
+        explain = say.sentences(
+            explain, say("glance.room.doubt", within=say.percent(trusted(facts.back_test).within, 0))
+        )
     return Stat(say("glance.room.title"), explain, say("term.forecast"), sources, value, tone)
 
 
@@ -112,18 +132,21 @@ def _limit(facts: Facts, say: Texts) -> Stat | None:
     limit = facts.forecast.next_limit
     sources = (Source(f"{facts.store_folder}tasks/*/mask.bin", limit.layer),)
     when = say("glance.limit.when", count=say.number(limit.tasks.median))
-    return Stat(say("glance.limit.title"), f"{when} {say('glance.limit.explain')}", "", sources, limit.layer)
+    explain = say.sentences(when, say("glance.limit.explain"))
+    return Stat(say("glance.limit.title"), explain, "", sources, limit.layer)
 
 
 def _bytes(facts: Facts, say: Texts) -> Stat | None:
     if not facts.sizes:
         return None
     mean = statistics.fmean(facts.sizes)
-    share = "" if not facts.dense_bytes else say("glance.bytes.share", share=say.percent(mean / facts.dense_bytes))
+    explain = say("glance.bytes.explain", total=say.bytes(sum(facts.sizes)))
+    if facts.dense_bytes:
+        explain = say.sentences(explain, say("glance.bytes.share", share=say.percent(mean / facts.dense_bytes)))
     source = Source("result.json", "tasks.bytes") if facts.reader is None else Source(f"{facts.store_folder}tasks/*")
     return Stat(
         say("glance.bytes.title"),
-        f"{say('glance.bytes.explain', total=say.bytes(sum(facts.sizes)))} {share}".strip(),
+        explain,
         "",
         (source,),
         say.bytes(mean),

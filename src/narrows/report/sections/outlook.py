@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from narrows.analysis.back_test import BackTest, Retried
+from narrows.analysis.back_test import BackTest, HorizonError, Retried
 from narrows.analysis.forecast import Forecast, Interval
 from narrows.report.blocks import Block, Chart, Notice, Source, Stat, Stats, Table, Tone
 from narrows.report.charts import altair, category, colour, spec_of, values
@@ -18,6 +18,8 @@ _MOST_LAYERS: Final = 40
 _SOON: Final = 3
 """So few tasks left are a warning."""
 _FEW_FORECASTS: Final = 10
+_SHORT_OF_LEVEL: Final = 0.15
+"""So much less of what came within the interval than it should hold is more than bad luck."""
 
 
 def outlook(facts: Facts, say: Texts) -> list[Block]:
@@ -42,7 +44,8 @@ def _figures(facts: Facts, found: Forecast, say: Texts, sources: tuple[Source, .
     assert facts.capacity is not None  # there is a forecast
     total = facts.capacity.total
     low = found.fits.low
-    tone: Tone = "bad" if found.refused else "warn" if low is not None and low <= _SOON else "good"
+    fine: Tone = "plain" if found.weak or doubted(facts.back_test) else "good"
+    tone: Tone = "bad" if found.refused else "warn" if low is not None and low <= _SOON else fine
     stats = [
         Stat(
             say("capacity.outlook.fits.title"),
@@ -138,7 +141,22 @@ def _back(facts: Facts, tested: BackTest, say: Texts, sources: tuple[Source, ...
     blocks: list[Block] = [chart, _errors(tested, say, sources)]
     if len(tested.forecasts) < _FEW_FORECASTS:
         blocks.append(Notice(say("capacity.back.few", count=len(tested.forecasts)), "warn"))
+    elif doubted(tested):
+        blocks.append(Notice(say("capacity.back.doubt"), "warn"))
     return blocks
+
+
+def trusted(tested: BackTest) -> HorizonError:
+    """How the forecasts that rest on three tasks or more did; all of them where those are too few."""
+    settled = tested.settled
+    return settled if settled is not None and settled.count >= _FEW_FORECASTS else tested.all
+
+
+def doubted(tested: BackTest | None) -> bool:
+    """Whether enough earlier forecasts missed their interval to say that this one's is too narrow."""
+    if tested is None or len(tested.forecasts) < _FEW_FORECASTS:
+        return False
+    return trusted(tested).within < tested.level - _SHORT_OF_LEVEL
 
 
 def _errors(tested: BackTest, say: Texts, sources: tuple[Source, ...]) -> Table:
@@ -201,7 +219,7 @@ def _spec(names: Sequence[str], shown: Sequence[Retried], explain: str, say: Tex
         title=say("capacity.growth.tasks"),
         axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=6),
     )
-    y = alt.Y("median:Q", title=say("capacity.back.taken"), axis=alt.Axis(format=".1%"), scale=alt.Scale(zero=False))
+    y = alt.Y("median:Q", title=say("capacity.back.taken"), axis=alt.Axis(format=".2~%"), scale=alt.Scale(zero=False))
     colours = alt.Color("kind:N", title=None, scale=scale, legend=alt.Legend(symbolOpacity=1))
     # Of the type "ordinal": on the default scale, a point scale, a single width would be no number.
     steps = alt.Scale(type="ordinal", domain=ahead, range=[3, 7, 11][: len(ahead)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from narrows.errors import DamagedStoreError
 from narrows.report.blocks import Block, Choice, Notice, Section
 from narrows.report.facts import Facts
 from narrows.report.pixels import Budget
@@ -26,8 +27,12 @@ def kept(facts: Facts, say: Texts) -> Section:
     elif not facts.retention:
         blocks = [Notice(say("kept.none"), "warn")]
     else:
-        drawn = draw_weights(facts.reader, facts.pictured, WEIGHTS_BYTES)
         blocks = [*overview.overview(facts, say), *measuring.how(facts, say), *check.all_tasks(facts, say)]
+        try:
+            drawn = draw_weights(facts.reader, facts.pictured, WEIGHTS_BYTES)
+        except DamagedStoreError as error:  # a mask: what the records say is shown nevertheless
+            drawn = WeightPictures({}, 0)
+            blocks.append(Notice(say("page.failed", error=error), "bad"))
         blocks += [*overview.left_out(facts, drawn, say), _tasks(facts, drawn, say)]
     return Section("kept", say("kept.title"), say("kept.lead"), blocks)
 

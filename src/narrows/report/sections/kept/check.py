@@ -8,7 +8,7 @@ from typing import Any
 from narrows.analysis.check_results import CounterCheck, Finding, LayerCheck
 from narrows.analysis.measured import TaskMeasured
 from narrows.analysis.scoring import Change
-from narrows.report.blocks import Block, Chart, Notice, Source, Table
+from narrows.report.blocks import MANY_ROWS, Block, Chart, Notice, Source, Table
 from narrows.report.charts import altair, category, colour, spec_of, values
 from narrows.report.facts import Facts
 from narrows.report.texts import Texts
@@ -37,10 +37,9 @@ def all_tasks(facts: Facts, say: Texts) -> list[Block]:
             )
         )
     title, explain = say("kept.check.all"), say("kept.check.explain")
-    table = Table(
-        title, explain, say("kept.check.term"), (_source(say),), tuple(columns), tuple(rows), frozenset((1, 3, 4, 5))
-    )
-    return [table]
+    term, numeric = say("kept.check.term"), frozenset((1, 3, 4, 5))
+    folded = len(rows) > MANY_ROWS and not any(found.check.findings for found in facts.measured.tasks)
+    return [Table(title, explain, term, (_source(say),), tuple(columns), tuple(rows), numeric, folded)]
 
 
 def one_task(place: int, measured: TaskMeasured | None, say: Texts) -> list[Block]:
@@ -158,9 +157,9 @@ def _points(layer: LayerCheck, baseline: float, say: Texts) -> Iterator[dict[str
         yield {
             "layer": layer.layer,
             "what": what,
-            "gain": 100 * gain,
-            "low": 100 * (gain - error),
-            "high": 100 * (gain + error),
+            "gain": round(100 * gain, 4),
+            "low": round(100 * (gain - error), 4),
+            "high": round(100 * (gain + error), 4),
             "shown": f"{say.points(gain)} {spread(error, say)}",
         }
 

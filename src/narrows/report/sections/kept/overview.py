@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from narrows.analysis.retention import Kept
-from narrows.report.blocks import Block, Notice, Source, Table
+from narrows.report.blocks import MANY_ROWS, Block, Notice, Source, Table
 from narrows.report.facts import Facts
 from narrows.report.heat import heat_map
 from narrows.report.sections.kept.measuring import command
@@ -81,4 +81,5 @@ def _table(facts: Facts, say: Texts) -> Table:
         rows.append((task.task, task.method, *cells))
     source = Source(f"{facts.store_folder}tasks/*/task.json", "method.name, layers")
     title, explain = say("kept.all.title"), say("kept.all.explain")
-    return Table(title, explain, "", (source,), tuple(columns), tuple(rows), frozenset(range(2, 8)))
+    folded = len(rows) > MANY_ROWS
+    return Table(title, explain, "", (source,), tuple(columns), tuple(rows), frozenset(range(2, 8)), folded)
