@@ -112,6 +112,17 @@ def test_the_method_of_the_architecture_page_keeps_the_contract(tmp_path: Path) 
     run(tmp_path, "-c", code("docs/architecture.md") + USE_OF_THE_METHOD)
 
 
+ALL_COMMANDS = """
+import json, sys
+from narrows.cli.app import main
+for sys.argv in json.loads(sys.argv[1]):
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, sys.argv
+"""
+
+
 def test_the_commands_of_the_guide_s_pilot_run(tmp_path: Path) -> None:
     """All of them, in order, as they stand on the page; then the gate of the roll-out on what they made."""
     page = (ROOT / "docs/guide/2-pilot.md").read_text()
@@ -119,10 +130,8 @@ def test_the_commands_of_the_guide_s_pilot_run(tmp_path: Path) -> None:
     assert [words[1] for words in commands[1:3]] == ["init", "adopt"]
     said = run(tmp_path, str(ROOT / commands[0][1]), *commands[0][2:])
     assert "line A: 400 examples" in said
-    script = "import json, sys; from narrows.cli.app import main\nfor sys.argv in json.loads(sys.argv[1]):\n    try: main()"
-    script += "\n    except SystemExit as end: assert not end.code, sys.argv"
-    run_quietly = run(tmp_path, "-c", script, json.dumps(commands[1:]))
-    assert "3 of 3 tasks give the outputs that were committed" in " ".join(run_quietly.split())
+    said = run(tmp_path, "-c", ALL_COMMANDS, json.dumps(commands[1:]))
+    assert "3 of 3 tasks give the outputs that were committed" in " ".join(said.split())
     assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 151
     assert (tmp_path / "report.html").stat().st_size > 100_000
     gate = code("docs/guide/6-roll-out.md").replace("shop.new", "pilot").replace("june", "line-b")
