@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,10 @@ def overflow(page: Page) -> list[str]:
             .slice(0, 5).map((e) => e.outerHTML.slice(0, 160))]"""
     )
     return found
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds, WCAG 2.1 A and AA and its best practices."""
+    page.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations)")
+    return [f"{rule['id']}: {rule['help']}: {node['html'][:160]}" for rule in found for node in rule["nodes"][:3]]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from browser_pages import HOSTILE, draw_all, overflow, page_of, pick_everything, unsound
+from browser_pages import HOSTILE, draw_all, overflow, page_of, pick_everything, unsound, violations
 from grids import OPTIONS, Shop, learns
 from narrows.benchmarks.compare import parse_variants
 from narrows.report.follow import Follower
@@ -63,6 +63,16 @@ def test_every_chart_is_drawn_and_nothing_sticks_out(which, width, scheme, pages
     assert pick_everything(page)
     assert not overflow(page)
     screenshot(page, f"comparison {which} {width} {scheme}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("which", ["en", "hostile"])
+def test_it_is_accessible(which, scheme, pages, visit):
+    page = visit(pages[which], scheme=scheme)
+    draw_all(page)
+    for details in page.locator("details:visible").all():
+        details.evaluate("(element) => { element.open = true; }")
+    assert not violations(page)
 
 
 def test_a_method_has_one_colour_in_all_charts(pages, visit):

@@ -8,15 +8,13 @@ import itertools
 import json
 import re
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
 
 from analysis_samples import random_store, result, task_row
-from browser_pages import draw_all, overflow, page_of, pick_everything, unsound
+from browser_pages import draw_all, overflow, page_of, pick_everything, unsound, violations
 from narrows.benchmarks.results import Result
 from narrows.report import blocks as b
 from narrows.report.render import render
@@ -72,20 +70,13 @@ def every_block() -> str:
         calculator,
     )
     section = b.Section("parts", "Parts", "All of them.", parts)
-    return render(b.Page("Every block", "One of each.", "en", (section,), ("note",), {"numbers": [1, 2]}))
+    return render(b.Page("Every block", "One of each.", "en", (section,), ("note",)))
 
 
 def _png() -> bytes:
     file = io.BytesIO()
     Image.new("L", (4, 4), 128).save(file, "PNG")
     return file.getvalue()
-
-
-def violations(page: Page) -> list[str]:
-    """What axe-core finds, WCAG 2.1 A and AA and its best practices."""
-    page.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations)")
-    return [f"{rule['id']}: {rule['help']}: {node['html'][:160]}" for rule in found for node in rule["nodes"][:3]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -206,7 +197,11 @@ def test_all_numbers_are_saved_as_json(visit, tmp_path):
     page = visit(file)
     with page.expect_download() as saved:
         page.locator("#download").click()
-    assert json.loads(Path(saved.value.path()).read_text(encoding="utf-8")) == {"numbers": [1, 2]}
+    found = json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))
+    (section,) = found["sections"]
+    assert section["figures"][0] == {"title": "Tasks", "value": "3", "sources": ["result.json: R"]}
+    assert {"title": "Numbers", "rows": [["name", "value"], ["a", "1"], ["b", "-"]]} in section["tables"]
+    assert len(section["tables"]) == page.locator("main table").count()
 
 
 def test_fifty_tasks_fit_into_five_megabytes_and_a_phone(visit, tmp_path, screenshot):

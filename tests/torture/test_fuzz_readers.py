@@ -63,7 +63,7 @@ def test_mutated_inputs(target: str, tally: Tally, long: bool):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY
 
 
-if LONG and importlib.util.find_spec("atheris"):  # which is not to be had for every Python
+if importlib.util.find_spec("atheris"):  # which is not to be had for every Python
 
     @pytest.mark.parametrize("target", fuzz_targets.TARGETS)
     def test_guided_by_coverage(target: str, tally: Tally, tmp_path: Path):
@@ -73,7 +73,7 @@ if LONG and importlib.util.find_spec("atheris"):  # which is not to be had for e
             str(script),
             target,
             str(tmp_path / "corpus"),
-            "-max_total_time=60",
+            *(["-max_total_time=60"] if LONG else ["-runs=2000", "-seed=1"]),
             f"-artifact_prefix={tmp_path}/",
         ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)

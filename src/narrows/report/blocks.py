@@ -210,7 +210,6 @@ class Page:
         language: "en" or "ja".
         sections: in order.
         notes: at the foot: versions, when it was made, the command that made it.
-        data: everything the page shows as plain JSON, for download; or None.
     """
 
     title: str
@@ -218,4 +217,3 @@ class Page:
     language: str
     sections: tuple[Section, ...]
     notes: tuple[str, ...] = ()
-    data: Mapping[str, Any] | None = None

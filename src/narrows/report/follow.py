@@ -132,7 +132,7 @@ class Follower:
         try:
             subject = open_subject(self._path)
             if anew or self._rest is None:
-                self._rest = replace(page_of(Facts(subject, verify=False), self._language), data=None)
+                self._rest = page_of(Facts(subject, verify=False), self._language)
             first = live(under_way(subject.kind, self._path), self._say)
             return replace(self._rest, sections=(first, *self._rest.sections))
         except NarrowsError as error:

@@ -27,14 +27,22 @@ def open_csv(path: Path, features: tuple[str, ...] | None, as_text: Collection[s
         start = file.read(4)
     if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DataError(f"{path} is in UTF-16; save it as UTF-8")
-    try:
-        table = csv.read_csv(
+
+    def read(threads: bool) -> Any:
+        return csv.read_csv(
             path,
+            read_options=csv.ReadOptions(use_threads=threads),
             parse_options=csv.ParseOptions(newlines_in_values=True),
             convert_options=csv.ConvertOptions(
                 null_values=sorted(MISSING), column_types=dict.fromkeys(as_text, arrow.string())
             ),
         )
+
+    try:
+        try:
+            table = read(True)
+        except arrow.ArrowInvalid:
+            table = read(False)  # slower, and says which row it is
         names = table.column_names
     except (OSError, UnicodeDecodeError, arrow.ArrowException) as error:
         hint = "; save it as UTF-8" if "utf" in str(error).lower() else ""

@@ -71,8 +71,22 @@
 
   wire(document);
   window.addEventListener("beforeprint", drawAll);
-  document.getElementById("download")?.addEventListener("click", () =>
-    save("report.json", "application/json", document.getElementById("report-data").textContent));
+  // Every number of the page as it stands there, by section: figures with their sources, tables.
+  function numbers() {
+    const text = (element) => element?.textContent.trim() ?? "";
+    const figure = (stat) => ({
+      title: text(stat.querySelector("dt").firstChild), value: text(stat.querySelector("dd")),
+      sources: [...stat.querySelectorAll(".source code")].map(text),
+    });
+    const table = (found) => ({ title: text(found.caption), rows: [...found.rows].map((row) => [...row.cells].map(text)) });
+    const section = (part) => ({
+      key: part.id, title: text(part.querySelector("h2")),
+      figures: [...part.querySelectorAll(".stat")].map(figure), tables: [...part.querySelectorAll("table")].map(table),
+    });
+    return { format: "narrows-page", version: 1, title: document.title, language: document.documentElement.lang, sections: [...document.querySelectorAll("main > section")].map(section) };
+  }
+  document.getElementById("download").addEventListener("click", () =>
+    save("report.json", "application/json", JSON.stringify(numbers(), null, 1) + "\n"));
   // A chart that leaves the page: its view would go on listening.
   function drop(place) {
     near.unobserve(place);
