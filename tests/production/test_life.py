@@ -186,10 +186,19 @@ def test_a_trained_network_is_adopted_and_leaves_room(tmp_path):
     assert (found.adoption.before, found.adoption.after) == (1, 1)
     assert found.adoption.freed == pytest.approx(0.8, abs=0.01)
     assert not found.doubts
+    assert "validation" not in found.adoption.record.metrics
     assert set(predict(store, "light", data).labels) == {"bright", "dark"}
     assert verify_outputs(store)[0].verdict == "same"
     with pytest.raises(TaskExistsError, match="Only an empty store can adopt"):
         adopt(store, "again", data)
+
+
+def test_an_adopted_task_keeps_its_figures_on_validation_data(tmp_path):
+    data = shop_data.images(tmp_path / "photos")
+    store = init(tmp_path / "store", "narrows.networks:mlp", MLP, weights=trained(data, tmp_path / "w.pt"))
+    kept = adopt(store, "light", data, valid=data, density=0.2, epochs=4, batch_size=8).adoption.record
+    assert kept.metrics["validation"]["accuracy"] == kept.metrics["after"] == 1
+    assert "validation" not in kept.data
 
 
 def test_an_adopted_network_with_its_classes_in_another_order_is_doubted(tmp_path):

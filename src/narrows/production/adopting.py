@@ -118,10 +118,8 @@ def adopt(
             lr=lr,
             valid=material.validation(device),
             measure=measure_of(material),
-            data=lambda settled: {
-                **about(settled, material, options, training),
-                **validation(settled, material),
-            },
+            metrics=lambda settled: validation(settled, material),
+            data=lambda settled: about(settled, material, options, training),
             device=device,
             loss=loss_of(material.schema.target.kind),
             checkpoint=checkpoint,

@@ -80,6 +80,7 @@ def adopt(
     lr: float = LEARNING_RATE,
     valid: Batches | None = None,
     measure: Measure = accuracy,
+    metrics: Told | None = None,
     data: Told | None = None,
     device: torch.device | str | None = None,
     **options: Any,
@@ -99,6 +100,7 @@ def adopt(
         valid: batches to measure on. Without them it is measured on `batches`, which flatters.
         measure: (model in eval mode, batches) -> a figure, the higher the better; accuracy of a classifier by default.
             Say one for regression and multi-label, beside `loss`.
+        metrics: figures to keep with the task beside `adopted`, `before` and `after`; see `Task.commit`.
         data: what it was learned on, to keep with the task; see `Task.commit`.
         device: where to train; default: the CPU.
         **options: given to `Task.fit` (`loss`, `optimizer`, `progress`, ...). With `patience`, `valid` and `measure`
@@ -137,7 +139,12 @@ def adopt(
         before = _measured(measure, task.model, measured_on)
         fit = task.fit(batches, epochs, lr=lr, **options)
         after = _measured(measure, task.model, measured_on)
-        record = task.commit(metrics={"adopted": True, "before": before, "after": after}, data=data)
+
+        def figures(settled: nn.Module) -> dict[str, Any]:
+            told = metrics(settled) if callable(metrics) else metrics or {}
+            return {"adopted": True, "before": before, "after": after, **told}
+
+        record = task.commit(metrics=figures, data=data)
     return Adoption(before, after, store.used(), fit.seconds, fit, record)
 
 
