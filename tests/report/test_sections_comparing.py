@@ -94,7 +94,8 @@ def table(section: Section, title: str) -> Table:
 def marks(chart: Chart, *fields: str) -> list[dict[str, Any]]:
     """The data of its layers that have these fields."""
     layers = chart.spec.get("layer", [chart.spec])
-    found = [row for layer in layers for row in layer.get("data", chart.spec.get("data"))["values"]]
+    data = [layer.get("data", chart.spec.get("data")) for layer in layers]
+    found = [row for one in data for row in (one.get("values") or chart.spec["datasets"][one["name"]])]
     return [row for row in found if set(fields) <= row.keys()]
 
 
