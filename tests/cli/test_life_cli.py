@@ -57,6 +57,21 @@ def shop(narrows, tmp_path):
     return tmp_path / "shop"
 
 
+def test_a_task_below_its_bar_ends_with_1(narrows, shop):
+    ask = ("evaluate", shop.name, "-t", "light", "-d", "photos")
+    assert narrows(*ask, "--at-least", "accuracy=0", "--at-most", "log_loss=100")[0] == 0
+    code, said, noted = narrows(*ask, "--at-least", "accuracy=1.5", "--at-most", "log_loss=-1")
+    assert code == 1
+    assert "accuracy" in said
+    assert "light: accuracy is " in noted
+    assert "and at least 1.5 is asked for" in noted
+    assert "and at most -1 is asked for" in noted
+    for bar, problem in (("acuracy=1", "did you mean 'accuracy'"), ("accuracy=x", "is no number"), ("x", "NAME=VALUE")):
+        code, _, noted = narrows(*ask, "--at-least", bar)
+        assert code == 1
+        assert problem in noted
+
+
 def contents(store: Path) -> dict[str, bytes]:
     found = (path for path in store.rglob("*") if path.is_file() and not path.name.startswith(".lock"))
     return {str(path.relative_to(store)): path.read_bytes() for path in found}

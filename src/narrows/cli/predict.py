@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from narrows.cli import data_options as say_of
+from narrows.cli.bar import missed, parse_bar
 from narrows.cli.common import StorePath, Trust, open_for_use, say
 from narrows.cli.data_options import data_options
 from narrows.cli.tables import plain_table
 from narrows.errors import ConfigError
-from narrows.production import Evaluation, Predictions, evaluate, evaluate_all, predict, route
+from narrows.production import Evaluation, Evaluations, Predictions, evaluate, evaluate_all, predict, route
 
 SHOWN = 10
 """Rows of predictions that are shown where they are not written to a file."""
@@ -60,23 +61,40 @@ def evaluate_command(
     task: Annotated[
         str | None, typer.Option("--task", "-t", metavar="NAME", help="A task; default: all that the data fit.")
     ] = None,
+    at_least: Annotated[
+        list[str] | None,
+        typer.Option("--at-least", metavar="FIGURE=VALUE", help="Exit with 1 where a task has less; repeatable."),
+    ] = None,
+    at_most: Annotated[
+        list[str] | None,
+        typer.Option("--at-most", metavar="FIGURE=VALUE", help="Exit with 1 where a task has more; repeatable."),
+    ] = None,
     features: say_of.Features = None,
     bad: say_of.Bad = "refuse",
     device: say_of.Device = "cpu",
     trust: Trust = False,
 ) -> None:
-    """Measure tasks on your data, which need their targets."""
+    """Measure tasks on your data, which need their targets.
+
+    With a bar, as in --at-least accuracy=0.9, the exit code is 1 where a task misses it: for a job that must not go on.
+    """
+    least, most = parse_bar(at_least, "--at-least"), parse_bar(at_most, "--at-most")
     opened = open_for_use(store, trust, data)
     options = data_options(features=features, bad=bad)
     errors, console = Console(stderr=True), Console()
     if task is not None:
-        _print_evaluation(console, errors, evaluate(opened, task, data, options=options, device=device))
-        return
-    found = evaluate_all(opened, data, options=options, device=device)
+        found = Evaluations((evaluate(opened, task, data, options=options, device=device),), {})
+    else:
+        found = evaluate_all(opened, data, options=options, device=device)
     for evaluation in found.done:
         _print_evaluation(console, errors, evaluation)
     for name, reason in found.left_out.items():
         say(errors, f"left out: {name}: {reason}")
+    below = [text for evaluation in found.done for text in missed(evaluation, least, most)]
+    for text in below:
+        say(errors, text)
+    if below:
+        raise typer.Exit(1)
 
 
 def route_command(
