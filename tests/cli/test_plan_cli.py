@@ -39,6 +39,16 @@ def test_it_prints_what_is_measured_and_what_is_assumed(run):
     assert "Not measured, and assumed: step_ratio" in done.output
 
 
+def test_a_result_that_cannot_be_read_is_named_and_the_store_used(tmp_path):
+    random_store(tmp_path / "store", 6)
+    (tmp_path / "result.json").write_text("{")
+    done = narrows_plan(tmp_path, "--json")
+    assert done.exit_code == 0
+    assert "result.json" in done.stderr
+    assert "rests on the store alone" in done.stderr
+    assert json.loads(done.stdout)["measured"]["sources"]["dense_bytes"].startswith("store.json")
+
+
 def test_json_and_csv_say_the_same(run, tmp_path):
     done = narrows_plan(run, "--json", "--months", 3, "--packed")
     told = json.loads(done.stdout)

@@ -79,6 +79,9 @@ def plan_command(
     subject = open_subject(path)
     if subject.kind == "comparison":
         raise ConfigError(f"{path} is a comparison of many runs: give one of them, as {path}/runs/...")
+    for missing in subject.missing:
+        if missing.what == "unread result":
+            say(Console(stderr=True), f"{missing.why} The plan rests on the store alone.")
     told = forecast(capacity(subject.reader)) if subject.reader else None
     measured = measure(subject, told)
     if measured is None:
