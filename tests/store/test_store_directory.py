@@ -366,7 +366,6 @@ def test_what_the_user_put_there_is_never_removed(tmp_path):
     assert all(problem.harmless for problem in store.verify())
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # torch has threads; the child only exits
 def test_a_forked_child_neither_writes_nor_frees_the_lock(tmp_path):
     store = make(tmp_path / "s", 1)

@@ -99,7 +99,7 @@ def run_command(
     print_result(console, result)
     console.print(
         f"\nwrote {where}/result.json (all figures), {where}/accuracy.svg (the matrix R), {where}/store/ (the tasks)\n"
-        f"next: {program()} tasks {where}/store   {program()} verify {where}/store   "
+        f"next: {program()} report {where} --open (the same as a page)   {program()} verify {where}/store   "
         "the same run with --method wsn",
         highlight=False,
         soft_wrap=True,

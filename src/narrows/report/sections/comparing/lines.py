@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +17,18 @@ _APART = 12
 
 _MOST_UNDER = 24
 """More points have nothing written under them."""
+
+
+def logarithmic(places: Sequence[float], title: str) -> Any:
+    """The x axis for points at these places, all above 0."""
+    alt = altair()
+    left, right = spread([math.log(place) for place in places], least=1.0)
+    return alt.X(
+        "x:Q",
+        title=title,
+        scale=alt.Scale(type="log", domain=[math.exp(left), math.exp(right)], nice=False),
+        axis=alt.Axis(format="~g", tickCount=6, labelOverlap="greedy"),
+    )
 
 
 @dataclass(frozen=True)

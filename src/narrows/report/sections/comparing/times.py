@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from itertools import groupby
 
 from narrows.benchmarks.compare.summary import Row
 from narrows.report.blocks import Block, Chart, Notice, Section, Table
-from narrows.report.charts import altair
 from narrows.report.facts import Facts
-from narrows.report.sections.comparing.lines import Point, lines
-from narrows.report.sections.comparing.variants import Variants, mean_of, spread, with_error
+from narrows.report.sections.comparing.lines import Point, lines, logarithmic
+from narrows.report.sections.comparing.variants import Variants, mean_of, with_error
 from narrows.report.texts import Texts
 
 
@@ -27,7 +25,6 @@ def times(facts: Facts, say: Texts) -> Section | None:
 
 
 def _chart(rows: list[Row], found: Variants, say: Texts) -> Chart:
-    alt = altair()
     order = list(found.looks)
     rows = sorted(rows, key=lambda row: (order.index(row.label), row.epochs))
     series = []
@@ -38,13 +35,7 @@ def _chart(rows: list[Row], found: Variants, say: Texts) -> Chart:
         ]
         series.append((line[0], points))
     seconds = [point.x for _, line in series for point in line]
-    left, right = spread([math.log(x) for x in seconds], least=1.0)
-    x = alt.X(
-        "x:Q",
-        title=say("times.axis"),
-        scale=alt.Scale(type="log", domain=[math.exp(left), math.exp(right)], nice=False),
-        axis=alt.Axis(format="~g", tickCount=6, labelOverlap="greedy"),
-    )
+    x = logarithmic(seconds, say("times.axis"))
     title, explain = say("times.chart.title"), say("times.chart.explain")
     tips = [
         ("name", say("front.method")),

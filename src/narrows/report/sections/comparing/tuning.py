@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from narrows.benchmarks.compare.summary import Figure, Row
 from narrows.report.blocks import Block, Chart, Notice, Section, Table
-from narrows.report.charts import altair
 from narrows.report.facts import Facts
-from narrows.report.sections.comparing.lines import Point, lines
-from narrows.report.sections.comparing.variants import Variants, spread
+from narrows.report.sections.comparing.lines import Point, lines, logarithmic
+from narrows.report.sections.comparing.variants import Variants
 from narrows.report.texts import Texts
 
 _LETTERS = 300  # of a reason
@@ -50,14 +48,7 @@ def _rates(rows: Sequence[Row], found: Variants, say: Texts) -> list[Block]:
     rates = [point.x for _, line in series for point in line]
     if len(set(rates)) < 2:
         return []
-    alt = altair()
-    left, right = spread([math.log(rate) for rate in rates], least=1.0)
-    x = alt.X(
-        "x:Q",
-        title=say("tuning.rate"),
-        scale=alt.Scale(type="log", domain=[math.exp(left), math.exp(right)], nice=False),
-        axis=alt.Axis(format="~g", tickCount=6, labelOverlap="greedy"),
-    )
+    x = logarithmic(rates, say("tuning.rate"))
     title, explain = say("tuning.chart.title"), say("tuning.chart.explain")
     tips = [
         ("name", say("front.method")), ("values", say("tuning.values")),
