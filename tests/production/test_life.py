@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 import shop_data
-from narrows.data import DataOptions, make_batches, read_training
+from checkpoints import stop_at
+from narrows.data import DataOptions
 from narrows.errors import (
     ConfigError,
     DataError,
@@ -22,9 +23,7 @@ from narrows.errors import (
     UnknownNameError,
 )
 from narrows.methods import IBM, make_method
-from narrows.networks import mlp
 from narrows.production import (
-    adopt,
     describe,
     evaluate,
     evaluate_all,
@@ -164,59 +163,6 @@ def test_describe_tells_what_builds_on_what(store, tmp_path):
         describe(store, "lihgt")
 
 
-def trained(data: Path, where: Path, epochs: int = 20) -> Path:
-    """A network trained on those data, as a file of weights."""
-    schema, examples = read_training(data)
-    model = mlp((1, 6, 6), 2, (24,))
-    optimizer = torch.optim.Adam(model.parameters(), 0.01)
-    for _ in range(epochs):
-        for x, y in make_batches(schema, examples, 8, shuffle=True):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x), y).backward()
-            optimizer.step()
-    torch.save(model.state_dict(), where)
-    return where
-
-
-def test_a_trained_network_is_adopted_and_leaves_room(tmp_path):
-    data = shop_data.images(tmp_path / "photos")
-    weights = trained(data, tmp_path / "w.pt")
-    store = init(tmp_path / "store", "narrows.networks:mlp", MLP, weights=weights)
-    found = adopt(store, "light", data, density=0.2, epochs=4, batch_size=8)
-    assert (found.adoption.before, found.adoption.after) == (1, 1)
-    assert found.adoption.freed == pytest.approx(0.8, abs=0.01)
-    assert not found.doubts
-    assert "validation" not in found.adoption.record.metrics
-    assert set(predict(store, "light", data).labels) == {"bright", "dark"}
-    assert verify_outputs(store)[0].verdict == "same"
-    with pytest.raises(TaskExistsError, match="Only an empty store can adopt"):
-        adopt(store, "again", data)
-
-
-def test_an_adopted_task_keeps_its_figures_on_validation_data(tmp_path):
-    data = shop_data.images(tmp_path / "photos")
-    store = init(tmp_path / "store", "narrows.networks:mlp", MLP, weights=trained(data, tmp_path / "w.pt"))
-    kept = adopt(store, "light", data, valid=data, density=0.2, epochs=4, batch_size=8).adoption.record
-    assert kept.metrics["validation"]["accuracy"] == kept.metrics["after"] == 1
-    assert "validation" not in kept.data
-
-
-def test_an_adopted_network_with_its_classes_in_another_order_is_doubted(tmp_path):
-    data = shop_data.images(tmp_path / "photos")
-    weights = trained(data, tmp_path / "w.pt")
-    store = init(tmp_path / "store", "narrows.networks:mlp", MLP, weights=weights)
-    swapped = DataOptions(classes=("dark", "bright"))
-    found = adopt(store, "light", data, options=swapped, epochs=1, batch_size=8)
-    assert found.adoption.before == 0
-    assert "its classes in another order" in found.doubts[0]
-
-
-def test_a_head_of_another_size_is_not_adopted(store, tmp_path):
-    with pytest.raises(DataError, match="2 outputs and the data have 3"):
-        adopt(store, "level", shop_data.arrays(tmp_path / "x.npz"))
-    assert not store.tasks()
-
-
 def test_the_network_and_the_data_must_fit_before_anything_is_learned(tmp_path):
     store = init(tmp_path / "store", "narrows.networks:lenet", {"input_shape": [1, 16, 16], "classes": 2})
     with pytest.raises(DataError, match=r"shape \(1, 6, 6\).*'features\.0', takes 1 channels"):
@@ -263,14 +209,6 @@ def test_the_same_seed_gives_the_same_task(tmp_path):
     assert digests[0] == digests[1]
 
 
-def stopping_at(step: int):
-    def stop(seen):
-        if seen.step == step:
-            raise KeyboardInterrupt
-
-    return stop
-
-
 @pytest.mark.parametrize("method", ["ibm", "wsn", "independent"])
 def test_an_interrupted_task_goes_on_to_the_same_weights(method, tmp_path):
     data = shop_data.images(tmp_path / "photos")
@@ -280,7 +218,7 @@ def test_an_interrupted_task_goes_on_to_the_same_weights(method, tmp_path):
     parts = init(tmp_path / "parts", "narrows.networks:mlp", MLP, head="head")
     for step in (4, 9):
         with pytest.raises(KeyboardInterrupt):
-            learned(parts, "light", data, **options, callbacks=[stopping_at(step)])
+            learned(parts, "light", data, **options, callbacks=[stop_at(step)])
         assert not parts.tasks()
         parts = open_store(parts.path)
     made = learned(parts, "light", data, **options)
@@ -289,25 +227,11 @@ def test_an_interrupted_task_goes_on_to_the_same_weights(method, tmp_path):
     assert not list((parts.path / "progress").iterdir())
 
 
-def test_an_interrupted_adoption_goes_on_to_the_same_weights(tmp_path):
-    data = shop_data.images(tmp_path / "photos")
-    weights = trained(data, tmp_path / "w.pt", epochs=3)
-    options = {"density": 0.2, "epochs": 4, "batch_size": 8, "options": DataOptions(holdout=0.25)}
-    stores = [init(tmp_path / name, "narrows.networks:mlp", MLP, weights=weights) for name in ("whole", "parts")]
-    expected = adopt(stores[0], "light", data, **options).adoption
-    with pytest.raises(KeyboardInterrupt):
-        adopt(stores[1], "light", data, **options, callbacks=[stopping_at(5)])
-    found = adopt(stores[1], "light", data, **options)
-    assert found.resumed
-    assert found.adoption.record.weights_sha256 == expected.record.weights_sha256
-    assert (found.adoption.before, found.adoption.after) == (expected.before, expected.after)
-
-
 def test_another_training_does_not_go_on_with_the_checkpoint_and_restart_does_without(store, tmp_path):
     data = shop_data.images(tmp_path / "photos")
     other = shop_data.images(tmp_path / "other", seed=3)
     with pytest.raises(KeyboardInterrupt):
-        learned(store, "light", data, callbacks=[stopping_at(4)])
+        learned(store, "light", data, callbacks=[stop_at(4)])
     for said, options in (("data: then", {}), ("seed: then 0, now 1", {"seed": 1}), ("epochs: then 6", {"epochs": 7})):
         with pytest.raises(ConfigError, match=said) as refused:
             learned(store, "light", data if options else other, **options)
@@ -318,7 +242,7 @@ def test_another_training_does_not_go_on_with_the_checkpoint_and_restart_does_wi
 def test_a_task_half_learned_upon_others_says_so(store, tmp_path):
     data = shop_data.images(tmp_path / "photos")
     with pytest.raises(KeyboardInterrupt):
-        learned(store, "light", data, callbacks=[stopping_at(4)])
+        learned(store, "light", data, callbacks=[stop_at(4)])
     learned(store, "table", shop_data.table(tmp_path / "t.csv"))
     with pytest.raises(ConfigError, match=r"upon other tasks than the store has now \(then: none; now: table\)"):
         learned(store, "light", data)
