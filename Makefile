@@ -17,14 +17,15 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/narrows run permuted-digits --method ibm --reference --out runs/demo
 
+# Two processes of one thread each: with more, small networks wait for one another.
 test: $(STAMP)
-	$(BIN)/pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2
 
 # The long form of tests/torture (docs/torture.md). atheris cannot be installed for every Python, and is then left out.
 torture: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torture]" || true
 	mkdir -p runs
-	NARROWS_TORTURE=long NARROWS_TORTURE_TABLE=runs/torture.json $(BIN)/pytest tests/torture -v -n 2
+	OMP_NUM_THREADS=1 NARROWS_TORTURE=long NARROWS_TORTURE_TABLE=runs/torture.json $(BIN)/pytest tests/torture -v -n 2
 
 check: $(STAMP)
 	$(BIN)/ruff check .
