@@ -106,7 +106,7 @@ def main() -> None:
     """Entry point: what narrows raises on purpose, or a disk does, is one message and exit code 1."""
     with unfailing():
         try:
-            app()
+            app(prog_name="narrows")
         except NarrowsError as error:
             _end(str(error))
         except OSError as error:

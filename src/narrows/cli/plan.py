@@ -99,7 +99,7 @@ def plan_command(
     elif out is None:
         _print(Console(), measured, assumptions, given, made)
     else:
-        with out.open("w", encoding="utf-8") as file:
+        with out.open("w", encoding="utf-8", errors="backslashreplace") as file:
             _print(Console(file=file, width=120), measured, assumptions, given, made)
 
 
@@ -107,7 +107,7 @@ def _write(out: Path | None, text: str) -> None:
     if out is None:
         print_whole(text)
     else:
-        out.write_text(text, encoding="utf-8")
+        out.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _everything(measured: Measured, assumptions: Assumptions, given: dict[str, Any], made: Plan) -> dict[str, Any]:

@@ -126,7 +126,15 @@ def tasks_table(tasks: Sequence[Mapping[str, Any]]) -> Table:
     table = plain_table()
     table.add_column("task", no_wrap=True)
     table.add_column("method", no_wrap=True)
-    for heading in ("valid.\nacc. %", "density\n%", "claimed\n%", "reused\n%", "KiB on\ndisk", "of\ndense %", "\nseconds"):
+    for heading in (
+        "valid.\nacc. %",
+        "density\n%",
+        "claimed\n%",
+        "reused\n%",
+        "KiB on\ndisk",
+        "of\ndense %",
+        "\nseconds",
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("\nparents", justify="right", no_wrap=True)
     for task in tasks:

@@ -1,12 +1,13 @@
 """Standard output and standard error as no command can fail on them.
 
-What their encoding has no sign for is written by its number (`\\u2500`), and what cannot be written at all (a closed
-pipe, a full disk) is dropped: half of a command's work must not be undone because nobody can read of it. Knows no
-command.
+What their encoding has no sign for is written by its number (`\\u2500`), bytes of a path that are no text as they are,
+and what cannot be written at all (a closed pipe, a full disk) is dropped: half of a command's work must not be undone
+because nobody can read of it. Knows no command.
 """
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -69,6 +70,8 @@ def _to_nowhere(descriptor: int) -> None:
 def unfailing() -> Iterator[None]:
     """Within, `sys.stdout` and `sys.stderr` fail nobody; what standard output lost is said in the end."""
     former = sys.stdout, sys.stderr
+    if None in former:  # or the next file that is opened would be the standard output of what we call
+        os.open(os.devnull, os.O_RDWR)
     out, errors = (_unfailing(stream) for stream in former)
     sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, errors)
     try:
@@ -95,8 +98,23 @@ def lost_output() -> str | None:
 
 def _unfailing(stream: TextIO | None) -> Unfailing:
     if stream is None:  # closed from the start, as by `>&-`
-        return Unfailing(io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8"))
-    if getattr(stream, "errors", None) in ("strict", "surrogateescape") and isinstance(stream, io.TextIOWrapper):
+        return Unfailing(io.StringIO())
+    if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape", "backslashreplace"):
         with suppress(OSError, ValueError):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=_BY_NUMBER)
     return Unfailing(stream)
+
+
+def _sign_by_number(error: UnicodeError) -> tuple[str | bytes, int]:
+    """How the next sign is written that an encoding has not."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    sign = error.object[error.start]
+    if "\udc80" <= sign <= "\udcff":  # a byte of a path, as `os.fsdecode` has it
+        return bytes([ord(sign) - 0xDC00]), error.start + 1
+    return _ALIKE.get(sign) or sign.encode("ascii", "backslashreplace").decode(), error.start + 1
+
+
+_BY_NUMBER = "narrows.sign_by_number"
+_ALIKE = {"…": "...", "±": "+-", "²": "2"}
+codecs.register_error(_BY_NUMBER, _sign_by_number)

@@ -90,7 +90,8 @@ class Predictions:
         if file.suffix not in (".csv", ".parquet"):
             raise ConfigError(f"predictions are written as .csv or .parquet, not {file.name!r}")
         pyarrow = require("pyarrow")
-        table, sink = pyarrow.table(self.columns()), pyarrow.BufferOutputStream()
+        columns = self.columns() | {"id": [os.fsencode(one).decode("utf-8", "backslashreplace") for one in self.ids]}
+        table, sink = pyarrow.table(columns), pyarrow.BufferOutputStream()
         if file.suffix == ".csv":
             require("pyarrow.csv").write_csv(table, sink)
         else:
