@@ -15,7 +15,7 @@ from narrows.production import init, learn, open_store
 
 MODEL = ["--model", "narrows.networks:mlp", "-a", "input_shape=[1,6,6]", "-a", "classes=2", "-a", "hidden=[24]"]
 ARGUMENTS = {"input_shape": [1, 6, 6], "classes": 2, "hidden": [24]}
-TASK, OTHER = "größe – 二", "it's -n"
+TASK, OTHER = "größe ≈ 二", "it's -n"
 QUICK = ["--epochs", "2", "--batch-size", "8", "--density", "0.3"]
 
 

@@ -17,13 +17,24 @@ from narrows.cli.app import app
 from narrows.store.listing import StoreListing
 from terminals import CALLS, OTHER, QUICK, TASK, Failing, Screen, make_shop, run
 
+BYTES = {"løden": os.fsdecode(b"l\xf8den"), "фото": os.fsdecode(b"f\xf6to"), "прогон": os.fsdecode(b"r\xfcn")}
+"""Names of folders that are no text in UTF-8, as they come out of an old archive."""
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    where = tmp_path_factory.mktemp("made")
+    return shop_in(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="module")
+def made_of_bytes(tmp_path_factory):
+    return shop_in(tmp_path_factory.mktemp("bytes"), BYTES["løden"], BYTES["фото"], os.fsdecode(b"d\xfcster"))
+
+
+def shop_in(where: Path, *names: str) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(where / "config"))
-        make_shop(where)
+        make_shop(where, *names)
     return where
 
 
@@ -34,10 +45,9 @@ def place(made, tmp_path):
 
 
 @pytest.fixture
-def made_of_bytes(tmp_path):
+def place_of_bytes(made_of_bytes, tmp_path):
     """One with names that are no text."""
-    make_shop(tmp_path, BYTES["løden"], BYTES["фото"], os.fsdecode(b"d\xfcster"))
-    yield from standing_in(tmp_path)
+    yield from standing_in(shutil.copytree(made_of_bytes, tmp_path / "место"))
 
 
 def standing_in(where: Path) -> Iterator[Path]:
@@ -67,9 +77,10 @@ def test_every_command_is_tried():
     assert {command.name for command in app.registered_commands} == {*CALLS, "compare"}
 
 
+@pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 @pytest.mark.parametrize("command", CALLS)
-def test_what_the_encoding_has_no_sign_for_fails_no_command(command, encoding, place, monkeypatch):
+def test_what_the_encoding_has_no_sign_for_fails_no_command(command, encoding, monkeypatch):
     words, code = CALLS[command]
     out, err = Screen(encoding), Screen(encoding)
     assert run(monkeypatch, words, out, err) == code, err.text
@@ -77,12 +88,9 @@ def test_what_the_encoding_has_no_sign_for_fails_no_command(command, encoding, p
     assert "Traceback" not in err.text
 
 
-BYTES = {"løden": os.fsdecode(b"l\xf8den"), "фото": os.fsdecode(b"f\xf6to"), "прогон": os.fsdecode(b"r\xfcn")}
-"""Names of folders that are no text in UTF-8, as they come out of an old archive."""
-
-
+@pytest.mark.usefixtures("place_of_bytes")
 @pytest.mark.parametrize("command", CALLS)
-def test_folders_whose_names_are_no_text_fail_no_command(command, made_of_bytes, monkeypatch):
+def test_folders_whose_names_are_no_text_fail_no_command(command, monkeypatch):
     words, code = CALLS[command]
     out, err = Screen("utf-8"), Screen("utf-8")
     renamed = [BYTES.get(word, word) for word in words]

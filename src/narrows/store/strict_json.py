@@ -27,12 +27,11 @@ def dump(value: dict[str, Any], label: str) -> bytes:
     """
     require_shallow(value, label)
     try:
-        data = (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode(
-            "utf-8", "backslashreplace"
-        )
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
     except (TypeError, ValueError, RecursionError) as error:
         hint = "; where training has diverged, take a smaller learning rate" if "Out of range" in str(error) else ""
         raise StoreError(f"{label} cannot be written as JSON: {error}{hint}") from error
+    data = text.encode("utf-8", "backslashreplace")
     if len(data) > MAX_JSON:
         raise StoreError(f"{label} would have {len(data)} bytes, more than {MAX_JSON}")
     return data
