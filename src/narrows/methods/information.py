@@ -6,66 +6,98 @@ all weights, so the ranking by theta^2 F does not need it. Knows gradients only:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from narrows.methods.base import SharedWeights, copy_each
+from narrows.methods.evidence import Evidence
 
 
-class FisherAverage:
+class FisherAverage(Evidence):
     """A moving average of the squared gradient of each parameter, started at 0 and corrected for that.
 
+    Each parameter has its own count. A step without a gradient (None, or zeros all over: frozen, or not used) says
+    nothing of a parameter: its average stays, and counts for the less, the longer ago it was, when the next gradient
+    comes. Before its first gradient the F of all its weights count as equal.
+
     Args:
-        params: the parameters whose gradients are seen.
+        shared: the parameters whose gradients are seen.
+        method: as of `Evidence`.
         decay: of the average, in [0, 1).
 
     >>> param = torch.nn.Parameter(torch.tensor([2.0, 3.0]))
-    >>> fisher = FisherAverage([param], decay=0.5)
+    >>> none = torch.zeros(2)
+    >>> fisher = FisherAverage(SharedWeights(("w",), [param], [none.bool()], [none]), "ibm", decay=0.5)
+    >>> fisher.scores([param])
+    [tensor([4., 9.])]
     >>> param.grad = torch.tensor([1.0, 2.0])
     >>> fisher.add()
     >>> fisher.scores([param])
     [tensor([ 4., 36.])]
     """
 
-    def __init__(self, params: Sequence[nn.Parameter], decay: float) -> None:
-        self._params = params
-        self._decay = decay
-        self._count = 0
+    def __init__(self, shared: SharedWeights, method: str, decay: float) -> None:
+        super().__init__(shared, method)
+        self._params, self._decay = shared.params, decay
         # In bfloat16 a moving average with decay 0.95 would stand still.
         self._averages = [
-            torch.zeros_like(param, dtype=torch.promote_types(param.dtype, torch.float32)) for param in params
+            torch.zeros_like(param, dtype=torch.promote_types(param.dtype, torch.float32)) for param in self._params
         ]
+        device = self._params[0].device if self._params else None
+        # Steps with a gradient in a row that an average is worth, and steps since the last one. They stay on the
+        # device: a look at them would wait for it.
+        self._counts, self._ages = (torch.zeros(len(self._params), device=device) for _ in range(2))
 
     @torch.no_grad()
     def add(self) -> None:
         """Takes the gradients of the moment in: dense, before they are masked."""
-        self._count += 1
+        super().add()
         pairs = [
             (average, param.grad.to(average.dtype))
             for average, param in zip(self._averages, self._params, strict=True)
             if param.grad is not None
         ]
-        if pairs:
-            averages, grads = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-            torch._foreach_mul_(averages, self._decay)
-            torch._foreach_addcmul_(averages, grads, grads, 1 - self._decay)
+        if not pairs:
+            self._ages += 1
+            return
+        averages, grads = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        kept = self._count(grads)
+        torch._foreach_mul_(self._averages, list(kept.unbind()))
+        torch._foreach_addcmul_(averages, grads, grads, 1 - self._decay)
 
     def state(self) -> dict[str, Any]:
         """What it has seen, as a tree."""
-        return {"count": self._count, "averages": list(self._averages)}
+        counted = {"counts": self._counts, "ages": self._ages, "averages": list(self._averages)}
+        return super().state() | counted
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Goes on from a `state()`."""
-        self._count = state["count"]
-        for average, value in zip(self._averages, state["averages"], strict=True):
-            average.copy_(value)
+        super().load_state(state)
+        copy_each([self._counts, self._ages], [state["counts"], state["ages"]])
+        copy_each(self._averages, state["averages"])
 
     @torch.no_grad()
     def scores(self, weights: Sequence[Tensor]) -> list[Tensor]:
         """theta^2 F of each weight, F being the average; `weights` are the thetas, in the parameters' shapes."""
-        correction = 1 - self._decay ** max(self._count, 1)
-        return [
-            weight.detach().to(average.dtype).square().mul_(average).div_(correction)
-            for weight, average in zip(weights, self._averages, strict=True)
-        ]
+        scores = []
+        for weight, average, count in zip(weights, self._averages, self._counts.tolist(), strict=True):
+            square = weight.detach().to(average.dtype).square()
+            scores.append(square.mul_(average).div_(1 - self._decay**count) if count else square)
+        return scores
+
+    def _count(self, grads: Sequence[Tensor]) -> Tensor:
+        """Counts the gradients; returns what each average is multiplied with."""
+        norms = iter(torch._foreach_norm(grads))
+        nothing = torch.zeros((), device=self._counts.device)
+        got = torch.stack([nothing if param.grad is None else next(norms).float() for param in self._params]) > 0
+        aged = self._decay**self._ages
+        # Of an average that is worth c steps, a share of 1 - decay^c is filled; it has shrunk by decay^age since.
+        filled = torch.log1p(-aged * (1 - self._decay**self._counts)) / math.log(self._decay or 1e-30)
+        counts = 1 + torch.where(self._ages > 0, filled, self._counts)
+        self._counts.copy_(torch.where(got, counts, self._counts))
+        self._ages.copy_(torch.where(got, 0, self._ages + 1))
+        return torch.where(got, self._decay * aged, 1.0)
