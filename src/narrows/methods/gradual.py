@@ -77,6 +77,9 @@ class GradualLearner(Learner):
     def chosen(self, scores: Tensor, threshold: Tensor) -> None:
         """Called at the last choice, with the scores it was made by and those that each weight had to beat."""
 
+    def waited(self) -> None:  # noqa: B027
+        """Called after each step at which the choice was put off."""
+
     @property
     def masks(self) -> list[Tensor]:
         return self.isolator.masks
@@ -128,6 +131,7 @@ class GradualLearner(Learner):
             last = self.step >= self._curve.stop
             if self.evidence is not None and self.evidence.awaited(self.step, self._latest):
                 self._follow(Curve.over(self.total_steps, self._config.prune_from, self._config.prune_until, self.step))
+                self.waited()
             elif last or self.step % self._every == 0:
                 self._choose(self._curve.at(self.step))
                 self._settled = last

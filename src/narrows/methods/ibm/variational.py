@@ -46,8 +46,7 @@ class VariationalLearner(IBMLearner):
         self.evidence = Evidence(shared, config.name)
         self._examples = plan.examples
         self._sampled = False
-        signal = (square + TINY for square in self.signal_squares())
-        self.log_variance = [nn.Parameter(square.log() + config.log_alpha) for square in signal]
+        self.log_variance = [nn.Parameter(value) for value in self._first_gates()]
 
     @abc.abstractmethod
     def signal_squares(self) -> list[Tensor]:
@@ -133,6 +132,10 @@ class VariationalLearner(IBMLearner):
             log_variance.clamp_(log_square + low, log_square + high)
         super().after_step()
 
+    def waited(self) -> None:
+        """Gates are learned from when all have a gradient, or those that have waited would lag behind."""
+        copy_each(self.log_variance, self._first_gates())
+
     def state(self) -> State:
         return super().state() | {"log_variance": [value.detach() for value in self.log_variance]}
 
@@ -151,6 +154,9 @@ class VariationalLearner(IBMLearner):
         ]
         rows = zip(self.shared.frozen, priced, strict=True)
         return [torch.where(frozen, reuse * ratio, new * ratio) for frozen, ratio in rows]
+
+    def _first_gates(self) -> list[Tensor]:
+        return [(square + TINY).log() + self.config.log_alpha for square in self.signal_squares()]
 
     def _sigmas(self) -> list[Tensor]:
         return [torch.exp(0.5 * value.detach()) for value in self.log_variance]
