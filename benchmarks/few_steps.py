@@ -56,7 +56,9 @@ def images(pattern: str, image: str, label: str, classes: int) -> Callable[[Path
             rows = parquet.read_table(file, columns=[image, label]).to_pydict()
             for cell, number in zip(rows[image], rows[label], strict=True):
                 if number < classes:
-                    picture = Image.open(io.BytesIO(cell["bytes"])).convert("RGB").resize((32, 32), Image.Resampling.BOX)
+                    picture = (
+                        Image.open(io.BytesIO(cell["bytes"])).convert("RGB").resize((32, 32), Image.Resampling.BOX)
+                    )
                     x.append(np.asarray(picture).transpose(2, 0, 1))
                     y.append(number)
         return np.stack(x), np.array(y)

@@ -168,6 +168,10 @@ class InProgress:
         """
         return self._require_attached().explain()
 
+    def history(self) -> History:
+        """How it was trained so far, as it will stand with the task."""
+        return self._require_attached().history()
+
     @property
     def recorder(self) -> Recorder:
         """What is recorded of the training: `recorder.history()` has it so far."""
