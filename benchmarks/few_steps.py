@@ -44,6 +44,7 @@ class Setting:
     model: str
     shape: tuple[int, ...]
     sizes: tuple[int, ...]
+    folder: str = ""
 
 
 def images(pattern: str, image: str, label: str, classes: int) -> Callable[[Path | None], Arrays]:
@@ -79,13 +80,15 @@ SETTINGS = {
     "digits": Setting(digits, "mlp", (1, 8, 8), (100, 200, 300)),
     "wine": Setting(table(load_wine), "mlp", (13,), (100,)),
     "breast-cancer": Setting(table(load_breast_cancer), "mlp", (30,), (100, 300)),
-    "tiny-imagenet": Setting(images("train-*.parquet", "image", "label", 10), "conv", (3, 32, 32), (201, 500)),
-    "cifar-100": Setting(images("train-*.parquet", "img", "fine_label", 5), "conv", (3, 32, 32), (200, 500)),
+    "tiny-imagenet": Setting(images("train-*.parquet", "image", "label", 10), "conv", (3, 32, 32), (201, 500), "tiny_imagenet"),
+    "cifar-100": Setting(images("train-*.parquet", "img", "fine_label", 5), "conv", (3, 32, 32), (200, 500), "cifar_100"),
+    "cifar-100, resnet": Setting(
+        images("train-*.parquet", "img", "fine_label", 5), "resnet18_narrow", (3, 32, 32), (200,), "cifar_100"
+    ),
 }
 METHODS: dict[str, nw.Method] = {
     "ibm": nw.IBM(density=0.04),
     "dense": nw.Independent(),
-    "ibm .8": nw.IBM(density=0.04, prune_until=0.8),
 }
 
 
@@ -132,7 +135,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = json.loads(arguments.out.read_text())["rows"] if arguments.out.exists() else []
     for name in arguments.data:
         setting = SETTINGS[name]
-        data = setting.read(getattr(arguments, name.replace("-", "_"), None))
+        data = setting.read(getattr(arguments, setting.folder, None))
         for size in setting.sizes:
             for budget in arguments.budgets:
                 for label in arguments.methods:

@@ -32,40 +32,49 @@ class Evidence:
 
     Attributes:
         lacking: the numbers of those that have had none yet.
+        resting: of those whose learning rate has been 0 all along.
     """
 
     def __init__(self, shared: SharedWeights, method: str) -> None:
         self._shared, self._method = shared, method
         self._warned = False
         self.lacking = list(range(len(shared.params)))
+        self.resting = list(self.lacking)
 
     def add(self) -> None:
         """Takes the gradients of the moment in. It looks at those it lacks only, which are none after a step or two."""
         if self.lacking:
             grads = [param.grad for param in self._shared.params]
             self.lacking = [at for at in self.lacking if (grad := grads[at]) is None or not bool(grad.any())]
+        if self.resting:
+            still = self._shared.resting
+            self.resting = [at for at in self.resting if id(self._shared.params[at]) in still]
 
     def state(self) -> dict[str, Any]:
         """What it has seen, as a tree."""
-        return {"lacking": list(self.lacking)}
+        return {"lacking": list(self.lacking), "resting": list(self.resting)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Goes on from a `state()`."""
-        self.lacking = list(state["lacking"])
+        self.lacking, self.resting = list(state["lacking"]), list(state["resting"])
 
     def missing(self) -> list[str]:
         """Names of those without a gradient, but for what is 0 all over, which may leave without a difference."""
         return [self._shared.names[at] for at in self.lacking if bool(self._shared.params[at].any())]
 
     def awaited(self, step: int, latest: int) -> bool:
-        """Whether the choice has to wait; it cannot wait beyond the step `latest`.
+        """Whether the choice has to wait, as a parameter has had no gradient or is not trained yet (learning rate 0).
+
+        It cannot wait beyond the step `latest`; what rests then is chosen by its gradients as it is.
 
         Raises:
-            OptimizerError: it has waited so long; names the parameters, and what to do.
+            OptimizerError: there is no gradient at that step; names the parameters, and what to do.
         """
         missing = self.missing()
-        if missing and step >= latest:
-            self._refuse(missing, step)
+        if step >= latest:
+            if missing:
+                self._refuse(missing, step)
+            return False
         trained = [self._shared.names[at] for at in self.lacking if self._shared.params[at].requires_grad]
         unused = [name for name in missing if name in trained]
         if unused and step >= PATIENCE and not self._warned:
@@ -76,7 +85,7 @@ class Evidence:
                 f"{REMEDY}",
                 stacklevel=2,
             )
-        return bool(missing)
+        return bool(missing or self.resting)
 
     def require(self, step: int) -> None:
         """Raises OptimizerError where one has had no gradient to the end."""

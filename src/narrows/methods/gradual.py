@@ -60,7 +60,7 @@ class GradualLearner(Learner):
         self._chooser = Chooser(self.layout.join(shared.frozen), target, refine=self._refines)
         self._signals: Signals | None = None
         self._use(self._chooser.all)
-        self._config = config
+        self._options = config
         self._follow(Curve.over(self.total_steps, config.prune_from, config.prune_until))
         self._latest = latest_start(self._curve.stop, self.total_steps)
         self.step = 0
@@ -130,7 +130,7 @@ class GradualLearner(Learner):
         if not self.settled and self.step > self._curve.start:
             last = self.step >= self._curve.stop
             if self.evidence is not None and self.evidence.awaited(self.step, self._latest):
-                self._follow(Curve.over(self.total_steps, self._config.prune_from, self._config.prune_until, self.step))
+                self._follow(Curve.over(self.total_steps, self._options.prune_from, self._options.prune_until, self.step))
                 self.waited()
             elif last or self.step % self._every == 0:
                 self._choose(self._curve.at(self.step))
@@ -181,7 +181,7 @@ class GradualLearner(Learner):
 
     def _follow(self, curve: Curve) -> None:
         self._curve = curve
-        self._every = self._config.prune_every or curve.interval()
+        self._every = self._options.prune_every or curve.interval()
 
     def _use(self, choice: Choice) -> None:
         self._choice = choice

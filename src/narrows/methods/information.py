@@ -89,7 +89,7 @@ class FisherAverage(Evidence):
             scores.append(square.mul_(average).div_(1 - self._decay**count) if count else square)
         return scores
 
-    def _count(self, grads: Sequence[Tensor]) -> Tensor:
+    def _count(self, grads: list[Tensor]) -> Tensor:
         """Counts the gradients; returns what each average is multiplied with."""
         norms = iter(torch._foreach_norm(grads))
         nothing = torch.zeros((), device=self._counts.device)
