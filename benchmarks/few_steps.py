@@ -80,8 +80,12 @@ SETTINGS = {
     "digits": Setting(digits, "mlp", (1, 8, 8), (100, 200, 300)),
     "wine": Setting(table(load_wine), "mlp", (13,), (100,)),
     "breast-cancer": Setting(table(load_breast_cancer), "mlp", (30,), (100, 300)),
-    "tiny-imagenet": Setting(images("train-*.parquet", "image", "label", 10), "conv", (3, 32, 32), (201, 500), "tiny_imagenet"),
-    "cifar-100": Setting(images("train-*.parquet", "img", "fine_label", 5), "conv", (3, 32, 32), (200, 500), "cifar_100"),
+    "tiny-imagenet": Setting(
+        images("train-*.parquet", "image", "label", 10), "conv", (3, 32, 32), (201, 500), "tiny_imagenet"
+    ),
+    "cifar-100": Setting(
+        images("train-*.parquet", "img", "fine_label", 5), "conv", (3, 32, 32), (200, 500), "cifar_100"
+    ),
     "cifar-100, resnet": Setting(
         images("train-*.parquet", "img", "fine_label", 5), "resnet18_narrow", (3, 32, 32), (200,), "cifar_100"
     ),

@@ -130,7 +130,9 @@ class GradualLearner(Learner):
         if not self.settled and self.step > self._curve.start:
             last = self.step >= self._curve.stop
             if self.evidence is not None and self.evidence.awaited(self.step, self._latest):
-                self._follow(Curve.over(self.total_steps, self._options.prune_from, self._options.prune_until, self.step))
+                self._follow(
+                    Curve.over(self.total_steps, self._options.prune_from, self._options.prune_until, self.step)
+                )
                 self.waited()
             elif last or self.step % self._every == 0:
                 self._choose(self._curve.at(self.step))
@@ -189,7 +191,9 @@ class GradualLearner(Learner):
         self.isolator.use(self.layout.split(choice.alive), self.layout.split(choice.own))
 
     def _warn_of_empty_layers(self) -> None:
-        empty = [name for name, mask in zip(self.shared.names, self.masks, strict=True) if not bool(mask.any())]
+        without = () if self.evidence is None else self.evidence.lacking  # it is 0 all over: nothing was lost
+        rows = enumerate(zip(self.shared.names, self.masks, strict=True))
+        empty = [name for at, (name, mask) in rows if at not in without and not bool(mask.any())]
         if empty:
             warnings.warn(
                 f"{self.method}: no weight is kept of {', '.join(empty)}, so nothing passes there. {self.remedy}",
