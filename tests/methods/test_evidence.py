@@ -1,4 +1,4 @@
-"""No weight is chosen without evidence: backbones frozen at first, branches that are not used, layers that join late."""
+"""No weight is chosen without evidence: backbones frozen at first, unused branches, layers that join late."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def test_an_average_counts_the_gradients_of_its_own_parameter(decay: float, noth
     """F is the mean of the squared gradients there were, weighed by decay^(steps ago), whatever was in between."""
     shared = weights({"a": (3, 2), "b": (4,), "c": (2, 2)})
     fisher = FisherAverage(shared, "ibm", decay)
-    seen = {"a": lambda step: True, "b": lambda step: step < 5 or step > 60, "c": lambda step: step % 7 == 3}
+    seen = {"a": lambda _: True, "b": lambda step: step < 5 or step > 60, "c": lambda step: step % 7 == 3}
     sums, shares = [torch.zeros(param.shape).double() for param in shared.params], [0.0] * 3
     last = list(zip(sums, shares, strict=True))
     for step in range(80):

@@ -50,7 +50,10 @@ def above(scores: Tensor, candidates: Tensor, threshold: float) -> Tensor:
 
 
 def best_each(scores: Sequence[Tensor], fraction: float, sizes: Sequence[Tensor] | None = None) -> list[Tensor]:
-    """For each tensor apart, the mask of its best `fraction` (at least one weight; rounded down); `sizes` as in `best`."""
+    """For each tensor apart, the mask of its best `fraction` (at least one weight; rounded down).
+
+    Between equal scores `sizes` decide, as in `best`.
+    """
     rows = zip(scores, [None] * len(scores) if sizes is None else sizes, strict=True)
     return [
         _top(

@@ -1,7 +1,7 @@
 """Whether there is anything to choose weights by: which shared parameters have had a gradient.
 
-A backbone frozen at first, a branch that the network does not use, a layer that joins in late have had none, and a choice
-among their weights would be made by nothing. Knows gradients only: no masks, no scores.
+A backbone frozen at first, a branch that the network does not use, a layer that joins in late have had none, and a
+choice among their weights would be made by nothing. Knows gradients only: no masks, no scores.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ class Evidence:
 
 
 REMEDY = (
-    "If it is frozen at first, let it be trained sooner (requires_grad_(True), and no detach or no_grad before the loss), "
-    "or say more total_steps. If the network does not use it, keep it out of what tasks share: "
+    "If it is frozen at first, let it be trained sooner (requires_grad_(True), and no detach or no_grad before the "
+    "loss), or say more total_steps. If the network does not use it, keep it out of what tasks share: "
     "TaskStore.create(..., private=[...]), or requires_grad_(False) before that; in a store that there is already, set "
     "it to 0 before training."
 )

@@ -77,7 +77,7 @@ class GradualLearner(Learner):
     def chosen(self, scores: Tensor, threshold: Tensor) -> None:
         """Called at the last choice, with the scores it was made by and those that each weight had to beat."""
 
-    def waited(self) -> None:  # noqa: B027
+    def waited(self) -> None:
         """Called after each step at which the choice was put off."""
 
     @property

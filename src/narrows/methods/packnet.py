@@ -12,7 +12,8 @@ Where we differ from the published code (github.com/arunmallya/packnet):
 * One fraction for all tasks; there the first task prunes 50%, the next ones 75%, and the last one nothing.
 * The network at the end of training is kept; there that of the epoch with the best accuracy on the test images.
 * The network need not be pretrained; there the first task is ImageNet, pretrained.
-* The fraction kept is rounded down, equal scores go by |w|, then by position, and at least one weight of a layer while any is free.
+* The fraction kept is rounded down, equal scores go by |w|, then by position, and at least one weight of a layer
+  stays while any is free.
 """
 
 from __future__ import annotations

@@ -17,12 +17,13 @@ EPOCHS = 10
 """Passes over the data, at least."""
 
 STEPS = 400
-"""Optimizer steps, at least: in fewer a network has not learned before weights leave it, nor what is left afterwards."""
+"""Optimizer steps, at least: in fewer a network has not learned before weights leave it, nor what is left after."""
 
 
 def batch_size_for(examples: int) -> int:
-    """A power of two from 16 to 64, as large as leaves 16 steps to a pass; one more where one example would be left over,
-    of which a batch norm can make nothing.
+    """A power of two from 16 to 64, as large as leaves 16 steps to a pass.
+
+    One more where one example would be left over, of which a batch norm can make nothing.
 
     >>> batch_size_for(201), batch_size_for(600), batch_size_for(5000), batch_size_for(193)
     (16, 32, 64, 17)

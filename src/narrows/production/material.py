@@ -113,7 +113,7 @@ def read_material(
 
     Args:
         network: what it is for: tables get zero columns up to its inputs.
-        epochs, batch_size: how to learn from it; by default what `narrows.production.defaults` finds for so many examples.
+        epochs, batch_size: how to learn from it; by default as `defaults` says for so many examples.
         valid: data to measure on. With `options.holdout` they are a part of `data` instead.
         scale: what images are scaled with, in the place of the mean and deviation of their own channels.
 

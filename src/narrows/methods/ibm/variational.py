@@ -144,8 +144,10 @@ class VariationalLearner(IBMLearner):
         copy_each(self.log_variance, state["log_variance"])
 
     def _weights(self) -> list[Tensor]:
-        """beta / N of every weight at this step: warm-up, layer ratio, new or reused; 0 where there is no gradient, as the
-        price alone would shut those gates."""
+        """beta / N of every weight at this step: warm-up, layer ratio, new or reused.
+
+        It is 0 where there is no gradient: the price alone would shut those gates.
+        """
         warm = min(1.0, (self.step + 1) / max(1.0, self.config.kl_warmup * self.total_steps))
         new, reuse = (warm * price / self._examples for price in self.config.prices())
         priced = [
