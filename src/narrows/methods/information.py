@@ -47,57 +47,52 @@ class FisherAverage(Evidence):
         self._averages = [
             torch.zeros_like(param, dtype=torch.promote_types(param.dtype, torch.float32)) for param in self._params
         ]
-        device = self._params[0].device if self._params else None
-        # Steps with a gradient in a row that an average is worth, and steps since the last one. They stay on the
-        # device: a look at them would wait for it.
-        self._counts, self._ages = (torch.zeros(len(self._params), device=device) for _ in range(2))
+        # As many steps in a row with a gradient as an average is worth, and steps since its last one.
+        self._counts, self._ages = [0.0] * len(self._params), [0] * len(self._params)
 
     @torch.no_grad()
     def add(self) -> None:
         """Takes the gradients of the moment in: dense, before they are masked."""
         super().add()
-        pairs = [
-            (average, param.grad.to(average.dtype))
-            for average, param in zip(self._averages, self._params, strict=True)
+        there = [
+            (at, param.grad.to(average.dtype))
+            for at, (average, param) in enumerate(zip(self._averages, self._params, strict=True))
             if param.grad is not None
         ]
-        if not pairs:
-            self._ages += 1
-            return
-        averages, grads = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        kept = self._count(grads)
-        torch._foreach_mul_(self._averages, list(kept.unbind()))
-        torch._foreach_addcmul_(averages, grads, grads, 1 - self._decay)
+        norms = torch.stack([torch.linalg.vector_norm(grad) for _, grad in there]).tolist() if there else []
+        told = {at: grad for (at, grad), norm in zip(there, norms, strict=True) if norm}
+        if told:
+            averages, grads = [self._averages[at] for at in told], list(told.values())
+            torch._foreach_mul_(averages, [self._count(at) for at in told])
+            torch._foreach_addcmul_(averages, grads, grads, 1 - self._decay)
+        self._ages = [0 if at in told else age + 1 for at, age in enumerate(self._ages)]
 
     def state(self) -> dict[str, Any]:
         """What it has seen, as a tree."""
-        counted = {"counts": self._counts, "ages": self._ages, "averages": list(self._averages)}
+        counted = {"counts": list(self._counts), "ages": list(self._ages), "averages": list(self._averages)}
         return super().state() | counted
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Goes on from a `state()`."""
         super().load_state(state)
-        copy_each([self._counts, self._ages], [state["counts"], state["ages"]])
+        self._counts, self._ages = list(state["counts"]), list(state["ages"])
         copy_each(self._averages, state["averages"])
 
     @torch.no_grad()
     def scores(self, weights: Sequence[Tensor]) -> list[Tensor]:
         """theta^2 F of each weight, F being the average; `weights` are the thetas, in the parameters' shapes."""
         scores = []
-        for weight, average, count in zip(weights, self._averages, self._counts.tolist(), strict=True):
+        for weight, average, count in zip(weights, self._averages, self._counts, strict=True):
             square = weight.detach().to(average.dtype).square()
             scores.append(square.mul_(average).div_(1 - self._decay**count) if count else square)
         return scores
 
-    def _count(self, grads: list[Tensor]) -> Tensor:
-        """Counts the gradients; returns what each average is multiplied with."""
-        norms = iter(torch._foreach_norm(grads))
-        nothing = torch.zeros((), device=self._counts.device)
-        got = torch.stack([nothing if param.grad is None else next(norms).float() for param in self._params]) > 0
-        aged = self._decay**self._ages
-        # Of an average that is worth c steps, a share of 1 - decay^c is filled; it has shrunk by decay^age since.
-        filled = torch.log1p(-aged * (1 - self._decay**self._counts)) / math.log(self._decay or 1e-30)
-        counts = 1 + torch.where(self._ages > 0, filled, self._counts)
-        self._counts.copy_(torch.where(got, counts, self._counts))
-        self._ages.copy_(torch.where(got, 0, self._ages + 1))
-        return torch.where(got, self._decay * aged, 1.0)
+    def _count(self, at: int) -> float:
+        """Counts a gradient of that parameter; returns what its average is multiplied with."""
+        aged = self._decay ** self._ages[at]
+        if self._ages[at]:
+            # Of an average worth c steps a share of 1 - decay^c is filled, and has shrunk by `aged` since.
+            filled = aged * (1 - self._decay ** self._counts[at])
+            self._counts[at] = math.log1p(-filled) / math.log(self._decay or 1e-30)
+        self._counts[at] += 1
+        return self._decay * aged

@@ -56,7 +56,9 @@ def _near_chance(network: nn.Module, material: Material, kind: str) -> list[str]
         explained = float(1 - (outputs - examples.y).square().mean() / examples.y.var(0, correction=0).mean())
         if not explained <= EXPLAINED:
             return []
-        return [f"On the {where} data it explains {max(explained, 0):.1%} of the variance: always saying the mean does nearly as well."]
+        return [
+            f"On the {where} data it explains {max(explained, 0):.1%} of the variance: always saying the mean does nearly as well."
+        ]
     right, chance = _right(outputs, examples.y, kind), _majority(examples.y, kind)
     if right > min(chance + 2 * _deviation(chance, len(examples)), (1 + chance) / 2):
         return []
