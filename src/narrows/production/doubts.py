@@ -21,7 +21,7 @@ from narrows.training import History
 
 MEASURED = 1024
 """Training examples that are looked at where there are no validation data."""
-LOST = 0.2
+LOST = 0.25
 """Share of what had been learned, beyond what chance gives, whose loss in pruning is worth a word."""
 EXPLAINED = 0.1
 """Share of the variance of a target that is next to nothing."""
@@ -56,9 +56,8 @@ def _near_chance(network: nn.Module, material: Material, kind: str) -> list[str]
         explained = float(1 - (outputs - examples.y).square().mean() / examples.y.var(0, correction=0).mean())
         if not explained <= EXPLAINED:
             return []
-        return [
-            f"On the {where} data it explains {max(explained, 0):.1%} of the variance: always saying the mean does nearly as well."
-        ]
+        share = f"{max(explained, 0):.1%}"
+        return [f"On the {where} data it explains {share} of the variance: always saying the mean does nearly as well."]
     right, chance = _right(outputs, examples.y, kind), _majority(examples.y, kind)
     if right > min(chance + 2 * _deviation(chance, len(examples)), (1 + chance) / 2):
         return []
