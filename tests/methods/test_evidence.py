@@ -177,6 +177,26 @@ def test_the_remedies_for_a_branch_that_is_not_used(tmp_path: Path, digits: tupl
     assert trained(tmp_path / "fixed", nw.IBM(density=0.1), digits, net=net)[0] > 0.85
 
 
+def test_a_layer_that_starts_at_0_and_is_frozen_is_waited_for() -> None:
+    shared = weights({"a": (6, 5), "b": (4, 6)})
+    with torch.no_grad():
+        shared.params[0].zero_()
+    shared.params[0].requires_grad_(False)
+    learner: Any = nw.IBM(density=0.3).learner(shared, Plan(40), None)
+    for step in range(40):
+        if step == 15:
+            shared.params[0].requires_grad_(True)
+        for param in shared.params:
+            param.grad = torch.randn_like(param) if param.requires_grad else None
+        learner.before_step()
+        with torch.no_grad():
+            for param in shared.params:
+                param.sub_(0 if param.grad is None else param.grad)
+        learner.after_step()
+        assert step >= 15 or all(bool(mask.all()) for mask in learner.masks)
+    assert int(learner.masks[0].sum()) > 0
+
+
 @pytest.mark.filterwarnings("ignore:.*had no gradient in")
 def test_a_layer_that_gets_its_first_gradient_late_is_chosen_by_it(
     tmp_path: Path, digits: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch

@@ -25,6 +25,7 @@ from narrows.tasks import Fit, TaskStore
 from narrows.training import History, Schedule
 
 SETS = {"wine": load_wine, "breast-cancer": load_breast_cancer, "digits": load_digits, "diabetes": load_diabetes}
+SMALL = {"input_shape": [1, 6, 6], "classes": 2, "hidden": [24]}
 WIDTHS = {"wine": 13, "breast-cancer": 30, "digits": 64, "diabetes": 10}
 
 
@@ -97,7 +98,7 @@ def test_a_good_result_is_not_doubted(tmp_path: Path, name: str, held: float) ->
         if name == "diabetes":
             options = DataOptions(holdout=held, kind="regression")
     if name == "images":
-        store = init(tmp_path / "store", "narrows.networks:mlp", {"input_shape": [1, 6, 6], "classes": 2}, head="head")
+        store = init(tmp_path / "store", "narrows.networks:mlp", SMALL, head="head")
     else:
         store = store_for(tmp_path / "store", WIDTHS.get(name, 64))
     assert learn(store, name, data, options=options, lr=3e-3).doubts == ()

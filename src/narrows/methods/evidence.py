@@ -59,8 +59,12 @@ class Evidence:
         self.lacking, self.resting = list(state["lacking"]), list(state["resting"])
 
     def missing(self) -> list[str]:
-        """Names of those without a gradient, but for what is 0 all over, which may leave without a difference."""
-        return [self._shared.names[at] for at in self.lacking if bool(self._shared.params[at].any())]
+        """Names of those without a gradient.
+
+        Not of what is 0 all over, which may leave without a difference, unless it is frozen for now.
+        """
+        rows = [(self._shared.names[at], self._shared.params[at]) for at in self.lacking]
+        return [name for name, param in rows if not param.requires_grad or bool(param.any())]
 
     def awaited(self, step: int, latest: int) -> bool:
         """Whether the choice has to wait, as a parameter has had no gradient or is not trained yet (learning rate 0).

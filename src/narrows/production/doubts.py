@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from narrows.data import Examples
+from narrows.errors import DataError
 from narrows.production.evaluating import outputs_of
 from narrows.production.material import Material, in_order
 from narrows.tasks import Fit
@@ -50,7 +51,10 @@ def _near_chance(network: nn.Module, material: Material, kind: str) -> list[str]
     held = material.valid
     examples = _first(material.train) if held is None else held
     assert examples.y is not None
-    outputs = outputs_of(network, in_order(material.schema, examples))
+    try:
+        outputs = outputs_of(network, in_order(material.schema, examples))
+    except DataError as error:  # infinite for some
+        return [str(error)]
     where = "training" if held is None else "validation"
     if kind == "regression":
         explained = float(1 - (outputs - examples.y).square().mean() / examples.y.var(0, correction=0).mean())
