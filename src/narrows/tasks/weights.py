@@ -46,6 +46,14 @@ class TaskWeights:
         names = (spec.name for spec in self._specs if not self._in_head(spec.name))
         return {name: tensor for name in names if isinstance(tensor := tensors[name], nn.Parameter)}
 
+    def require_of(self, model: nn.Module) -> None:
+        """Raises ModelMismatchError unless these are the weights of `model`."""
+        if model is not self._model:
+            raise ModelMismatchError(
+                f"task.model is now another network, a {type(model).__name__}, than the one that store.begin made, "
+                "which is what a commit writes. Train that one: change it in place, or wrap it beside task.model."
+            )
+
     def require_same_layout(self) -> None:
         """Raises ModelMismatchError where a shared parameter changed since `begin`, or is not to be trained."""
         specs = {spec.name: spec for spec in self._specs}

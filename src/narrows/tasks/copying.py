@@ -1,0 +1,111 @@
+"""The user's network as a store takes it in: without what training frameworks wrap around it, and as a copy.
+
+Knows modules; no task and no store.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+from narrows.errors import ModelMismatchError
+
+# By name: to import torch's compiler and its distributed package would take seconds.
+_INSIDE = {
+    "OptimizedModule": "_orig_mod",  # of torch.compile
+    "DataParallel": "module",
+    "DistributedDataParallel": "module",
+    "AveragedModel": "module",
+}
+_SHARDED = ("FSDPModule", "FullyShardedDataParallel", "DTensor")
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network itself, out of torch.compile, DataParallel and the like.
+
+    >>> network = nn.Linear(2, 2)
+    >>> unwrapped(nn.DataParallel(network)) is network, unwrapped(network) is network
+    (True, True)
+    """
+    while (inside := _inside(model)) is not None:
+        model = inside
+    return model
+
+
+def require_plain(model: nn.Module) -> None:
+    """Raises ModelMismatchError where a part of the model is wrapped, or the model is sharded over devices."""
+    for path, module in model.named_modules():
+        if _inside(module) is not None:
+            raise ModelMismatchError(
+                f"The module {path!r} is wrapped in {type(module).__name__}, which changes the names of what is in it. "
+                "Give the network as it is; compile or wrap the task's model after store.begin, from the outside "
+                "(torch.compile(task.model)), or compile a part in place (module.compile())."
+            )
+    sharded = [name for name, module in model.named_modules() if _is_sharded(module)]
+    sharded += [name for name, param in model.named_parameters() if _is_sharded(param)]
+    if sharded:
+        raise ModelMismatchError(
+            f"The model is sharded over devices (FSDP): {sharded[0] or 'the whole of it'!r}. narrows trains a task in "
+            "one process, on whole tensors: leave FSDP out."
+        )
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A copy on the CPU. ModelMismatchError, naming the attribute, where something in the model cannot be copied."""
+    try:
+        return copy.deepcopy(model).cpu()
+    except Exception as error:  # whatever an attribute's own copying may raise
+        raise ModelMismatchError(_why_not(model, error)) from error
+
+
+def _inside(module: nn.Module) -> nn.Module | None:
+    found = next((_INSIDE[kind.__name__] for kind in type(module).__mro__ if kind.__name__ in _INSIDE), None)
+    inside = None if found is None else getattr(module, found, None)
+    return inside if isinstance(inside, nn.Module) else None
+
+
+def _is_sharded(value: object) -> bool:
+    return any(kind.__name__ in _SHARDED for kind in type(value).__mro__)
+
+
+def _why_not(model: nn.Module, error: Exception) -> str:
+    """Which attribute of which module it is, and what can be done."""
+    first = str(error).partition("\n")[0]
+    for path, module in model.named_modules():
+        for name, value in _attributes(module):
+            try:
+                copy.deepcopy(value)
+            except Exception as cause:
+                where = f"{path or 'the model itself'!r} ({type(module).__name__})"
+                what = "is a tensor computed from others, with their gradient" if _is_computed(value) else f"({cause})"
+                return (
+                    f"The model cannot be copied, and a store copies it for every task: the attribute {name!r} of "
+                    f"{where} {what}. {_remedy(module, name, value)}"
+                )
+    return f"The model cannot be copied, and a store copies it for every task: {type(error).__name__}: {first}."
+
+
+def _attributes(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """What a module holds itself, its parameters and buffers included, its modules not."""
+    yield from ((name, value) for name, value in vars(module).items() if name not in ("_modules", "_buffers"))
+    yield from module._buffers.items()
+
+
+def _is_computed(value: Any) -> bool:
+    return isinstance(value, Tensor) and not value.is_leaf
+
+
+def _remedy(module: nn.Module, name: str, value: Any) -> str:
+    held = {*module._parameters, *module._buffers}
+    if f"{name}_g" in held:
+        return "Use torch.nn.utils.parametrizations.weight_norm in the place of torch.nn.utils.weight_norm."
+    if f"{name}_mask" in held:
+        return f"Make pruning permanent first: torch.nn.utils.prune.remove(module, {name!r})."
+    if f"{name}_orig" in held:
+        return "Use torch.nn.utils.parametrizations.spectral_norm in the place of torch.nn.utils.spectral_norm."
+    if _is_computed(value):
+        return "Compute it in forward, keep it detached (.detach()), or make it an nn.Parameter."
+    return "Make it when it is needed, in forward say, or leave it out of copies by a __deepcopy__ of its class."
