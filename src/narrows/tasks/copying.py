@@ -6,12 +6,13 @@ Knows modules; no task and no store.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 from narrows.errors import ModelMismatchError
+from narrows.tasks.partition import named_tensors
 
 # By name: to import torch's compiler and its distributed package would take seconds.
 _INSIDE = {
@@ -36,7 +37,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def require_plain(model: nn.Module) -> None:
-    """Raises ModelMismatchError where a part of the model is wrapped, or the model is sharded over devices."""
+    """Raises ModelMismatchError where a part of the model is wrapped, has no shape yet, or is sharded over devices."""
     for path, module in model.named_modules():
         if _inside(module) is not None:
             raise ModelMismatchError(
@@ -45,10 +46,10 @@ def require_plain(model: nn.Module) -> None:
                 "(torch.compile(task.model)), or compile a part in place (module.compile())."
             )
     sharded = [name for name, module in model.named_modules() if _is_sharded(module)]
-    sharded += [name for name, param in model.named_parameters() if _is_sharded(param)]
+    sharded += [name for name, tensor in named_tensors(model).items() if _is_sharded(tensor)]
     if sharded:
         raise ModelMismatchError(
-            f"The model is sharded over devices (FSDP): {sharded[0] or 'the whole of it'!r}. narrows trains a task in "
+            f"The model is sharded over devices (FSDP): {_called(sharded[0])}. narrows trains a task in "
             "one process, on whole tensors: leave FSDP out."
         )
 
@@ -79,8 +80,10 @@ def _why_not(model: nn.Module, error: Exception) -> str:
             try:
                 copy.deepcopy(value)
             except Exception as cause:
-                where = f"{path or 'the model itself'!r} ({type(module).__name__})"
-                what = "is a tensor computed from others, with their gradient" if _is_computed(value) else f"({cause})"
+                where = f"{_called(path)} ({type(module).__name__})"
+                what = (
+                    "holds what was computed from parameters, for a gradient" if _is_computed(value) else f"({cause})"
+                )
                 return (
                     f"The model cannot be copied, and a store copies it for every task: the attribute {name!r} of "
                     f"{where} {what}. {_remedy(module, name, value)}"
@@ -94,8 +97,15 @@ def _attributes(module: nn.Module) -> Iterator[tuple[str, Any]]:
     yield from module._buffers.items()
 
 
+def _called(path: str) -> str:
+    return repr(path) if path else "the model itself"
+
+
 def _is_computed(value: Any) -> bool:
-    return isinstance(value, Tensor) and not value.is_leaf
+    if isinstance(value, Tensor):
+        return not value.is_leaf
+    inside = value.values() if isinstance(value, Mapping) else value
+    return isinstance(value, list | tuple | Mapping) and any(map(_is_computed, inside))
 
 
 def _remedy(module: nn.Module, name: str, value: Any) -> str:

@@ -27,8 +27,8 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
             raise ModelMismatchError(
                 f"The model's state dict holds {name!r}, which is no tensor; a store keeps tensors only."
             )
-        if isinstance(value, nn.parameter.UninitializedParameter):
-            raise ModelMismatchError(f"Parameter {name!r} has no shape yet: run the model once, then make the store.")
+        if isinstance(value, nn.parameter.UninitializedParameter | nn.parameter.UninitializedBuffer):
+            raise ModelMismatchError(f"{name!r} has no shape yet: run the model once, then make the store.")
         if id(value) not in seen:
             seen.add(id(value))
             found[name] = value

@@ -45,6 +45,8 @@ MULTIPLIERS: Mapping[type[nn.Module], str] = {
 }
 """Layers, and a regular expression for the names of those of their parameters that multiply what they are given."""
 
+_COMPUTED_FROM = re.compile(r"parametrizations\.|_(orig|g|v)$")  # of parametrizations, and of the hooks before them
+
 WORTH_A_WORD = 0.01
 """Fraction of all trainable weights from which on what the rule leaves out is said."""
 
@@ -79,9 +81,16 @@ def shared_specs(
 
 def require_patterns(model: nn.Module, private: Sequence[str], shared: Sequence[str] | Rule = ()) -> None:
     """Raises ModelMismatchError for a pattern that names nothing it could have an effect on; says the nearest."""
-    _require_each("private", private, named_tensors(model), "parameter or buffer")
+    asked = [("private", private, list(named_tensors(model)), "parameter or buffer")]
     if not callable(shared):
-        _require_each("shared", shared, _candidates(model), "trainable parameter of two or more dimensions")
+        asked.append(("shared", shared, list(_candidates(model)), "trainable parameter of two or more dimensions"))
+    for argument, patterns, names, what in asked:
+        for pattern in patterns:
+            if not any(matches(name, [pattern]) for name in names):
+                reason = _tied_name(model, pattern) or (
+                    f"no {what}, and no module that holds one, is called so; {nearest(pattern, _outermost_first(names))}"
+                )
+                raise ModelMismatchError(f"{argument}=[{pattern!r}] names nothing: {reason}")
 
 
 def kept_whole(
@@ -104,12 +113,12 @@ def kept_whole(
     for name, size in left.items():
         numbered = re.sub(r"(?<![^.])\d+(?=\.)", "*", name)  # the same tensor of many blocks is named once
         alike = [other for other in candidates if matches(other, [numbered])]
-        pattern = numbered if left.keys() >= set(alike) else name
+        pattern = numbered if len(alike) > 1 and left.keys() >= set(alike) else name
         sizes[pattern] = sizes.get(pattern, 0) + size
     largest = sorted(sizes, key=lambda pattern: -sizes[pattern])[:5]
     named = ", ".join(f"{pattern} ({sizes[pattern] / everything:.1%})" for pattern in largest)
     more = f" and {len(sizes) - 5} more" if len(sizes) > 5 else ""
-    may = [pattern for pattern in largest if "parametrizations." not in pattern]
+    may = [pattern for pattern in largest if not _COMPUTED_FROM.search(pattern)]
     way = f"Where they multiply what a layer is given, share them: shared={may}. " if may else ""
     return (
         f"Each task will keep for itself, whole, {sum(left.values()) / everything:.1%} of the weights, in tensors that "
@@ -123,11 +132,8 @@ def require_not_tied(model: nn.Module, path: str, specs: Iterable[TensorSpec]) -
     A tied tensor has one name in the store, its first. Where that is in the head's place, the rest of the model would
     lose it with the head.
     """
-    names: dict[int, list[str]] = {}
-    for name, param in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(param), []).append(name)
     shared = {spec.name for spec in specs if matches(spec.name, [path])}
-    for first, *others in names.values():
+    for first, *others in _names(model):
         outside = [name for name in others if not matches(name, [path])]
         if first in shared and outside:
             raise ModelMismatchError(
@@ -150,12 +156,19 @@ def _candidates(model: nn.Module) -> dict[str, nn.Parameter]:
     }
 
 
-def _require_each(argument: str, patterns: Sequence[str], names: Iterable[str], what: str) -> None:
-    names = list(names)
-    for pattern in patterns:
-        if not any(matches(name, [pattern]) for name in names):
-            known = sorted({part for name in names for part in ancestry(name)}, key=lambda part: part.count("."))
-            raise ModelMismatchError(
-                f"{argument}=[{pattern!r}] names nothing: no {what}, and no module that holds one, is called so; "
-                f"{nearest(pattern, known)}"
-            )
+def _names(model: nn.Module) -> list[list[str]]:
+    """All names of each parameter, its first at the front."""
+    names: dict[int, list[str]] = {}
+    for name, param in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(param), []).append(name)
+    return list(names.values())
+
+
+def _tied_name(model: nn.Module, pattern: str) -> str | None:
+    """What is to be said where the pattern is one of a tied tensor's other names."""
+    tied = ((first, other) for first, *others in _names(model) for other in others if matches(other, [pattern]))
+    return next((f"{other!r} is the same tensor as {first!r} and goes by that name" for first, other in tied), None)
+
+
+def _outermost_first(names: Iterable[str]) -> list[str]:
+    return sorted(dict.fromkeys(part for name in names for part in ancestry(name)), key=lambda part: part.count("."))

@@ -84,8 +84,8 @@ class TaskStore:
         """
         model = unwrapped(model)
         require_plain(model)
+        require_patterns(model, private, shared)
         template = copied(model)
-        require_patterns(template, private, shared)
         specs = shared_specs(template, private, shared)
         said = kept_whole(template, private, shared, specs)
         if not specs:
