@@ -37,7 +37,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def require_plain(model: nn.Module) -> None:
-    """Raises ModelMismatchError where a part of the model is wrapped, has no shape yet, or is sharded over devices."""
+    """Raises ModelMismatchError where a part of the model is wrapped, or what `require_whole` refuses."""
     for path, module in model.named_modules():
         if _inside(module) is not None:
             raise ModelMismatchError(
@@ -45,6 +45,11 @@ def require_plain(model: nn.Module) -> None:
                 "Give the network as it is; compile or wrap the task's model after store.begin, from the outside "
                 "(torch.compile(task.model)), or compile a part in place (module.compile())."
             )
+    require_whole(model)
+
+
+def require_whole(model: nn.Module) -> None:
+    """Raises ModelMismatchError where the model is sharded over devices, or a tensor has no shape yet."""
     sharded = [name for name, module in model.named_modules() if _is_sharded(module)]
     sharded += [name for name, tensor in named_tensors(model).items() if _is_sharded(tensor)]
     if sharded:
@@ -81,9 +86,7 @@ def _why_not(model: nn.Module, error: Exception) -> str:
                 copy.deepcopy(value)
             except Exception as cause:
                 where = f"{_called(path)} ({type(module).__name__})"
-                what = (
-                    "holds what was computed from parameters, for a gradient" if _is_computed(value) else f"({cause})"
-                )
+                what = "holds what was computed from parameters" if _is_computed(value) else f"({cause})"
                 return (
                     f"The model cannot be copied, and a store copies it for every task: the attribute {name!r} of "
                     f"{where} {what}. {_remedy(module, name, value)}"

@@ -69,7 +69,7 @@ def shared_specs(
     rule = shared if callable(shared) else multiplies
     held: dict[int, list[tuple[nn.Module, str]]] = {}
     for module in model.modules():
-        for own, param in module.named_parameters(recurse=False):
+        for own, param in module.named_parameters(recurse=False, remove_duplicate=False):
             held.setdefault(id(param), []).append((module, own))
     return tuple(
         TensorSpec.of(name, param)
@@ -87,9 +87,9 @@ def require_patterns(model: nn.Module, private: Sequence[str], shared: Sequence[
     for argument, patterns, names, what in asked:
         for pattern in patterns:
             if not any(matches(name, [pattern]) for name in names):
-                reason = _tied_name(model, pattern) or (
-                    f"no {what}, and no module that holds one, is called so; {nearest(pattern, _outermost_first(names))}"
-                )
+                known = nearest(pattern, _outermost_first(names))
+                unknown = f"no {what}, and no module that holds one, is called so; {known}"
+                reason = _tied_name(model, pattern) or unknown
                 raise ModelMismatchError(f"{argument}=[{pattern!r}] names nothing: {reason}")
 
 
@@ -107,7 +107,8 @@ def kept_whole(
     candidates = _candidates(model)
     left = {name: param.numel() for name, param in candidates.items() if not (name in known or matches(name, private))}
     everything = sum(param.numel() for param in model.parameters() if param.requires_grad)
-    if not left or sum(left.values()) < WORTH_A_WORD * everything:
+    amount = sum(left.values())
+    if not amount or amount < WORTH_A_WORD * everything:
         return None
     sizes: dict[str, int] = {}
     for name, size in left.items():
@@ -121,7 +122,7 @@ def kept_whole(
     may = [pattern for pattern in largest if not _COMPUTED_FROM.search(pattern)]
     way = f"Where they multiply what a layer is given, share them: shared={may}. " if may else ""
     return (
-        f"Each task will keep for itself, whole, {sum(left.values()) / everything:.1%} of the weights, in tensors that "
+        f"Each task will keep for itself, whole, {amount / everything:.1%} of the weights, in tensors that "
         f"no layer known to multiply holds: {named}{more}. {way}To leave it so, say it: private={largest}."
     )
 

@@ -21,7 +21,7 @@ from narrows.store.progress import ProgressFile
 from narrows.store.reading import StoreReader
 from narrows.store.records import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
-from narrows.tasks.copying import copied, require_plain, unwrapped
+from narrows.tasks.copying import copied, require_plain, require_whole, unwrapped
 from narrows.tasks.heads import Head, build_head, put_head, require_place
 from narrows.tasks.partition import assign, matches, named_tensors, require_match
 from narrows.tasks.routing import Routing, route
@@ -110,6 +110,7 @@ class TaskStore:
         directory = StoreDirectory.open(path)
         if model is None:
             return cls(directory, None)
+        require_whole(model)
         base = directory.base()
         # A store may have been made of a wrapped model, and have its names, before they were left out.
         if named_tensors(model).keys() != base.keys():
