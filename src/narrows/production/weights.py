@@ -138,12 +138,12 @@ def _strip(weights: Mapping[str, Tensor], prefixes: Sequence[str]) -> dict[str, 
 
 
 def _prefixes(weights: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
-    """What all names of one side begin with and those of the other do not."""
+    """What all names of one side begin with and none of the other."""
     theirs, ours = _common(weights), _common(state)
     found = []
-    if theirs and not ours.startswith(theirs):
+    if theirs and not any(name.startswith(theirs) for name in state):
         found.append(f"all names there begin with {theirs!r}, which would have to go")
-    if ours and not theirs.startswith(ours):
+    if ours and not any(name.startswith(ours) for name in weights):
         found.append(f"all names of the model begin with {ours!r}")
     return found
 
