@@ -19,19 +19,18 @@ _INSIDE = {
     "OptimizedModule": "_orig_mod",  # of torch.compile
     "DataParallel": "module",
     "DistributedDataParallel": "module",
-    "AveragedModel": "module",
 }
 _SHARDED = ("FSDPModule", "FullyShardedDataParallel", "DTensor")
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
-    """The network itself, out of torch.compile, DataParallel and the like.
+def unwrapped(model: nn.Module, until: nn.Module | None = None) -> nn.Module:
+    """The network itself, out of torch.compile, DataParallel and DistributedDataParallel; or `until`, if it is met.
 
     >>> network = nn.Linear(2, 2)
     >>> unwrapped(nn.DataParallel(network)) is network, unwrapped(network) is network
     (True, True)
     """
-    while (inside := _inside(model)) is not None:
+    while model is not until and (inside := _inside(model)) is not None:
         model = inside
     return model
 

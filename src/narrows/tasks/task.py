@@ -18,7 +18,6 @@ from narrows.store.compose import Frozen, digest
 from narrows.tasks.account import figures_of
 from narrows.tasks.attachment import Attachment, InProgress
 from narrows.tasks.checkpoint import Checkpoint
-from narrows.tasks.copying import require_plain, unwrapped
 from narrows.tasks.fit import Fit, fit
 from narrows.tasks.heads import Head, describe_head
 from narrows.tasks.hooks import check_optimizer
@@ -145,9 +144,7 @@ class Task(InProgress):
         self._require_open()
         if self._attached is not None:
             raise OptimizerError(f"Task {self.name!r} has an optimizer already; one trains it from start to end.")
-        model = unwrapped(self.model)
-        require_plain(model)
-        self._weights.require_of(model)
+        model = self._weights.own_model(self.model)
         self._weights.require_same_layout()
         check_optimizer(optimizer, model)
         plan = Plan(total_steps, examples, batch_size)
