@@ -132,6 +132,7 @@ def test_a_wrapped_network_is_stored_as_the_network_itself(tmp_path: Path, wrap:
     assert list(state(nw.TaskStore.open(tmp_path / "store", model).load("a"))) == list(state(model))
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's compiler warns itself
 @pytest.mark.parametrize("part", ["", "two"])
 def test_a_store_that_was_made_of_a_compiled_network_goes_on(tmp_path: Path, part: str) -> None:
     model = MLP.make()
