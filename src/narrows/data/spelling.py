@@ -145,13 +145,16 @@ def find(texts: Collection[str], decimal: str | None = None, dates: str | None =
     present = sorted(text for text in texts if text not in WORDS)
     if not present or not any(map(str.isdigit, present[0])):
         return Found(None)
+    numbers = Found(None)
     if all(_split(text) is not None for text in present):
-        return _find_numbers(present, decimal)
+        numbers = _find_numbers(present, decimal)
+        if numbers.spelling is not None:
+            return numbers
     fitting = [Spelling(form) for form in get_args(Form)[2:] if all(_date(text, form) is not None for text in present)]
     if len(fitting) > 1 and dates is not None:
         day_first = dates == "day-first"
         fitting = [spelling for spelling in fitting if spelling.form.startswith("DD") == day_first] or fitting
-    return Found(fitting[0], tuple(fitting[1:])) if fitting else Found(None)
+    return Found(fitting[0], tuple(fitting[1:])) if fitting else numbers
 
 
 def _find_numbers(present: Sequence[str], decimal: str | None) -> Found:
