@@ -187,7 +187,7 @@ def test_a_number_of_another_spelling_later_is_named_with_its_row(tmp_path: Path
     percent, _ = read_training(text_table(tmp_path, ["5%", "6.5%", "7%"]))
     with pytest.raises(DataError, match="'a' is of the type double; the task was learned from numbers in '%', as text"):
         read_with(percent, parquet(tmp_path / "b.parquet", {"a": [0.05]}), targets="ignored")
-    with pytest.raises(DataError, match=r"0: column 'a' has '0\.05', which is not a number"):
+    with pytest.raises(DataError, match=r"0: column 'a' has '0\.05', which cannot be read as numbers in '%'"):
         read_with(percent, csv(tmp_path / "c.csv", "a\n0.05\n"), targets="ignored")
 
 

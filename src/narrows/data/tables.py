@@ -141,7 +141,8 @@ def transformers(inputs: TableInputs) -> tuple[Any, Any, Any]:
 
 
 def _no_number(column: Column, row: int) -> str:
-    return f"column {column.name!r} has {column.values[row]!r}, which is not a number"
+    why = "is not a number" if column.spelling is None else f"cannot be read as {column.spelling.summary()}"
+    return f"column {column.name!r} has {column.values[row]!r}, which {why}"
 
 
 def _require_known(column: Column, where: str) -> None:

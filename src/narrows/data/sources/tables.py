@@ -100,7 +100,7 @@ def _with_commas(table: Any, as_text: Collection[str]) -> str | None:
             texts = set(from_arrow(name, table[name]).values) - WORDS
             found = find(texts)
             if found.spelling is not None and found.spelling.form == "," and not found.others:
-                return f"{max(texts, key=lambda text: ',' in text)!r} in the column {name!r}"
+                return f"{next(text for text in sorted(texts) if ',' in text)!r} in the column {name!r}"
     return None
 
 
