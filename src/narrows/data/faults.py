@@ -94,9 +94,12 @@ class Faults:
         left_out = self.skipped
         if not left_out:
             return tuple(self.notes)
-        first = "; ".join(f"{row.id}: {row.reason}" for row in left_out[:SHOWN])
-        more = "; ..." if len(left_out) > SHOWN else ""
-        return (*self.notes, f"{len(left_out)} of {self._rows} examples were left out ({first}{more})")
+        return (*self.notes, f"{len(left_out)} of {self._rows} examples were left out ({'; '.join(self.told())})")
+
+    def told(self) -> list[str]:
+        """The first rows that cannot be used, each with its reason, and how many more there are."""
+        rest = len(self.skipped) - SHOWN
+        return [f"{row.id}: {row.reason}" for row in self.skipped[:SHOWN]] + [f"and {rest} more"] * (rest > 0)
 
     @property
     def _rows(self) -> int:
@@ -104,15 +107,11 @@ class Faults:
 
     def _error(self) -> DataError:
         said = list(self._refused)
-        left_out = self.skipped
-        if left_out and (self._bad == "refuse" or len(left_out) == self._rows):
-            rest = len(left_out) - SHOWN
+        count = len(self.skipped)
+        if count and (self._bad == "refuse" or count == self._rows):
             way_out = "; correct them, or have them left out (bad='skip', --bad skip)" if self._bad == "refuse" else ""
-            rows = "".join(f"\n  {row.id}: {row.reason}" for row in left_out[:SHOWN])
-            said.append(
-                f"{len(left_out)} of {self._rows} examples cannot be used{way_out}:{rows}"
-                + (f"\n  and {rest} more" if rest > 0 else "")
-            )
+            rows = "".join(f"\n  {line}" for line in self.told())
+            said.append(f"{count} of {self._rows} examples cannot be used{way_out}:{rows}")
         if len(said) == 1:
             return DataError(f"{self.where}: {said[0]}")
         return DataError(f"{self.where} has {len(said)} faults:" + "".join(f"\n- {text}" for text in said))
