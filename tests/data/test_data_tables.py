@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,9 @@ def test_csv_files_that_are_broken_are_refused(tmp_path: Path) -> None:
         path.write_bytes(data)
         with pytest.raises(DataError, match=said):
             read_training(path)
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match=r"pipe\.csv is neither a file nor a folder"):
+        read_training(tmp_path / "pipe.csv")
     with pytest.raises(DataError, match=r"by their ending"):
         read_training(csv(tmp_path / "a.txt", FRUIT))
 

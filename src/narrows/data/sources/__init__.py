@@ -52,6 +52,8 @@ def open_data(
             return _open_folder(path, features, targets, training)
         if path.is_file():
             return _open_file(path, features, as_text, decimal)
+        if path.exists():
+            raise DataError(f"{path} is neither a file nor a folder; save what it gives into a file")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     raise _missing(path)
