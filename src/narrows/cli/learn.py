@@ -18,7 +18,7 @@ from narrows.cli.tables import percent, size
 from narrows.cli.training import Watch, interruptible
 from narrows.errors import ConfigError
 from narrows.pairs import parse_pairs
-from narrows.production.defaults import BATCH_SIZE, DENSITY, EPOCHS
+from narrows.production.defaults import BATCH_SIZE, DENSITY, EPOCHS, LEAST_BATCH, STEPS
 from narrows.tasks import recipe
 
 if TYPE_CHECKING:
@@ -57,12 +57,23 @@ def learn_command(
     classes: say_of.Classes = None,
     features: say_of.Features = None,
     categorical: say_of.Categorical = None,
+    without: say_of.Without = None,
+    id: say_of.Id = None,
+    decimal: say_of.Decimal = None,
+    dates: say_of.Dates = None,
+    parted_by: say_of.PartedBy = None,
     image_size: say_of.ImageSize = None,
     channels: say_of.Channels = None,
     mean: say_of.Mean = None,
     std: say_of.Std = None,
     bad: say_of.Bad = "refuse",
-    epochs: Epochs = EPOCHS,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Passes over the data; default: {EPOCHS}, or as many as make {STEPS} steps.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
     method: Annotated[
         str, typer.Option("--method", "-m", help="A method; see `narrows methods`.", rich_help_panel=_TRAINING)
     ] = "ibm",
@@ -83,7 +94,13 @@ def learn_command(
     lr: Annotated[
         float | None, typer.Option(help="Learning rate; default: the method's own.", rich_help_panel=_TRAINING)
     ] = None,
-    batch_size: BatchSize = BATCH_SIZE,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Examples a step; default: {BATCH_SIZE}, or down to {LEAST_BATCH} of few examples.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
     patience: Annotated[
         int | None,
         typer.Option(
@@ -119,6 +136,11 @@ def learn_command(
         classes=names_of(classes),
         features=features,
         categorical=categorical,
+        without=without,
+        id=id,
+        decimal=decimal,
+        dates=dates,
+        parted_by=parted_by,
         image_size=image_size,
         channels=channels,
         bad=bad,
@@ -150,8 +172,10 @@ def learn_command(
                 begun=watch.begun,
                 measured=watch.measured,
             )
+        for note in learned.doubts:
+            say(errors, f"note: {note}")
         if as_json:
-            print_json("learn", _told(opened, task))
+            print_json("learn", {**_told(opened, task), "doubts": learned.doubts})
             return
         console = Console()
         say(console, f"learned {task} in {learned.fit.seconds:.1f} s{_ended(learned.fit)}")
@@ -170,6 +194,11 @@ def adopt_command(
     classes: say_of.Classes = None,
     features: say_of.Features = None,
     categorical: say_of.Categorical = None,
+    without: say_of.Without = None,
+    id: say_of.Id = None,
+    decimal: say_of.Decimal = None,
+    dates: say_of.Dates = None,
+    parted_by: say_of.PartedBy = None,
     image_size: say_of.ImageSize = None,
     channels: say_of.Channels = None,
     mean: say_of.Mean = None,
@@ -206,6 +235,11 @@ def adopt_command(
         classes=names_of(classes),
         features=features,
         categorical=categorical,
+        without=without,
+        id=id,
+        decimal=decimal,
+        dates=dates,
+        parted_by=parted_by,
         image_size=image_size,
         channels=channels,
         bad=bad,
@@ -239,7 +273,7 @@ def adopt_command(
         for note in adopted.doubts:
             say(errors, f"note: {note}")
         if as_json:
-            print_json("adopt", _told(opened, task))
+            print_json("adopt", {**_told(opened, task), "doubts": adopted.doubts})
             return
         say(console, f"adopted {task} in {found.seconds:.1f} s")
         if adopted.measures_accuracy:
