@@ -102,7 +102,7 @@ def test_a_life(narrows, tmp_path):
     assert "and 50 more; --out" in said
     code, said, noted = narrows("route", "shop", "-d", "x.npz")
     assert code == 1
-    assert "fit 1 tasks of the store, and to choose takes two" in noted
+    assert "fit 1 of the store's tasks, and to choose takes two" in noted
 
 
 @pytest.mark.usefixtures("shop")

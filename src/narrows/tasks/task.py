@@ -230,12 +230,16 @@ class Task(InProgress):
         written = self._directory.append(
             record, content, carry=learner.carry(), after=self._known, layout=self._layout
         )  # the first task's head settles where heads go, and so what is shared
-        self._trackers.end(figures_of(written))
-        with suppress(OSError, StoreError):  # the task is in the store: what is left over does no harm
-            self._directory.progress(self.name).drop()
-            if self._checkpoint is not None:
-                self._checkpoint.drop()
-        self._close()
+        try:
+            self._trackers.end(figures_of(written))
+            with suppress(OSError, StoreError):  # the task is in the store: what is left over does no harm
+                self._directory.progress(self.name).drop()
+                if self._checkpoint is not None:
+                    self._checkpoint.drop()
+            self._close()
+        except BaseException as error:  # Ctrl-C, say
+            error.add_note(f"Task {self.name!r} is in the store all the same: it was committed before this.")
+            raise
         return written
 
     def _told(self, told: Told | None) -> dict[str, Any]:
