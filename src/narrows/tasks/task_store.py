@@ -157,6 +157,8 @@ class TaskStore:
                 require_place(model, head[0])
                 specs, private = self._shared_beside(head[0], model)
                 put_head(model, head)
+            if not model.training:
+                model.train()  # a network as it was evaluated: nobody chose what is to stay in eval mode
             if method.isolation == "none":
                 present = named_tensors(model)
                 assign(model, {key: value for key, value in self._last_overwriting().items() if key in present})
