@@ -138,15 +138,20 @@ class Task(InProgress):
         examples: int | None = None,
         batch_size: int | None = None,
     ) -> torch.optim.Optimizer:
-        """Lets this task's method see the steps of an optimizer made elsewhere; see `optimizer`."""
+        """Lets this task's method see the steps of an optimizer made elsewhere; see `optimizer`.
+
+        Raises:
+            ModelMismatchError: `task.model` is another than `begin` made, or sharded, or a part of it was wrapped.
+        """
         self._require_open()
         self._fits.require_way(self._attached)
+        model = self._weights.own_model(self.model)
         self._weights.require_same_layout()
-        check_optimizer(optimizer, self.model)
+        check_optimizer(optimizer, model)
         plan = Plan(total_steps, examples, batch_size)
         before = self._fits.make_way(self._attached)
         learner = before.learner if before else self.method.learner(self._weights.shared(), plan, self._carry)
-        self._attached = Attachment(self.model, self._weights, learner, optimizer, plan)
+        self._attached = Attachment(model, self._weights, learner, optimizer, plan)
         if before:
             self._attached.go_on(before, self._fits.epochs)
         return optimizer
