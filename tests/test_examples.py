@@ -114,6 +114,10 @@ def test_the_code_of_the_production_page_runs(tmp_path: Path) -> None:
     assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 3
 
 
+def test_the_code_of_the_page_on_fit_runs(tmp_path: Path) -> None:
+    run(tmp_path, "-c", code("docs/fit.md"))
+
+
 def test_the_method_of_the_architecture_page_keeps_the_contract(tmp_path: Path) -> None:
     run(tmp_path, "-c", code("docs/architecture.md") + USE_OF_THE_METHOD)
 

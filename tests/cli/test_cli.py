@@ -14,6 +14,9 @@ import pytest
 
 from narrows.benchmarks.streams import stream_names
 from narrows.cli import main
+from narrows.methods import IBM
+from narrows.tasks import TaskStore
+from toys import MLP, learn
 
 QUICK = ["split-digits", "--tasks", "3", "--epochs", "2", "--threads", "1"]
 
@@ -93,6 +96,21 @@ def test_verify_names_the_damaged_file(tmp_path):
     done = narrows("verify", "o/store", cwd=tmp_path)
     assert done.returncode == 1
     assert "mask.bin" in done.stdout
+
+
+def test_verify_says_which_tasks_cannot_be_had_and_no_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    store = TaskStore.create(tmp_path / "s", MLP.make())
+    for name in ("parent", "child"):
+        learn(store, name, IBM(density=0.6, prune_every=2, refine=False))
+    folder = tmp_path / "s/tasks" / store.tasks()[0].directory
+    for file, said in (("private.safetensors", "Tasks not named above are sound"), ("mask.bin", "weights: child.")):
+        (folder / file).write_bytes(b"x")
+        monkeypatch.setattr(sys, "argv", ["narrows", "verify", str(tmp_path / "s")])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code == 1
+        assert said in capsys.readouterr().out
 
 
 def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_weights(finished, tmp_path):
