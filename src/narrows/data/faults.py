@@ -17,12 +17,12 @@ SHOWN = 5
 class Faults:
     """Faults of the rows of one source; the first reason found for a row is the one that is kept.
 
-    where: the source's name, for messages; ids: of its rows.
+    where: the source's name, for messages; ids: of its rows; notes: what people should be told already.
     """
 
-    def __init__(self, where: str, ids: Sequence[str]) -> None:
+    def __init__(self, where: str, ids: Sequence[str], notes: Iterable[str] = ()) -> None:
         self.where, self.ids = where, ids
-        self.notes: list[str] = []
+        self.notes = list(notes)
         self._reasons: dict[int, str] = {}
 
     def add(self, rows: Iterable[int] | npt.NDArray[np.bool_], reason: str | Callable[[int], str]) -> None:

@@ -59,13 +59,14 @@ def read_images(raw: Raw, found: Pixels | None, shape: Shape, faults: Faults) ->
     """uint8 (n, *shape). Images that cannot be decoded are faults, and black here; what was changed is noted."""
     channels, height, width = shape
     if found is not None:
-        changed = Header(found.shape[2], found.shape[3], found.shape[1], False)
+        changed = Header(found.shape[2], found.shape[3], found.shape[1])
         _note_changes(Counter({changed: len(found)}), shape, faults)
         if found.shape[1:] == shape:
             return found
         return np.stack([reshape(image, (height, width), channels) for image in found])
     x = np.zeros((len(raw), *shape), dtype=np.uint8)
     seen: Counter[Header] = Counter()
+    brightest = 0
     for row in range(len(raw)):
         try:
             x[row], was = decode_with_header(_data(raw, row), (height, width), "", channels)
@@ -73,7 +74,13 @@ def read_images(raw: Raw, found: Pixels | None, shape: Shape, faults: Faults) ->
             faults.add([row], str(error).removeprefix(": "))
         else:
             seen[was] += 1
+            brightest = max(brightest, int(x[row].max())) if was.deep else brightest
     _note_changes(seen, shape, faults)
+    if any(was.deep for was in seen) and brightest < 128:
+        faults.note(
+            f"the brightest pixel of those with more than 8 bits is {brightest} of 255: where a camera fills only some "
+            "of its 16 bits, scale its values up, or their fine steps are lost"
+        )
     return x
 
 
@@ -128,10 +135,13 @@ def _note_changes(seen: Counter[Header], shape: Shape, faults: Faults) -> None:
     channels, height, width = shape
     total = sum(seen.values())
     for changed, what in (
+        ([h.turned for h in seen], "turned or mirrored as their EXIF says"),
         ([(h.height, h.width) != (height, width) for h in seen], f"resized to {height} x {width} pixels"),
         ([h.channels < channels for h in seen], "grey and got three equal channels"),
         ([h.channels > channels for h in seen], "coloured and made grey"),
         ([h.transparent for h in seen], "transparent in parts and drawn on white"),
+        ([h.deep for h in seen], "grey with more than 8 bits a pixel, of which the upper 8 were kept"),
+        ([h.frames for h in seen], "of several frames or pages, of which the first was taken"),
     ):
         count = sum(number for number, yes in zip(seen.values(), changed, strict=True) if yes)
         if count:

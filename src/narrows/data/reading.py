@@ -50,7 +50,7 @@ def read_training(data: str | Path, options: DataOptions = _DEFAULTS) -> tuple[S
     ('apple', 'banana')
     """
     raw = open_data(data, features=options.features, as_text=options.categorical, targets="required", training=True)
-    faults = Faults(raw.where, raw.ids)
+    faults = Faults(raw.where, raw.ids, raw.notes)
     chosen = target_columns(raw, options)
     columns = [raw.column(name) for name in chosen]
     find_missing(columns, options.kind == "multilabel", faults)
@@ -98,7 +98,7 @@ def read_with(
         raise DataError(f"{data} holds arrays; the task was learned from {inputs.summary()}")
     raw = open_data(data, features=features, as_text=as_text, targets=targets)
     require_kind(raw, inputs)
-    faults = Faults(raw.where, raw.ids)
+    faults = Faults(raw.where, raw.ids, raw.notes)
     there = all(name in raw.names for name in target.columns)
     columns = (
         [raw.column(n) for n in target.columns] if targets == "required" or (targets == "optional" and there) else []

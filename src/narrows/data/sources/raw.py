@@ -26,6 +26,7 @@ class Raw:
         array: inputs (n, ...), where they are one array.
         as_is: whether the array is to be taken as it is.
         why: how the source tells the classes, where it does.
+        notes: what people should be told of what was found.
     """
 
     where: str
@@ -36,6 +37,7 @@ class Raw:
     array: Values | None = None
     as_is: bool = False
     why: str = ""
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
