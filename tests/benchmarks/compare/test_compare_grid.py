@@ -230,12 +230,13 @@ def work_beside(storage, out, gate, told):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_processes_on_one_storage_run_nothing_twice_and_write_the_same_rows(tmp_path):
+def test_processes_on_one_storage_run_nothing_twice_and_write_the_same_rows(tmp_path, ends):
     context, storage = multiprocessing.get_context("fork"), str(tmp_path / "shared.log")
     gate, told = context.Barrier(2), context.Queue()
     workers = [context.Process(target=work_beside, args=(storage, tmp_path / name, gate, told)) for name in "ab"]
     for worker in workers:
         worker.start()
+        ends(worker)
     started = [told.get(timeout=120) for _ in workers]
     for worker in workers:
         worker.join()
