@@ -69,7 +69,7 @@ def image_suffixes() -> frozenset[str]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is to be read as an image, by its name. Those with a leading dot are what a Mac leaves beside it."""
+    """Whether a file is to be read as an image, by its name: a leading dot marks what a Mac leaves beside it."""
     return path.suffix.lower() in image_suffixes() and not path.name.startswith(".")
 
 

@@ -72,6 +72,10 @@ class Examples:
         y = None if self.y is None else self.y[rows]
         return replace(self, x=self.x[rows], y=y, ids=tuple(self.ids[row] for row in rows.tolist()))
 
+    def noting(self, note: str) -> Examples:
+        """The same with one more note, unless it is empty."""
+        return replace(self, notes=(*self.notes, note)) if note else self
+
     def padded(self, width: int) -> Examples:
         """The same with zero columns up to `width`, as `Schema.padded` has them.
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from narrows.data.examples import Skipped
 from narrows.errors import DataError
 
-SHOWN = 5
+SHOWN = 50
+"""So many rows are named, so that one reading tells of all that is to be mended."""
 
 
 class Faults:
@@ -49,13 +50,10 @@ class Faults:
             DataError: some have one and `bad` is "refuse", or none is left; counts them all and names the first few.
         """
         if self._reasons and (bad == "refuse" or len(self._reasons) == len(self.ids)):
-            rest = len(self._reasons) - SHOWN
-            more = f"\n  and {rest} more" if rest > 0 else ""
             way_out = "; correct them, or have them left out (bad='skip', --bad skip)" if bad == "refuse" else ""
             raise DataError(
                 f"{self.where}: {len(self._reasons)} of {len(self.ids)} examples cannot be used{way_out}:"
-                + "".join(f"\n  {skipped.id}: {skipped.reason}" for skipped in self.skipped[:SHOWN])
-                + more
+                + "".join(f"\n  {line}" for line in self.told())
             )
         return self.good()
 
@@ -66,12 +64,18 @@ class Faults:
 
     def all_notes(self) -> tuple[str, ...]:
         """The notes, and how many rows were left out."""
-        left_out = self.skipped
-        if not left_out:
+        if not self._reasons:
             return tuple(self.notes)
-        first = "; ".join(f"{row.id}: {row.reason}" for row in left_out[:SHOWN])
-        more = "; ..." if len(left_out) > SHOWN else ""
-        return (*self.notes, f"{len(left_out)} of {len(self.ids)} examples were left out ({first}{more})")
+        told = "; ".join(self.told())
+        return (*self.notes, f"{len(self._reasons)} of {len(self.ids)} examples were left out ({told})")
+
+    def told(self) -> list[str]:
+        """Each reason with the rows it is of."""
+        rows: dict[str, list[str]] = {}
+        for skipped in self.skipped[:SHOWN]:
+            rows.setdefault(skipped.reason, []).append(skipped.id)
+        rest = len(self._reasons) - SHOWN
+        return [f"{', '.join(ids)}: {reason}" for reason, ids in rows.items()] + [f"and {rest} more"] * (rest > 0)
 
 
 def at(row: int | str) -> str:

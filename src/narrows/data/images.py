@@ -40,10 +40,10 @@ def images_in(array: Values) -> Pixels | None:
     return array if first else None
 
 
-def fit_shape(raw: Raw, found: Pixels | None, options: DataOptions) -> Shape:
+def fit_shape(raw: Raw, found: Pixels | None, options: DataOptions, faults: Faults) -> Shape:
     """(channels, height, width) that the images are to have: what was asked for, or else what they have.
 
-    DataError: they differ and no size was asked for, or none can be read.
+    DataError: they differ and no size was asked for (names also those that are broken), or none can be read.
     """
     size = options.image_size
     if size is not None and options.channels is not None:
@@ -51,7 +51,7 @@ def fit_shape(raw: Raw, found: Pixels | None, options: DataOptions) -> Shape:
     if found is not None:
         channels, height, width = found.shape[1:]
     else:
-        channels, height, width = _survey(raw, ask_size=size is None)
+        channels, height, width = _survey(raw, faults, ask_size=size is None)
     return (options.channels or channels, size or height, size or width)
 
 
@@ -107,7 +107,7 @@ def _data(raw: Raw, row: int) -> bytes:
         raise DataError(f"the file cannot be read: {error}") from error
 
 
-def _survey(raw: Raw, ask_size: bool) -> Shape:
+def _survey(raw: Raw, faults: Faults, ask_size: bool) -> Shape:
     """What the images have: the channels that keep all colour, and the one size; 1 x 1 where that is not asked."""
     sizes: dict[tuple[int, int], str] = {}
     grey, trouble = True, ""
@@ -123,9 +123,12 @@ def _survey(raw: Raw, ask_size: bool) -> Shape:
         raise DataError(f"{raw.where}: none of the {len(raw)} images can be read; {trouble}")
     if ask_size and len(sizes) > 1:
         (first, one), (second, other) = list(sizes.items())[:2]
+        read_images(raw, None, (1, 1, 1), faults)  # for its faults: all is said in one run
+        broken = faults.told()
         raise DataError(
             f"{raw.where}: the images have {len(sizes)} different sizes: {one} has {first[0]} x {first[1]} pixels, "
             f"{other} has {second[0]} x {second[1]}. Say image_size (--image-size), and all are resized to it"
+            + (". Besides, some cannot be used:" + "".join(f"\n  {line}" for line in broken) if broken else "")
         )
     height, width = next(iter(sizes)) if ask_size else (1, 1)
     return (1 if grey else 3, height, width)
@@ -137,6 +140,7 @@ def _note_changes(seen: Counter[Header], shape: Shape, faults: Faults) -> None:
     for changed, what in (
         ([h.turned for h in seen], "turned or mirrored as their EXIF says"),
         ([(h.height, h.width) != (height, width) for h in seen], f"resized to {height} x {width} pixels"),
+        ([h.height * width != h.width * height for h in seen], "stretched for it, as their sides are in another ratio"),
         ([h.channels < channels for h in seen], "grey and got three equal channels"),
         ([h.channels > channels for h in seen], "coloured and made grey"),
         ([h.transparent for h in seen], "transparent in parts and drawn on white"),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from narrows.data.column import Values
+from narrows.data.doubles import in_two_classes
 from narrows.data.encoding import encode, find_missing
 from narrows.data.examples import Examples
 from narrows.data.faults import Faults
@@ -63,6 +64,7 @@ def read_training(data: str | Path, options: DataOptions = _DEFAULTS) -> tuple[S
     examples = _examples(x, y, faults, options)
     if target.kind == "classification":
         _require_each(columns[0].labels(), faults.good(), options.classes, raw.where)
+        examples = examples.noting(in_two_classes(examples, target.names))
     return Schema(inputs, target), examples
 
 

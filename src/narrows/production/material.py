@@ -18,6 +18,7 @@ from narrows.data import (
     Examples,
     ImageInputs,
     Schema,
+    in_both,
     make_batches,
     read_training,
     read_with,
@@ -120,6 +121,8 @@ def read_material(
         held = read_with(schema, _text(valid), options)
     elif options.holdout:
         train, held = split(train, options.holdout, options.seed)
+    if held is not None:
+        held = held.noting(in_both(train, held))
     return Material(str(data), schema, train, held, batch_size, seed, augment)
 
 

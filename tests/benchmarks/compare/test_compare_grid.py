@@ -140,6 +140,16 @@ def test_interrupted_it_stops_its_processes_and_goes_on_where_it_was(number, tmp
     assert set(first.started) | set(second.started) == RUNS | TRIALS
 
 
+def test_an_ignored_ctrl_c_stays_ignored(tmp_path):
+    def presses(job):
+        os.kill(os.getpid(), signal.SIGINT)
+        return works(job)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert Shop(presses).run(tmp_path).complete
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
 def test_killed_its_own_claims_are_taken_up_again_at_once(tmp_path):
     def dies(job):
         if job.key == "runs/ibm-e1-s1":

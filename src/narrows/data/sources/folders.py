@@ -136,9 +136,8 @@ def _notes(folder: Path, found: Sequence[Files]) -> list[str]:
     loops = [path.relative_to(folder).as_posix() for files in found for path in files.loops]
     notes = []
     if others:
-        notes.append(
-            f"{len(others)} files were left out, as they are no images that can be read: {listing(folder, others)}"
-        )
+        count = "1 file was" if len(others) == 1 else f"{len(others)} files were"
+        notes.append(f"{count} left out, as no image that can be read: {listing(folder, others)}")
     if loops:
         notes.append(f"links that lead back, or to a folder read already, were not followed: {', '.join(loops[:5])}")
     return notes
@@ -149,8 +148,8 @@ def _notes_of_classes(folder: Path, places: Sequence[Path], paths: Sequence[Path
     deeper = [path.relative_to(folder) for path in paths if len(path.relative_to(folder).parts) > 2]
     if deeper:
         notes.append(
-            f"{len(deeper)} of {len(paths)} images lie in folders below that of their class, as {deeper[0].as_posix()}, "
-            f"and count as {_label(folder / deeper[0].parts[0])!r}"
+            f"{len(deeper)} of {len(paths)} images lie in folders below that of their class, as {deeper[0].as_posix()}"
+            f", and count as {_label(folder / deeper[0].parts[0])!r}"
         )
     labels = Counter(map(_label, places))
     notes += [
