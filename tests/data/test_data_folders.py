@@ -112,15 +112,16 @@ def test_composed_and_decomposed_names_are_one_class(tmp_path: Path) -> None:
         (folder / decomposed / "9.png").write_bytes(png((99, 0, 0)))
         schema, examples = read_training(folder)
         assert schema.target.names == (composed, "tea")
-        assert examples.notes == ("2 folders are one class, 'Café': their names differ only in how accents are stored",)
+        assert examples.notes == (
+            "2 folders are one class, 'Café': their names are alike but for how accents and spaces are stored",
+        )
 
 
 def test_classes_that_differ_only_in_case_are_noted(tmp_path: Path) -> None:
     folder = class_folders(tmp_path, ("Cat", "cat", "dog"))
     if len(list(folder.iterdir())) == 3:
         assert read_training(folder)[1].notes == (
-            "the classes 'Cat', 'cat' differ only in upper and lower case; if they are one, put their images into one "
-            "folder",
+            "target 'class': 'Cat' (3 rows), 'cat' (3 rows) are 2 classes; if they are one, spell them alike",
         )
 
 

@@ -110,26 +110,23 @@ def _data(raw: Raw, row: int) -> bytes:
 def _survey(raw: Raw, faults: Faults, ask_size: bool) -> Shape:
     """What the images have: the channels that keep all colour, and the one size; 1 x 1 where that is not asked."""
     sizes: dict[tuple[int, int], str] = {}
-    grey, trouble = True, ""
+    grey = True
     for row in range(len(raw)):
         try:
             found = header(_data(raw, row), at(row))
-        except DataError as error:
-            trouble = trouble or str(error)
-            continue
+        except DataError:
+            continue  # named when it is decoded
         grey = grey and found.channels == 1
         sizes.setdefault((found.height, found.width), raw.ids[row])
-    if not sizes:
-        raise DataError(f"{raw.where}: none of the {len(raw)} images can be read; {trouble}")
     if ask_size and len(sizes) > 1:
         (first, one), (second, other) = list(sizes.items())[:2]
-        read_images(raw, None, (1, 1, 1), faults)  # for its faults: all is said in one run
-        broken = faults.told()
-        raise DataError(
-            f"{raw.where}: the images have {len(sizes)} different sizes: {one} has {first[0]} x {first[1]} pixels, "
-            f"{other} has {second[0]} x {second[1]}. Say image_size (--image-size), and all are resized to it"
-            + (". Besides, some cannot be used:" + "".join(f"\n  {line}" for line in broken) if broken else "")
+        faults.refuse(
+            f"the images have {len(sizes)} different sizes: {one} has {first[0]} x {first[1]} pixels, {other} has "
+            f"{second[0]} x {second[1]}. Say image_size (--image-size), and all are resized to it"
         )
+    if not sizes or (ask_size and len(sizes) > 1):
+        read_images(raw, None, (1, 1, 1), faults)  # finds all that are broken, so that one run tells of them
+        faults.settle()
     height, width = next(iter(sizes)) if ask_size else (1, 1)
     return (1 if grey else 3, height, width)
 

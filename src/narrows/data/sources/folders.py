@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import numpy as np
 
 from narrows.data.column import Column
 from narrows.data.decoding import HEIF_SUFFIXES, NO_HEIF, is_image
+from narrows.data.names import one_form
 from narrows.data.sources.raw import Raw, Targets
 from narrows.errors import DataError
 
@@ -69,7 +69,7 @@ def open_images(folder: Path, targets: Targets, training: bool) -> Raw | None:
     if training:
         _require_images(folder, inside)
     notes += _notes_of_classes(folder, [place for place, files in inside.items() if files.images], labelled)
-    labels = [_label(place) for place, files in inside.items() for _ in files.images]
+    labels = [one_form(place.name) for place, files in inside.items() for _ in files.images]
     return _raw(folder, labelled, labels, notes)
 
 
@@ -149,22 +149,13 @@ def _notes_of_classes(folder: Path, places: Sequence[Path], paths: Sequence[Path
     if deeper:
         notes.append(
             f"{len(deeper)} of {len(paths)} images lie in folders below that of their class, as {deeper[0].as_posix()}"
-            f", and count as {_label(folder / deeper[0].parts[0])!r}"
+            f", and count as {one_form(deeper[0].parts[0])!r}"
         )
-    labels = Counter(map(_label, places))
+    labels = Counter(one_form(place.name) for place in places)
     notes += [
-        f"{count} folders are one class, {label!r}: their names differ only in how accents are stored"
+        f"{count} folders are one class, {label!r}: their names are alike but for how accents and spaces are stored"
         for label, count in labels.items()
         if count > 1
-    ]
-    by_case: defaultdict[str, list[str]] = defaultdict(list)
-    for label in labels:
-        by_case[label.casefold()].append(label)
-    notes += [
-        f"the classes {', '.join(map(repr, sorted(alike)))} differ only in upper and lower case; if they are one, put "
-        "their images into one folder"
-        for alike in by_case.values()
-        if len(alike) > 1
     ]
     return notes
 
@@ -179,10 +170,6 @@ def _require_images(folder: Path, inside: dict[Path, Files]) -> None:
         "no example; remove the folder, or put images into it"
         + (f". What lies there cannot be read as images: {listing(folder, others)}" if others else "")
     )
-
-
-def _label(place: Path) -> str:
-    return unicodedata.normalize("NFC", place.name)
 
 
 def _is_left_behind(name: str) -> bool:
