@@ -53,7 +53,7 @@ def test_linked_folders_and_files_are_read(tmp_path: Path) -> None:
         *("dog/0.png", "dog/1.png", "dog/2.png"),
     )
     assert examples.notes == (
-        "3 of 7 images lie in folders below that of their class, as cat/more/0.png, and count as 'cat'",
+        "3 of 7 images lie in folders below that of their class, as cat/more/0.png, which counts as 'cat'",
         "2 of 7 images are in more than one class, pixel for pixel: cat/0.png in 'cat' is dog/0.png in 'dog'",
     )
 

@@ -149,7 +149,7 @@ def _notes_of_classes(folder: Path, places: Sequence[Path], paths: Sequence[Path
     if deeper:
         notes.append(
             f"{len(deeper)} of {len(paths)} images lie in folders below that of their class, as {deeper[0].as_posix()}"
-            f", and count as {one_form(deeper[0].parts[0])!r}"
+            f", which counts as {one_form(deeper[0].parts[0])!r}"
         )
     labels = Counter(one_form(place.name) for place in places)
     notes += [
