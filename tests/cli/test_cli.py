@@ -113,10 +113,10 @@ def test_verify_says_which_tasks_cannot_be_had_and_no_others(tmp_path, monkeypat
         assert said in capsys.readouterr().out
 
 
-def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_weights(finished, tmp_path):
+def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_weights(finished, tmp_path, ends):
     where, _ = finished
     command = [sys.executable, "-m", "narrows", "run", *QUICK, "--set", "density=0.03", "--out", "out"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = ends(subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
     first = tmp_path / "out/result.json"
     deadline = time.monotonic() + 120
     while not first.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -134,11 +134,10 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_weights(finished
             ).read_bytes()
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path):
+def test_ctrl_c_says_how_to_go_on(tmp_path, ends):
     command = [sys.executable, "-m", "narrows", "run", "split-digits", "--epochs", "2000", "--threads", "1"]
-    process = subprocess.Popen(
-        [*command, "--out", "o"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = ends(subprocess.Popen([*command, "--out", "o"], cwd=tmp_path, **pipes))
     deadline = time.monotonic() + 120
     while not (tmp_path / "o/store/store.json").exists() and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -19,6 +19,7 @@ from narrows.data import (
     Examples,
     ImageInputs,
     Schema,
+    in_both,
     make_batches,
     read_training,
     read_with,
@@ -139,6 +140,8 @@ def read_material(
         held = read_with(schema, _text(valid), options)
     elif options.holdout:
         train, held = split(train, options.holdout, options.seed)
+    if held is not None:
+        held = held.noting(in_both(train, held))
     size = batch_size or batch_size_for(len(train))
     passes = epochs or epochs_for(len(train), size)
     return Material(str(data), schema, train, held, passes, size, seed, augment)
