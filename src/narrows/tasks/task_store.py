@@ -20,8 +20,9 @@ from narrows.store.progress import ProgressFile
 from narrows.store.reading import StoreReader
 from narrows.store.records import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
-from narrows.tasks.heads import Head, build_head, put_head, require_place
-from narrows.tasks.partition import assign, matches, named_tensors, require_match, shared_specs
+from narrows.tasks.heads import Head, put_head, require_place
+from narrows.tasks.loading import fill, place_head
+from narrows.tasks.partition import assign, matches, named_tensors, require_match, require_plain_state, shared_specs
 from narrows.tasks.routing import Routing, route
 from narrows.tasks.task import Task
 
@@ -66,9 +67,10 @@ class TaskStore:
                 meaning here.
 
         Raises:
-            ModelMismatchError: the model has nothing to share, or holds what is no tensor.
+            ModelMismatchError: the model has nothing to share, or its state dict holds what is no parameter or buffer.
             StoreError: there is something at `path` already.
         """
+        require_plain_state(model)
         shared = shared_specs(model, private)
         if not shared:
             raise ModelMismatchError(
@@ -88,6 +90,7 @@ class TaskStore:
         """
         directory = StoreDirectory.open(path)
         if model is not None:
+            require_plain_state(model)
             require_match(named_tensors(model), directory.base())
         return cls(directory, None if model is None else copy.deepcopy(model).cpu())
 
@@ -145,11 +148,13 @@ class TaskStore:
             model = self._base_model(self.directory.base())
             check_task_name(name)
             specs, private = self.directory.shared, self.directory.private
+            given = None if head is None or type(head[1]) is nn.Linear else head[1]
             if head is not None:
                 head = (head[0], copy.deepcopy(head[1]).cpu())  # the caller's module is not trained behind their back
                 require_place(model, head[0])
                 specs, private = self._shared_beside(head[0], model)
                 put_head(model, head)
+                require_plain_state(model)
             if method.isolation == "none":
                 present = named_tensors(model)
                 assign(model, {key: value for key, value in self._last_overwriting().items() if key in present})
@@ -158,6 +163,9 @@ class TaskStore:
                 model,
                 method,
                 head=head,
+                untrained=lambda described, private: place_head(
+                    self._base_model(self.directory.base()), name, described, given, private
+                ),
                 directory=self.directory,
                 specs=specs,
                 private=private,
@@ -183,13 +191,7 @@ class TaskStore:
         record, (shared, private), base = directory.steadily(
             lambda reader: (reader.record(name), baked_weights(reader, name), reader.base())
         )
-        model = self._base_model(base)
-        if record.head is not None:
-            given = None if head is None else copy.deepcopy(head).cpu()
-            put_head(model, build_head(name, record.head, given, private))
-        present = named_tensors(model)
-        assign(model, private | {key: value for key, value in shared.items() if key in present and key not in private})
-        return model.eval()
+        return fill(place_head(self._base_model(base), name, record.head, head, private), shared, private)
 
     def network(self) -> nn.Module:
         """A copy of the network that the store began from, as it was then."""
