@@ -226,9 +226,8 @@ class Task(InProgress):
         self._weights.require_finite()
         if moved:
             self._warn_of_moved(moved)
-        content, loaded = self._loaded(attached)
+        content, loaded, sha256 = self._loaded(attached)
         require_same(attached.model, loaded, attached.seen)
-        sha256 = digest(self._weights.baked(content), content.private)
         metrics, data = _told(metrics, loaded), _told(data, loaded)
         del loaded
         record = TaskRecord(
@@ -262,12 +261,13 @@ class Task(InProgress):
     def explain(self) -> tuple[LayerAccount, ...]:
         return super().explain() if self._committed is None else read_account(self._committed.layers)
 
-    def _loaded(self, attached: Attachment) -> tuple[TaskContent, nn.Module]:
-        """What is to be kept, and the network that `TaskStore.load` will make of it."""
+    def _loaded(self, attached: Attachment) -> tuple[TaskContent, nn.Module, str]:
+        """What is to be kept, the network that `TaskStore.load` will make of it, and the digest of its weights."""
         with undisturbed_generators(device_of(attached.model)):  # a new head draws its weights
             network = self._untrained(describe_head(self._head), named_tensors(attached.model))
         content = self._weights.content(*attached.masks(), network)
-        return content, fill(network, self._weights.baked(content), content.private)
+        shared = self._weights.baked(content)
+        return content, fill(network, shared, content.private), digest(shared, content.private)
 
     def _warn_of_moved(self, names: list[str]) -> None:
         warnings.warn(
