@@ -27,7 +27,7 @@ ROUNDING = 1e-5
 HALF_PRECISION = 2e-2
 """The same where the forward was wrapped, as frameworks do to put autocast on."""
 
-_OF_EVERY_MODULE = {*vars(nn.Module()), "_is_torch_compile"}
+_OF_EVERY_MODULE = {*vars(nn.Module()), "_is_torch_compile", "_compiled_call_impl"}  # the last two: what compiling leaves
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 
 
