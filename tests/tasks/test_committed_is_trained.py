@@ -102,7 +102,7 @@ class LeavesOut(Net):
 
 
 def with_a_hook() -> nn.Module:
-    def copies(module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    def copies(_: nn.Module, state: dict[str, Any], *__: Any) -> None:
         for name in list(state):
             state[name] = state[name].detach().clone()
 
@@ -174,7 +174,9 @@ class Scaled(nn.Module):
 
 
 @pytest.mark.parametrize("always", [False, True])
-def test_a_buffer_that_the_state_dict_leaves_out_is_kept_where_training_changed_it(tmp_path: Path, always: bool) -> None:
+def test_a_buffer_that_the_state_dict_leaves_out_is_kept_where_training_changed_it(
+    tmp_path: Path, always: bool
+) -> None:
     store, task = committed(tmp_path, Net(Scaled(always)))
     kept = store.directory.content("t").private
     assert "middle.size" in kept
@@ -292,11 +294,11 @@ def test_hooks_and_forwards_put_in_are_named(tmp_path: Path) -> None:
     def other(model: nn.Module) -> None:
         model.middle = nn.Tanh()
 
-    for number, (spoil, named) in enumerate(
-        [(lambda model: model.one.register_forward_hook(double), r"one\.forward_hooks"), (wrap, r"one\.forward")]
-        + [(other, r"middle \(a Tanh\)")]
-    ):
-        refused(tmp_path / str(number), Net(), ModelMismatchError, rf"gives other outputs .*{named}", spoil)
+    def hook(model: nn.Module) -> None:
+        model.one.register_forward_hook(double)
+
+    for spoil, named in ((hook, r"one\.forward_hooks"), (wrap, r"one\.forward"), (other, r"middle \(a Tanh\)")):
+        refused(tmp_path / spoil.__name__, Net(), ModelMismatchError, rf"gives other outputs .*{named}", spoil)
 
 
 def test_a_forward_wrapped_for_precision_is_let_through(tmp_path: Path) -> None:
@@ -473,8 +475,12 @@ def pruned(model: nn.Module) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "name"),
-    [(replaced, r"one\.weight"), (another_head, r"head\.weight, head\.bias")]
-    + [(parametrized, r"one\.weight"), (pruned, r"one\.weight")],
+    [
+        (replaced, r"one\.weight"),
+        (another_head, r"head\.weight, head\.bias"),
+        (parametrized, r"one\.weight"),
+        (pruned, r"one\.weight"),
+    ],
 )
 def test_a_parameter_put_in_the_place_of_another_is_named(tmp_path: Path, spoil: Any, name: str) -> None:
     """At the next step, and at the commit."""
@@ -490,7 +496,9 @@ def test_a_module_that_comes_later_is_named(tmp_path: Path) -> None:
     def add(model: nn.Module) -> None:
         model.extra = nn.Linear(2, 2)
 
-    refused(tmp_path, Net(), ModelMismatchError, r"extra\.bias came with .* after the task was begun; extra\.weight", add)
+    refused(
+        tmp_path, Net(), ModelMismatchError, r"extra\.bias came with .* after the task was begun; extra\.weight", add
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What somebody did to a task's parameters behind the optimizer's back: put others in their place, or changed values."""
+"""What was done to a task's parameters behind the optimizer's back: others put in their place, values changed."""
 
 from __future__ import annotations
 

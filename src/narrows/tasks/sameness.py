@@ -27,7 +27,8 @@ ROUNDING = 1e-5
 HALF_PRECISION = 2e-2
 """The same where the forward was wrapped, as frameworks do to put autocast on."""
 
-_OF_EVERY_MODULE = {*vars(nn.Module()), "_is_torch_compile", "_compiled_call_impl"}  # the last two: what compiling leaves
+# Compiling leaves the last two.
+_OF_EVERY_MODULE = {*vars(nn.Module()), "_is_torch_compile", "_compiled_call_impl"}
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 
 
@@ -225,7 +226,7 @@ def _differences(trained: nn.Module, loaded: nn.Module) -> list[str]:
     ours, theirs = dict(trained.named_modules()), dict(loaded.named_modules())
     for path, module in ours.items():
         other = theirs.get(path)
-        if type(other) is not type(module):
+        if other is None or type(other) is not type(module):
             found.append(f"{path or 'the model'} (a {type(module).__name__})")
             continue
         found += [_path(path, name) for name in _unlike_parts(_attributes(module), _attributes(other))]

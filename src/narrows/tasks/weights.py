@@ -50,7 +50,9 @@ class TaskWeights:
     def require_same_layout(self) -> None:
         """Raises ModelMismatchError where tensors came, went, or changed shape or dtype since the task was begun."""
         now = _specs(self._model)
-        problems = [f"{name} came with {now[name]} after the task was begun" for name in now.keys() - self._begun.keys()]
+        problems = [
+            f"{name} came with {now[name]} after the task was begun" for name in now.keys() - self._begun.keys()
+        ]
         problems += [f"{name} is gone" for name in self._begun.keys() - now.keys()]
         problems += [
             f"{name} is {now[name]} now and was {then} when the task was begun"
