@@ -38,7 +38,7 @@ def predict(
     schema = schema_of(store, name)
     examples = read_for(schema, data, options or DataOptions(), targets=False)
     outputs = outputs_of(store.load(name).to(device), in_order(schema, examples))
-    return Predictions(name, schema.target, examples.ids, outputs, examples.skipped, examples.notes)
+    return Predictions(name, schema.target, examples.ids, outputs, examples.skipped, examples.notes, examples.kept)
 
 
 def route(
