@@ -564,7 +564,8 @@ def channels_last() -> nn.Module:
 
 @pytest.mark.parametrize("make", [HeadOfTheBody, Twice, Views, Listed, spectral, channels_last])
 def test_a_network_of_an_unusual_kind_comes_back_as_it_was_trained(tmp_path: Path, make: Any) -> None:
-    store = store_of(tmp_path, make())
+    said: dict[Any, dict[str, Any]] = {Listed: {"shared": ["scales.1"]}, spectral: {"private": ["middle"]}}
+    store = nw.TaskStore.create(tmp_path / "store", make(), **said.get(make, {}))
     with begin(store) as task:
         if make is channels_last:
             task.model.to(memory_format=torch.channels_last)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
+from narrows.tasks.copying import copied, unwrapped
 from narrows.tasks.heads import build_head, put_head
 from narrows.tasks.partition import assign, named_tensors
 
@@ -21,7 +21,7 @@ def place_head(
 ) -> nn.Module:
     """Puts the head of `task` into the base network, its values still to come; see `build_head`."""
     if described is not None:
-        given = None if given is None else copy.deepcopy(given).cpu()
+        given = None if given is None else copied(unwrapped(given))
         put_head(model, build_head(task, described, given, private))
     return model
 

@@ -91,6 +91,8 @@ class Task(InProgress):
         isolated = method.isolation == "shared"
         self._weights = TaskWeights(model, head and head[0], specs, frozen, isolated=isolated)
         shared = self._weights.shared()
+        # What is frozen from here on is frozen for a while, not fixed.
+        self._trained = {name for name, param in model.named_parameters() if param.requires_grad} | set(shared.names)
         method.check(shared)
         method.initialise(shared, carry)
 
@@ -120,7 +122,8 @@ class Task(InProgress):
 
         Args:
             kind: any `torch.optim.Optimizer` class.
-            params: parameter groups built from `task.model`; default: all trainable parameters in one.
+            params: parameter groups built from `task.model`; default: all trainable parameters in one, those too that
+                are frozen for the beginning (`requires_grad_(False)` after `begin`).
             total_steps: optimizer steps that will be taken; needed by ibm.
             examples: training examples; needed where information has a price (`beta`, or variational).
             batch_size: examples that one optimizer step averages over, accumulation included; needed with `beta`.
@@ -137,8 +140,10 @@ class Task(InProgress):
             OptimizerError: `params` are not the model's, what the method needs was not said, or the task has an
                 optimizer already.
         """
-        chosen = [param for param in self.model.parameters() if param.requires_grad] if params is None else params
-        optimizer = kind(chosen, **options)
+        if params is None:
+            everything = self.model.named_parameters()
+            chosen = [param for name, param in everything if param.requires_grad or name in self._trained]
+        optimizer = kind(chosen if params is None else params, **options)
         return self.attach(optimizer, total_steps=total_steps, examples=examples, batch_size=batch_size)
 
     def attach(
@@ -149,16 +154,20 @@ class Task(InProgress):
         examples: int | None = None,
         batch_size: int | None = None,
     ) -> torch.optim.Optimizer:
-        """Lets this task's method see the steps of an optimizer made elsewhere; see `optimizer`."""
+        """Lets this task's method see the steps of an optimizer made elsewhere; see `optimizer`.
+
+        Raises:
+            ModelMismatchError: `task.model` is another than `begin` made, or sharded, or a part of it was wrapped.
+        """
         self._require_open()
         if self._attached is not None:
             raise OptimizerError(f"Task {self.name!r} has an optimizer already; one trains it from start to end.")
+        model = self._weights.own_model(self.model)
         self._weights.require_same_layout()
-        self._weights.require_trainable()
-        check_optimizer(optimizer, self.model)
+        check_optimizer(optimizer, model)
         plan = Plan(total_steps, examples, batch_size)
         learner = self.method.learner(self._weights.shared(), plan, self._carry)
-        self._attached = Attachment(self.model, self._weights, learner, optimizer, plan)
+        self._attached = Attachment(model, self._weights, learner, optimizer, plan)
         return optimizer
 
     def fit(
@@ -221,6 +230,7 @@ class Task(InProgress):
         learner, seconds = attached.learner, attached.seconds if self._seconds is None else self._seconds
         if not attached.steps:
             raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
+        self._weights.own_model(self.model)
         self._weights.require_same_layout()
         moved = attached.finish()
         self._weights.require_finite()
@@ -244,7 +254,7 @@ class Task(InProgress):
             parents=self._frozen.parents(content.used, content.claimed) if self.method.isolation == "shared" else (),
             layers={layer.name: layer.to_json() for layer in attached.explain()},
             weights_sha256=sha256,
-            history=attached.recorder.history().to_json() if history else None,
+            history=attached.history().to_json() if history else None,
         )
         written = self._directory.append(
             record, content, carry=learner.carry(), after=self._known, layout=self._layout

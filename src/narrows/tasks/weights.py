@@ -14,6 +14,7 @@ from narrows.errors import ModelMismatchError, NonFiniteError
 from narrows.methods import SharedWeights
 from narrows.store import TaskContent, TensorSpec
 from narrows.store.compose import Frozen, masked
+from narrows.tasks.copying import require_plain, require_whole, unwrapped
 from narrows.tasks.partition import fixed_names, identical, live_tensors, named_tensors
 
 
@@ -47,6 +48,23 @@ class TaskWeights:
         names = (spec.name for spec in self._specs if not self._in_head(spec.name))
         return {name: tensor for name in names if isinstance(tensor := tensors[name], nn.Parameter)}
 
+    def own_model(self, given: nn.Module) -> nn.Module:
+        """The model of these weights, out of what was wrapped around it since.
+
+        Raises:
+            ModelMismatchError: `given` is another, or it was sharded, or a part of it wrapped.
+        """
+        model = unwrapped(given, until=self._model)
+        if model is not self._model:
+            raise ModelMismatchError(
+                f"task.model is now another network, a {type(model).__name__}, than the one that store.begin made, "
+                "which is what a commit writes. Train that one: change it in place, or wrap it beside task.model."
+            )
+        require_whole(model)
+        if not {spec.name for spec in self._specs if not self._in_head(spec.name)} <= named_tensors(model).keys():
+            require_plain(model)
+        return model
+
     def require_same_layout(self) -> None:
         """Raises ModelMismatchError where tensors came, went, or changed shape or dtype since the task was begun."""
         now = _specs(self._model)
@@ -67,15 +85,6 @@ class TaskWeights:
                 "half precision convert what store.load gives), and build it as the store's model is built, the head "
                 "aside."
             )
-
-    def require_trainable(self) -> None:
-        """Raises ModelMismatchError where a parameter that tasks share is not to be trained."""
-        for name, param in self.live().items():
-            if not param.requires_grad:
-                raise ModelMismatchError(
-                    f"{name} has requires_grad=False, and tasks share it. Train it, or keep it out of what is shared: "
-                    "TaskStore.create(..., private=[...])."
-                )
 
     def shared(self) -> SharedWeights:
         """What the method works on, on the model's device."""
