@@ -186,8 +186,7 @@ def require_numbers(*, epochs: int | None, lr: float | None, batch_size: int | N
 def require_new(store: TaskStore, name: str) -> None:
     """Before any data are read: TaskExistsError where the store has such a task, ConfigError where none may be."""
     check_task_name(name)
-    store.directory.reload()
-    if name in store.directory.task_names():
+    if name in store.names():
         raise TaskExistsError(f"The store already has a task {name!r}, and tasks do not change. Choose another name.")
 
 
@@ -202,7 +201,7 @@ def checkpoint_of(
         "batch size": material.batch_size,
         "seed": material.seed,
         "augment": material.augment,
-        "tasks": list(store.directory.task_names()),
+        "tasks": list(store.names()),
     }
     return TermsCheckpoint(store.progress(name), name, said, restart=restart)
 

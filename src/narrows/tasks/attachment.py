@@ -55,6 +55,11 @@ class Attachment:
         self.seen = SeenInputs(model)
         self._hooks = join(optimizer, learner, self._count)
 
+    def go_on(self, before: Attachment, epochs: int) -> None:
+        """Follows another attachment of the same learner, which had trained for so many epochs in all."""
+        self.steps = before.steps
+        self.recorder.go_on(before.recorder, epochs)
+
     @property
     def seconds(self) -> float:
         """Since it was joined."""

@@ -19,6 +19,7 @@ from narrows.tasks.account import LayerAccount, figures_of, read_account
 from narrows.tasks.attachment import Attachment, InProgress
 from narrows.tasks.checkpoint import Checkpoint
 from narrows.tasks.fit import Fit, fit
+from narrows.tasks.fits import Fits
 from narrows.tasks.heads import Head, describe_head
 from narrows.tasks.hooks import check_optimizer
 from narrows.tasks.loading import fill
@@ -86,6 +87,7 @@ class Task(InProgress):
         self._checkpoint: Checkpoint | None = None
         self._trackers = Trackers()
         self._seconds: float | None = None
+        self._fits = Fits(name, model)
         self._open = True
         self._committed: TaskRecord | None = None
         isolated = method.isolation == "shared"
@@ -160,14 +162,16 @@ class Task(InProgress):
             ModelMismatchError: `task.model` is another than `begin` made, or sharded, or a part of it was wrapped.
         """
         self._require_open()
-        if self._attached is not None:
-            raise OptimizerError(f"Task {self.name!r} has an optimizer already; one trains it from start to end.")
+        self._fits.require_way(self._attached)
         model = self._weights.own_model(self.model)
         self._weights.require_same_layout()
         check_optimizer(optimizer, model)
         plan = Plan(total_steps, examples, batch_size)
-        learner = self.method.learner(self._weights.shared(), plan, self._carry)
+        before = self._fits.make_way(self._attached)
+        learner = before.learner if before else self.method.learner(self._weights.shared(), plan, self._carry)
         self._attached = Attachment(model, self._weights, learner, optimizer, plan)
+        if before:
+            self._attached.go_on(before, self._fits.epochs)
         return optimizer
 
     def fit(
@@ -181,16 +185,27 @@ class Task(InProgress):
     ) -> Fit:
         """Trains the task on re-iterable `batches` of (inputs, targets); see `narrows.tasks.fit.fit` for all options.
 
+        Called again, it goes on: the sub-network that was chosen is trained further, with a new optimizer and a new
+        schedule of its learning rate. A fit that did not end (Ctrl-C, an error) is begun anew instead, from the weights
+        that it began from; with a checkpoint it goes on where it was.
+
         Args:
             checkpoint: where the task in progress is kept until it is committed, and gone on with from.
             trackers: told how training goes, and of the figures at `commit`.
 
+        Raises:
+            OptimizerError: the task has an optimizer of your own.
+            ConfigError: a checkpoint for a fit that goes on from one that ended; and as `narrows.tasks.fit.fit`.
+
         Example: `task.fit(loader, epochs=10, lr=6e-3)`.
         """
         self._require_open()
-        self._checkpoint, self._trackers = checkpoint, as_one(trackers)
-        result = fit(self, batches, epochs, checkpoint=checkpoint, trackers=self._trackers, **options)
-        self._seconds = result.seconds
+        with self._fits.next(checkpoint):
+            self._trackers.end(None)
+            self._checkpoint, self._trackers = self._checkpoint if checkpoint is None else checkpoint, as_one(trackers)
+            result = fit(self, batches, epochs, checkpoint=checkpoint, trackers=self._trackers, **options)
+        self._fits.ended(result)
+        self._seconds = self._fits.seconds
         return result
 
     def foundation(self) -> dict[str, Any]:
@@ -296,6 +311,7 @@ class Task(InProgress):
     def _close(self) -> None:
         """Lets go of all that only training needs, and of the store."""
         self._open = False
+        self._fits.forget()
         self._trackers.end(None)
         if self._attached is not None:
             self._attached.let_go()
