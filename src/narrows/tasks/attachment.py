@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any
@@ -17,7 +17,8 @@ from narrows.methods import Learner, Plan
 from narrows.methods.base import copy_each
 from narrows.methods.features import effective_ranks
 from narrows.tasks.account import LayerAccount, account
-from narrows.tasks.hooks import join
+from narrows.tasks.hooks import Steps
+from narrows.tasks.optimizers import has_stepped, names_of
 from narrows.tasks.partition import live_tensors
 from narrows.tasks.weights import TaskWeights
 from narrows.training import Recorder, Schedule
@@ -28,30 +29,45 @@ RATIO_BATCHES = 8
 
 
 class Attachment:
-    """Joins `learner` to the steps of `optimizer`.
+    """Joins `learner` to the steps of `optimizers`, which train the model together.
 
     Attributes:
         learner: what decides which of the model's weights the task uses.
-        steps: optimizer steps that made the task what it is at this moment.
         recorder: of how it is trained.
     """
 
     def __init__(
-        self, model: nn.Module, weights: TaskWeights, learner: Learner, optimizer: torch.optim.Optimizer, plan: Plan
+        self,
+        model: nn.Module,
+        weights: TaskWeights,
+        learner: Learner,
+        optimizers: Sequence[torch.optim.Optimizer],
+        plan: Plan,
     ) -> None:
         self.learner = learner
-        self.steps = 0
+        self._taken = 0
         self._model = model
         self._weights = weights
         self._started = time.perf_counter()
-        self._optimizer = optimizer
-        self.recorder = Recorder(_schedule(plan, learner, optimizer))
-        self._hooks = join(optimizer, learner, self._count)
+        self._optimizers = optimizers
+        self.recorder = Recorder(_schedule(plan, learner, optimizers))
+        self._steps = Steps(optimizers, learner, begin=self._require_state, end=self._count)
 
     @property
     def seconds(self) -> float:
         """Since it was joined."""
         return time.perf_counter() - self._started
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps that made the task what it is; OptimizerError where one of several has yet to step."""
+        self._steps.require_whole()
+        return self._taken
+
+    def sample(self) -> AbstractContextManager[None]:
+        """See `Task.sample`."""
+        self._steps.require_whole()
+        return self.learner.sample()
 
     def masks(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The weights the task uses, and those of them that it claims."""
@@ -84,21 +100,29 @@ class Attachment:
         _require_alike(tensors, kept)
         copy_each([tensors[name] for name in kept], list(kept.values()))
         self.learner.load_state(state["learner"])
-        self.steps = state["steps"]
+        self._taken = state["steps"]
         if "history" in state:
             self.recorder.load_state(state["history"])
 
     def let_go(self) -> None:
-        """The optimizer is an ordinary one again."""
-        for hook in self._hooks:
-            hook.remove()
+        """The optimizers are ordinary ones again."""
+        self._steps.remove()
+
+    def _require_state(self) -> None:
+        if not self._taken and any(map(has_stepped, self._optimizers)):
+            raise OptimizerError(
+                "The optimizer goes on from an earlier training and the task begins anew: its state was loaded and the "
+                "task's was not, so what had been dropped would come back, to be dropped once more. Keep task.state() "
+                "beside the optimizer's state dict and call task.load_state(...) before the first step "
+                "(docs/frameworks.md); without it, begin the training anew."
+            )
 
     def _count(self) -> None:
-        self.steps += 1
+        self._taken += 1
         if self.recorder.step():
             sizes = self.learner.signals()
             log_alpha = quantiles(self.learner.log_alpha()) if self.recorder.wants_alpha else None
-            lr = float(self._optimizer.param_groups[0]["lr"])
+            lr = float(self._optimizers[0].param_groups[0]["lr"])
             self.recorder.add(lr=lr, new=sizes.new, reused=sizes.reused, log_alpha=log_alpha)
 
 
@@ -119,7 +143,7 @@ class InProgress:
             loss = F.cross_entropy(task.model(x), y)
             loss.backward()
         """
-        return self._require_attached().learner.sample()
+        return self._require_attached().sample()
 
     @property
     def settled(self) -> bool:
@@ -178,14 +202,14 @@ class InProgress:
         return self._attached
 
 
-def _schedule(plan: Plan, learner: Learner, optimizer: torch.optim.Optimizer) -> Schedule:
+def _schedule(plan: Plan, learner: Learner, optimizers: Sequence[torch.optim.Optimizer]) -> Schedule:
     prune_from, prune_until = learner.pruning or (None, None)
     return Schedule(
         total_steps=plan.total_steps,
         examples=plan.examples,
         batch_size=plan.batch_size,
-        optimizer=type(optimizer).__name__,
-        lr=float(optimizer.param_groups[0]["lr"]),
+        optimizer=names_of(optimizers),
+        lr=float(optimizers[0].param_groups[0]["lr"]),
         prune_from=prune_from,
         prune_until=prune_until,
     )

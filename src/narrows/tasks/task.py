@@ -20,7 +20,7 @@ from narrows.tasks.attachment import Attachment, InProgress
 from narrows.tasks.checkpoint import Checkpoint
 from narrows.tasks.fit import Fit, fit
 from narrows.tasks.heads import Head, describe_head
-from narrows.tasks.hooks import check_optimizer
+from narrows.tasks.optimizers import check_optimizers, require_one_device
 from narrows.tasks.weights import TaskWeights
 from narrows.training import Tracker, Trackers
 from narrows.training.tracking import as_one
@@ -131,20 +131,33 @@ class Task(InProgress):
     def attach(
         self,
         optimizer: torch.optim.Optimizer,
-        *,
+        *others: torch.optim.Optimizer,
         total_steps: int | None = None,
         examples: int | None = None,
         batch_size: int | None = None,
     ) -> torch.optim.Optimizer:
-        """Lets this task's method see the steps of an optimizer made elsewhere; see `optimizer`."""
+        """Lets this task's method see the steps of an optimizer made elsewhere; see `optimizer`.
+
+        Several that train the model together (Muon the matrices, AdamW the rest) are given at once; each round of them
+        is one step. docs/frameworks.md has more on this, on resuming, and on training in frameworks.
+
+        Returns:
+            the first one given.
+
+        Raises:
+            OptimizerError: together they do not train exactly the model's parameters, or one has taken steps already.
+            ModelMismatchError: the model lies on several devices.
+        """
         self._require_open()
         if self._attached is not None:
             raise OptimizerError(f"Task {self.name!r} has an optimizer already; one trains it from start to end.")
+        require_one_device(self.model)
         self._weights.require_same_layout()
-        check_optimizer(optimizer, self.model)
+        optimizers = (optimizer, *others)
+        check_optimizers(optimizers, self.model)
         plan = Plan(total_steps, examples, batch_size)
         learner = self.method.learner(self._weights.shared(), plan, self._carry)
-        self._attached = Attachment(self.model, self._weights, learner, optimizer, plan)
+        self._attached = Attachment(self.model, self._weights, learner, optimizers, plan)
         return optimizer
 
     def fit(
