@@ -110,7 +110,7 @@ class Steps:
         elif not _alike(self._gradients[id(optimizer)], _gradients(optimizer)):
             raise OptimizerError(
                 f"The gradients of {names_of([optimizer])} changed after {names_of(self._stepped)} had stepped, and "
-                "the method has seen them before. Call scaler.unscale_(optimizer) for each optimizer, and clip, before the "
+                "the method saw them before. Call scaler.unscale_(optimizer) for each optimizer, and clip, before the "
                 f"first one steps. {_ROUND}"
             )
 
