@@ -5,9 +5,9 @@ Schedulers, `GradScaler`, Lightning and Accelerate see the class they know; its 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +15,18 @@ from torch.autograd.graph import register_multi_grad_hook
 
 from narrows.errors import OptimizerError
 from narrows.methods import Learner
-from narrows.tasks.optimizers import Optimizer, add_groups, host_of, names_of, params_of
+from narrows.tasks.optimizers import (
+    Optimizer,
+    add_groups,
+    allow_copies,
+    gradients_of,
+    host_of,
+    is_finite,
+    names_of,
+    norms_of,
+    params_of,
+    refuse_copies,
+)
 
 UNSEEN = 50
 """Passes whose gradients were cleared again and no step seen, after which training is stopped: more than `GradScaler`
@@ -51,7 +62,9 @@ class Steps:
         self._own = [param for group in groups for param in group["params"]]
         self._stepped: list[Optimizer] = []
         self._awaited: list[Optimizer] = list(optimizers)
-        self._gradients: dict[int, list[tuple[Tensor, int]]] = {}
+        self._norms: dict[int, list[float]] = {}
+        self._moving: Optimizer | None = None
+        self._nested = 0
         self._first = True
         self._hooks: list[Any] = []
         for optimizer in optimizers:
@@ -59,8 +72,7 @@ class Steps:
                 optimizer.register_step_pre_hook(self._before),
                 optimizer.register_step_post_hook(self._after),
             ]
-            # Copies have no hooks: they would train without the method, and nobody would notice.
-            vars(optimizer)["__reduce_ex__"] = partial(_refuse_copy, type(optimizer).__name__)
+            refuse_copies(optimizer)
         self._passes = 0
         trained = [param for param in params_of(*optimizers) if param.requires_grad]
         self._watch: Any = register_multi_grad_hook(trained, self._count_pass, mode="any")
@@ -77,7 +89,7 @@ class Steps:
         for hook in (*self._hooks, self._watch):
             hook.remove()
         for optimizer in self._optimizers:
-            vars(optimizer).pop("__reduce_ex__", None)
+            allow_copies(optimizer)
 
     def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if getattr(optimizer, "grad_scale", None) is not None:
@@ -85,6 +97,10 @@ class Steps:
                 "A fused optimizer under GradScaler unscales gradients inside its step, where narrows cannot see them. "
                 "Make it with fused=False, or use bfloat16, which needs no scaler."
             )
+        if self._moving is optimizer and _called_within_step(optimizer):
+            self._nested += 1
+            return None
+        self._moving, self._nested = optimizer, 0
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is None:
             self._about_to_move(optimizer)
@@ -107,7 +123,7 @@ class Steps:
             self._begin_round(optimizer)
         elif _among(optimizer, self._stepped):
             self.require_whole()
-        elif not _alike(self._gradients[id(optimizer)], _gradients(optimizer)):
+        elif id(optimizer) in self._norms and self._norms[id(optimizer)] != norms_of(optimizer):
             raise OptimizerError(
                 f"The gradients of {names_of([optimizer])} changed after {names_of(self._stepped)} had stepped, and "
                 "the method saw them before. Call scaler.unscale_(optimizer) for each optimizer, and clip, before the "
@@ -124,7 +140,7 @@ class Steps:
             self._learner.before_step()
             return
         # GradScaler passes over an optimizer whose gradients are not finite: they are no evidence either.
-        skipped = [one for one in self._optimizers if one is not optimizer and not _finite(one)]
+        skipped = [one for one in self._optimizers if one is not optimizer and not is_finite(one)]
         hidden = [(param, param.grad) for param in params_of(*skipped)]
         for param, _ in hidden:
             param.grad = None
@@ -132,13 +148,17 @@ class Steps:
         for param, grad in hidden:
             param.grad = grad
         self._awaited = [one for one in self._optimizers if not _among(one, skipped)]
-        self._gradients = {id(one): _gradients(one) for one in self._optimizers}
+        self._norms = {id(one): norms_of(one) for one in self._awaited}
 
     def _after(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:  # noqa: ARG002
+        if self._nested:
+            self._nested -= 1
+            return
+        self._moving = None
         self._stepped.append(optimizer)
         if self._missing():
             return
-        self._stepped, self._gradients = [], {}
+        self._stepped, self._norms = [], {}
         self._learner.after_step()
         for param in self._own:
             param.grad = None  # they are not in the model: its zero_grad() does not reach them
@@ -150,7 +170,7 @@ class Steps:
 
     def _count_pass(self, _: Tensor) -> None:
         """A backward pass begins; raises OptimizerError where it is plain that nobody uses these optimizers."""
-        if any(param.grad is not None and bool(param.grad.any()) for param in params_of(*self._optimizers)):
+        if any(bool(grad.any()) for one in self._optimizers for grad in gradients_of(one)):
             return  # gradients are being accumulated
         self._passes += 1
         if self._passes > UNSEEN:
@@ -163,29 +183,24 @@ class Steps:
             )
 
 
-def _gradients(optimizer: Optimizer) -> list[tuple[Tensor, int]]:
-    """Its gradients, and how often each was changed in place."""
-    return [(param.grad, param.grad._version) for param in params_of(optimizer) if param.grad is not None]
+_STEP = Optimizer.profile_hook_step(lambda _: None).__code__
+"""Of the function that PyTorch puts around each class's `step` to run the hooks."""
 
 
-def _alike(one: list[tuple[Tensor, int]], other: list[tuple[Tensor, int]]) -> bool:
-    pairs = zip(one, other, strict=False)
-    return len(one) == len(other) and all(a is b and was == now for (a, was), (b, now) in pairs)
+def _called_within_step(optimizer: Optimizer) -> bool:
+    """Whether a step of this optimizer is under way: that of a subclass, which calls its parent's.
 
-
-def _finite(optimizer: Optimizer) -> bool:
-    return all(bool(grad.isfinite().all()) for grad, _ in _gradients(optimizer))
+    The frames are asked, as a step that was broken off by an error leaves no other trace than one under way.
+    """
+    frame, steps = inspect.currentframe(), 0
+    while frame is not None:
+        steps += frame.f_code is _STEP and frame.f_locals.get("self") is optimizer
+        frame = frame.f_back
+    return steps > 1
 
 
 def _among(optimizer: Optimizer, others: Sequence[Optimizer]) -> bool:
     return any(optimizer is other for other in others)
-
-
-def _refuse_copy(name: str, _protocol: int) -> NoReturn:
-    raise OptimizerError(
-        f"A copy of this {name}, also by pickle, would train without the task's method: weights of earlier tasks would "
-        "move. Keep optimizer.state_dict() and task.state() instead."
-    )
 
 
 def _refuse_sparse(learner: Learner) -> None:

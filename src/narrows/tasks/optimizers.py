@@ -6,7 +6,8 @@ Knows optimizers and a model; it does not know learners.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -98,16 +99,23 @@ def host_of(optimizers: Sequence[Optimizer]) -> Optimizer:
             "takes matrices, or a single group. Train matrices and the rest with two optimizers, "
             "task.attach(muon, adamw, ...), or choose a method without such parameters (ibm, say)."
         )
-    return next((one for one in able if any(param.dim() < 2 for param in params_of(one))), able[0])
+    return next((one for one in able if any(map(_has_vectors, one.param_groups))), able[0])
 
 
 def add_groups(optimizer: Optimizer, groups: Sequence[dict[str, Any]]) -> None:
-    """Adds a method's own parameters; with names, where the optimizer's others have names."""
-    named = any("param_names" in group for group in optimizer.param_groups)
+    """Adds a method's own parameters; with names where the others have some, and the options a group must have."""
+    like = next((group for group in optimizer.param_groups if _has_vectors(group)), optimizer.param_groups[0])
+    particular = like.keys() - optimizer.defaults.keys() - {"params", "param_names", "initial_lr"}
+    options = {key: like[key] for key in particular}
     for number, group in enumerate(groups):
         params = list(group["params"])
-        names = [f"narrows.{number}.{index}" for index in range(len(params))]
-        optimizer.add_param_group(group | {"params": list(zip(names, params, strict=True)) if named else params})
+        if "param_names" in like:
+            params = [(f"narrows.{number}.{index}", param) for index, param in enumerate(params)]
+        optimizer.add_param_group(options | group | {"params": params})
+
+
+def _has_vectors(group: dict[str, Any]) -> bool:
+    return any(param.dim() < 2 for param in group["params"])
 
 
 def params_of(*optimizers: Optimizer) -> Iterator[Tensor]:
@@ -115,6 +123,39 @@ def params_of(*optimizers: Optimizer) -> Iterator[Tensor]:
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             yield from group["params"]
+
+
+def gradients_of(optimizer: Optimizer) -> list[Tensor]:
+    """Its gradients; of sparse ones their values."""
+    grads = [param.grad for param in params_of(optimizer) if param.grad is not None]
+    return [grad._values() if grad.is_sparse else grad for grad in grads]
+
+
+def norms_of(optimizer: Optimizer) -> list[float]:
+    """By which it is seen that its gradients were scaled: GradScaler does so without a trace in their versions."""
+    return [float(grad.norm()) for grad in gradients_of(optimizer)]
+
+
+def is_finite(optimizer: Optimizer) -> bool:
+    """Whether all its gradients are."""
+    return all(bool(grad.isfinite().all()) for grad in gradients_of(optimizer))
+
+
+def refuse_copies(optimizer: Optimizer) -> None:
+    """From now on copying or pickling it raises OptimizerError: a copy has no hooks, and would train all the same."""
+    vars(optimizer)["__reduce_ex__"] = partial(_refuse_copy, type(optimizer).__name__)
+
+
+def allow_copies(optimizer: Optimizer) -> None:
+    """It is an ordinary one again."""
+    vars(optimizer).pop("__reduce_ex__", None)
+
+
+def _refuse_copy(name: str, _protocol: int) -> NoReturn:
+    raise OptimizerError(
+        f"A copy of this {name}, also by pickle, would train without the task's method: weights of earlier tasks would "
+        "move. Keep optimizer.state_dict() and task.state() instead."
+    )
 
 
 def names_of(optimizers: Sequence[Optimizer]) -> str:
