@@ -23,6 +23,7 @@ from narrows.tasks.partition import live_tensors
 from narrows.tasks.weights import TaskWeights
 from narrows.training import Recorder, Schedule
 from narrows.training.device import device_of, to_device
+from narrows.training.randomness import generators, set_generators
 from narrows.training.recording import quantiles
 
 RATIO_BATCHES = 8
@@ -80,11 +81,14 @@ class Attachment:
 
     def measure_ratio(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
         """See `Task.measure_ratio`."""
-        with torch.random.fork_rng(devices=[]):  # a DataLoader draws from the global generator
+        device = device_of(self._model)
+        before = generators(device)  # batches are drawn from them
+        try:
             # A copy of the batches: counting the epochs of the original is for the training.
-            device = device_of(self._model)
             sample = ((to_device(x, device), y) for x, y in islice(copy.copy(batches), RATIO_BATCHES))
             ratios = effective_ranks(self._model, sample, list(self._weights.live()))
+        finally:
+            set_generators(before, device)
         self.learner.set_ratio(ratios)
         return ratios
 
