@@ -46,7 +46,7 @@ class Attachment:
         plan: Plan,
     ) -> None:
         self.learner = learner
-        self._taken = 0
+        self._taken = 0  # see `steps`
         self._model = model
         self._weights = weights
         self._started = time.perf_counter()
@@ -64,6 +64,10 @@ class Attachment:
         """Optimizer steps that made the task what it is; OptimizerError where one of several has yet to step."""
         self._steps.require_whole()
         return self._taken
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self._taken = steps
 
     def sample(self) -> AbstractContextManager[None]:
         """See `Task.sample`."""
@@ -104,7 +108,7 @@ class Attachment:
         _require_alike(tensors, kept)
         copy_each([tensors[name] for name in kept], list(kept.values()))
         self.learner.load_state(state["learner"])
-        self._taken = state["steps"]
+        self.steps = state["steps"]
         if "history" in state:
             self.recorder.load_state(state["history"])
 
@@ -122,7 +126,7 @@ class Attachment:
             )
 
     def _count(self) -> None:
-        self._taken += 1
+        self.steps += 1
         if self.recorder.step():
             sizes = self.learner.signals()
             log_alpha = quantiles(self.learner.log_alpha()) if self.recorder.wants_alpha else None
