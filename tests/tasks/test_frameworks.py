@@ -6,6 +6,7 @@ import copy
 import io
 import pickle
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -440,6 +441,10 @@ def test_a_model_over_several_devices_is_refused_before_training(begin: Any) -> 
         task.optimizer(torch.optim.Adam, lr=0.1, **PLAN)
 
 
+def bfloat16() -> AbstractContextManager[Any]:
+    return torch.autocast("cpu", torch.bfloat16)
+
+
 @pytest.mark.parametrize("method", ["additive", "multiplicative", "hat"])
 def test_each_forward_in_one_autocast_has_the_noise_of_its_own(begin: Any, method: str) -> None:
     task = begin(method)
@@ -449,11 +454,10 @@ def test_each_forward_in_one_autocast_has_the_noise_of_its_own(begin: Any, metho
     def gradients(*, together: bool) -> list[Tensor]:
         torch.manual_seed(9)
         optimizer.zero_grad()
-        outer, inner = torch.autocast("cpu", torch.bfloat16, enabled=together), torch.autocast("cpu", torch.bfloat16)
-        with outer:
+        with bfloat16() if together else nullcontext():
             for _ in range(2):
                 with task.sample():
-                    with outer if together else inner:
+                    with nullcontext() if together else bfloat16():
                         loss = F.cross_entropy(task.model(x), y)
                     loss.backward()
         return [param.grad.clone() for group in optimizer.param_groups for param in group["params"]]

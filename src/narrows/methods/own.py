@@ -40,8 +40,19 @@ def lent(
     belong to `params[i]`, follow it: their gradients add up where its gradient does, and start anew where that was
     cleared.
     """
+    reached: set[int] = set()
+
+    @torch.no_grad()
+    def turned(index: int, grad: Tensor) -> Tensor:
+        reached.add(index)
+        slopes, weights = turn(index, grad)
+        for one, slope in zip(own[index], slopes, strict=True):
+            earlier = _current(one, params[index])
+            one.grad = slope if earlier is None else earlier + slope
+        return weights.to(grad.dtype)
+
     hooks = [
-        param.register_hook(partial(_turned, param, own[index], partial(turn, index)))  # type: ignore[no-untyped-call]
+        param.register_hook(partial(turned, index))  # type: ignore[no-untyped-call]
         for index, param in enumerate(params)
         if param.requires_grad
     ]
@@ -55,24 +66,10 @@ def lent(
             hook.remove()
         with torch.no_grad():
             take_off()
-            for param, beside in zip(params, own, strict=True):
-                for one in beside:
-                    one.grad = _current(one, param)
+            for index in set(range(len(params))) - reached:
+                for one in own[index]:
+                    one.grad = _current(one, params[index])
         torch.clear_autocast_cache()
-
-
-@torch.no_grad()
-def _turned(
-    param: nn.Parameter,
-    own: Sequence[nn.Parameter],
-    turn: Callable[[Tensor], tuple[Sequence[Tensor], Tensor]],
-    grad: Tensor,
-) -> Tensor:
-    slopes, turned = turn(grad)
-    for one, slope in zip(own, slopes, strict=True):
-        earlier = _current(one, param)
-        one.grad = slope if earlier is None else earlier + slope
-    return turned.to(grad.dtype)
 
 
 def _current(own: nn.Parameter, param: nn.Parameter) -> Tensor | None:
