@@ -21,7 +21,18 @@ from narrows.methods import (
     SupSup,
     make_method,
 )
-from narrows.tasks import Adoption, Checkpoint, Fit, LayerAccount, Routing, Task, TaskStore, adopt, find_head
+from narrows.tasks import (
+    Adoption,
+    Checkpoint,
+    Fit,
+    LayerAccount,
+    Routing,
+    Task,
+    TaskStore,
+    adopt,
+    find_head,
+    multiplies,
+)
 
 __version__ = "0.1.0"
 
@@ -49,4 +60,5 @@ __all__ = [
     "errors",
     "find_head",
     "make_method",
+    "multiplies",
 ]

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
+from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet
@@ -256,14 +258,14 @@ def wait_for_checkpoint(store: Path, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_stopped_in_the_middle_the_same_command_goes_on_to_the_same_weights(number, code, narrows, tmp_path):
+def test_stopped_in_the_middle_the_same_command_goes_on_to_the_same_weights(number, code, narrows, tmp_path, ends):
     epochs = ["--epochs", "30"]
     shop_data.images(tmp_path / "photos")
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole/photos").symlink_to(tmp_path / "photos")
     for folder in (tmp_path, tmp_path / "whole"):
         assert narrows("init", folder / "shop", *MODEL, "--head", "head")[0] == 0
-    process = start(tmp_path, *SLOW, *epochs)
+    process = ends(start(tmp_path, *SLOW, *epochs))
     wait_for_checkpoint(tmp_path / "shop", process)
     process.send_signal(number)
     _, noted = process.communicate(timeout=120)
@@ -301,3 +303,105 @@ def test_learning_is_logged_where_it_was_said_and_nothing_is_left_in_the_store(n
     assert [file.name.split(".")[0] for file in (tmp_path / "logs/light").iterdir()] == ["events"]
     assert not list((tmp_path / "shop/progress").iterdir()) if (tmp_path / "shop/progress").exists() else True
     assert narrows("verify", "shop")[1].count("harmless") == 0
+
+
+def messy(where: Path, count: int, seed: int) -> Path:
+    """`shop_data.table` as people keep it: an index, ids, money, percentages, dates, decomposed names, spaces."""
+    lines = ["\ufeff# sold last month", "|no|when|a|b|colour|label"]
+    for row, held in enumerate(shop_data.rows(count, seed)):
+        day = f"{1 + row % 28:02}/{1 + row % 12:02}/2024"
+        colour = unicodedata.normalize("NFD", str(held["colour"]).replace("green", "grün"))
+        a, b = 1000 * round(float(held["a"]), 5), round(float(held["b"]), 4)  # type: ignore[arg-type]
+        money = f"(${-a:,.2f})" if a < 0 else f"${a:,.2f}"
+        lines.append(f"{row}|{seed:02}-{row:03}|{day}|{money}|{b}%|{colour} |{held['label']}")
+    where.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return where
+
+
+def tidied(where: Path, count: int, seed: int) -> Path:
+    """The same as a program would have it."""
+    lines = ["when,a,b,colour,label"]
+    for row, held in enumerate(shop_data.rows(count, seed)):
+        day = (date(2024, 1 + row % 12, 1 + row % 28) - date(1970, 1, 1)).days
+        a, b = round(1000 * round(float(held["a"]), 5), 2), round(float(held["b"]), 4)  # type: ignore[arg-type]
+        lines.append(f"{day},{a},{b},{str(held['colour']).replace('green', 'grün')},{held['label']}")
+    where.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return where
+
+
+def test_a_messy_table_is_learned_to_the_same_weights_as_the_clean_one(narrows, tmp_path):
+    weights, figures = [], []
+    for write in (messy, tidied):
+        store, name = write.__name__, write.__name__ + ".csv"
+        write(tmp_path / name, 60, 1)
+        write(tmp_path / f"new-{name}", 40, 2)
+        narrows("init", store, *MODEL, "--head", "head")
+        left_out = ["--id", "no"] if write is messy else []
+        code, said, noted = narrows("learn", store, "-t", "t", "-d", name, "--holdout", "0.25", *left_out, *QUICK)
+        assert code == 0, noted
+        weights.append(open_store(tmp_path / store).load("t").state_dict())
+        code, said, _ = narrows("evaluate", store, "-t", "t", "-d", f"new-{name}")
+        figures.append(said)
+        if write is messy:
+            for told in (
+                "'Unnamed: 0' was left out",
+                "numbers in '$'",
+                "numbers in '%'",
+                "DD/MM/YYYY",
+                "60 of 60 texts",
+            ):
+                assert told in noted
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
+    assert figures[0] == figures[1]
+    assert narrows("predict", "messy", "-t", "t", "-d", "new-messy.csv", "-o", "p.csv")[0] == 0
+    read = shop_data.read(tmp_path / "p.csv")
+    assert [row["no"] for row in read] == [f"02-{row:03}" for row in range(40)]
+    (tmp_path / "wrong.csv").write_text("when|a|b|colour\n01/02/2024|$5|5%|red\n31/31/2024|5 kg|5|red\n")
+    code, _, noted = narrows("predict", "messy", "-t", "t", "-d", "wrong.csv", "--bad", "refuse")
+    assert code == 1
+    assert "1: column 'when' has '31/31/2024', which cannot be read as dates (DD/MM/YYYY)" in noted
+
+
+OWN_NETS = """
+import torch
+from torch import nn
+class Own(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 4)
+        self.w = nn.Parameter(torch.ones(4, 6))
+def own():
+    return nn.Sequential(Own(), nn.Linear(4, 2))
+def uncopyable():
+    model = nn.Sequential(nn.utils.spectral_norm(nn.Linear(4, 4)), nn.Linear(4, 2))
+    model(torch.ones(1, 4))
+    return model
+def lazy():
+    return nn.Sequential(nn.LazyLinear(4), nn.Linear(4, 2))
+"""
+
+
+def test_init_says_what_each_task_keeps_whole_and_what_it_cannot_take(narrows, tmp_path, monkeypatch):
+    (tmp_path / "own_nets.py").write_text(OWN_NETS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    code, said, _ = narrows("init", "said", "--model", "own_nets:own")
+    assert code == 0
+    assert "note: Each task will keep for itself, whole, 44.4% of the weights" in said
+    assert "shared=['0.w']" in said
+    assert "said: 24 weights that tasks will share" in said
+    code, said, _ = narrows("init", "more", "--model", "own_nets:own", "--shared", "0.w")
+    assert (code, "note:" in said) == (0, False)
+    assert "more: 48 weights that tasks will share" in said
+    code, said, _ = narrows("init", "less", "--model", "own_nets:own", "--private", "0")
+    assert (code, "note:" in said) == (0, False)
+    assert "less: 8 weights that tasks will share" in said
+    for words, problem in (
+        (("own_nets:own", "--shared", "0.v"), "shared=['0.v'] names nothing"),
+        (("own_nets:own", "--private", "3"), "private=['3'] names nothing"),
+        (("own_nets:uncopyable",), "parametrizations.spectral_norm"),
+        (("own_nets:lazy",), "'0.weight' has no shape yet"),
+    ):
+        code, _, noted = narrows("init", "none", "--model", *words)
+        assert code == 1
+        assert problem in noted
+        assert "Traceback" not in noted
+        assert not (tmp_path / "none").exists()

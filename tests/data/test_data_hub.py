@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def test_images_with_named_classes(library: Any, monkeypatch: pytest.MonkeyPatch
     held = library.Dataset.from_dict({"image": images, "label": [1, 0, 1, 0]}, features=features)
     asked = []
     monkeypatch.setattr(library, "load_dataset", lambda name, split: asked.append((name, split)) or held)
-    schema, examples = read_training("owner/animals")
+    schema, examples = read_training("hf:owner/animals")
     assert schema.target.names == ("dog", "cat")
     assert examples.x[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
     assert examples.y is not None
@@ -70,10 +71,33 @@ def test_what_the_hub_does_not_give_is_said(library: Any, monkeypatch: pytest.Mo
         raise ConnectionError("no network")
 
     monkeypatch.setattr(library, "load_dataset", refuse)
-    with pytest.raises(DatasetMissingError, match=r"no file or folder 'data/trian', and from the hub .*no network"):
-        read_training("data/trian")
+    with pytest.raises(DatasetMissingError, match=r"From the hub owner/trian \(split train\) .*no network"):
+        read_training("hf:owner/trian")
     with pytest.raises(DataError, match="is not an id of the hub"):
         read_training("hf:../secret")
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DataError, match=r'needs datasets: pip install "narrows\[hub\]"'):
         read_training("hf:owner/name")
+
+
+def test_only_hf_goes_out_and_a_mistyped_path_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Any] = []
+
+    def refuse(*said: Any, **_: Any) -> None:
+        tried.append(said)
+        raise OSError("no network in this test")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    (tmp_path / "data" / "sales.csv").touch()
+    for name, near in (("data/trian", "train"), ("dta/train", "data"), ("data/sale.csv", "sales.csv"), ("sales", None)):
+        with pytest.raises(DatasetMissingError, match=rf"no file or folder '{name}'\.") as caught:
+            read_training(name)
+        assert (f"did you mean {near!r}?" in str(caught.value)) is (near is not None)
+    with pytest.raises(DatasetMissingError, match=r"data set of the hub \(hf:OWNER/NAME\)"):
+        read_training("owner/name:test")
+    assert tried == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -102,14 +103,14 @@ def test_infinite_features_and_missing_targets_are_bad_rows(tmp_path: Path) -> N
 
 def test_nan_in_a_regression_target_is_a_bad_row(tmp_path: Path) -> None:
     path = parquet(tmp_path / "a.parquet", {"a": [1, 2, 3, 4], "y": [0.5, float("nan"), None, float("inf")]})
-    with pytest.raises(DataError, match=r"(?s)3 of 4.*1: the target 'y' is missing.*3: the target 'y' is infinite"):
+    with pytest.raises(DataError, match=r"(?s)3 of 4.*1, 2: the target 'y' is missing.*3: the target 'y' is infinite"):
         read_training(path)
 
 
 def test_a_number_that_cannot_be_read_later_is_a_bad_row(tmp_path: Path) -> None:
     schema, _ = read_training(csv(tmp_path / "a.csv", "a,y\n1,u\n2,v\n"))
     new = csv(tmp_path / "b.csv", "a,y\n1,u\nfour,v\nNA,v\n1e300,u\n")
-    with pytest.raises(DataError, match=r"(?s)1 of 4.*1: column 'a' has 'four', which is not a number"):
+    with pytest.raises(DataError, match=r"(?s)2 of 4.*1: column 'a' has 'four', which is not a number"):
         read_with(schema, new)
     examples = read_with(schema, new, SKIP)
     assert examples.ids == ("0", "2")
@@ -160,14 +161,18 @@ def test_categories_spelled_as_numbers_stay_what_they_are(tmp_path: Path) -> Non
 
 def test_text_among_numbers_is_noted(tmp_path: Path) -> None:
     rows = "".join(f"{i},{'uv'[i % 2]}\n" for i in range(30))
-    _, examples = read_training(csv(tmp_path / "a.csv", f"a,y\n{rows}?,u\n"))
-    assert examples.notes == ("column 'a' is taken as categories, as it holds text among its numbers: '?'",)
+    _, examples = read_training(csv(tmp_path / "a.csv", f"a,y\n{rows}many,u\n"))
+    assert examples.notes == (
+        "column 'a' is text with 31 different values in 31 rows, each of which becomes an input: what is learned of "
+        "them holds for no other. Leave it out with without (--without 'a')",
+        "column 'a' is taken as categories, as it holds text among its numbers: 'many'",
+    )
 
 
 def test_columns_of_no_use_are_refused_with_a_way_out(tmp_path: Path) -> None:
-    dates = [datetime.date(2024, 1, i + 1) for i in range(3)]
+    times = [datetime.time(10, i) for i in range(3)]
     for values, said in (
-        (dates, r"'a' is of the type date32\[day\].* derive numbers from it"),
+        (times, r"'a' is of the type time64\[us\].* derive numbers from it"),
         ([[1.0], [2.0], [3.0]], "type list<"),
         ([None, None, None], "'a' has no values"),
         ([b"x", b"y", b"z"], "type binary"),
@@ -177,7 +182,7 @@ def test_columns_of_no_use_are_refused_with_a_way_out(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=said):
             read_training(path)
         assert read_training(path, DataOptions(features="b"))[1].shape == (1,)  # type: ignore[arg-type]
-    texts = csv(tmp_path / "b.csv", "a,y\n" + "".join(f"t{i},{'uv'[i % 2]}\n" for i in range(1001)))
+    texts = csv(tmp_path / "b.csv", "a,y\n" + "".join(f"t{i % 1001},{'uv'[i % 2]}\n" for i in range(1002)))
     with pytest.raises(DataError, match="'a' has 1001 different texts"):
         read_training(texts)
 
@@ -188,17 +193,19 @@ def test_csv_files_that_are_broken_are_refused(tmp_path: Path) -> None:
         (b"", "is empty"),
         (b"\n", "cannot be read as CSV"),
         (b"a,y\n", "there are no rows"),
-        (b"a,y\n1,u\n2\n", r"Expected 2 columns, got 1"),
+        (b"a,y\n1,u\n2\n", r"1: it has 1 cells and the header has 2 names: '2'"),
         (b"a,y\n\xe9t\xe9,u\nb,v\n", "the column 'a' is not in UTF-8"),
         (b"\xe9,y\n1,u\n2,v\n", "UTF-8"),
-        ("a,y\n1,u\n".encode("utf-16"), "UTF-16; save it as UTF-8"),
+        ("a,y\n1,\xe9\n2,v\n3\n".encode("latin-1"), "line 2 is not in UTF-8; save the file as UTF-8"),
         (b"a,a,y\n1,2,u\n", "the column 'a' stands 2 times"),
-        (b"a;y\n1;u\n", "not separated by commas"),
         (b"y\nu\nv\n", "there is no column to predict y from"),
     ):
         path.write_bytes(data)
         with pytest.raises(DataError, match=said):
             read_training(path)
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match=r"pipe\.csv is neither a file nor a folder"):
+        read_training(tmp_path / "pipe.csv")
     with pytest.raises(DataError, match=r"by their ending"):
         read_training(csv(tmp_path / "a.txt", FRUIT))
 

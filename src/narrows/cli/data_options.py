@@ -40,6 +40,22 @@ Features = Annotated[
 Categorical = Annotated[
     list[str] | None, typer.Option(metavar="COLUMN", help="Numbers that are names (postal codes, say); repeatable.")
 ]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN", help="Not to be learned from; later data may lack it; repeatable."),
+]
+Id = Annotated[
+    list[str] | None,
+    typer.Option("--id", metavar="COLUMN", help="Not learned from, and kept beside the predictions; repeatable."),
+]
+Decimal = Annotated[
+    str | None, typer.Option(metavar=".|,", help="Decimal mark of numbers in text; default: what all of a column fit.")
+]
+Dates = Annotated[str | None, typer.Option(help="Where dates may be either: day-first or month-first.")]
+PartedBy = Annotated[
+    str | None,
+    typer.Option(metavar="MARK", help="What stands between the labels of one text, as ; or [] for a list; multilabel."),
+]
 Bad = Annotated[str, typer.Option(help="Rows that cannot be used: refuse, or skip them.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, ...")]
 

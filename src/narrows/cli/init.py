@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +29,10 @@ def init_command(
     weights: Annotated[
         str | None, typer.Option(metavar="FILE", help="Trained weights: .safetensors, or a state dict of torch.save.")
     ] = None,
+    shared: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Parameters to share beside the usual layers', by name; repeatable."),
+    ] = None,
     private: Annotated[
         list[str] | None,
         typer.Option(metavar="PATTERN", help="Parameters that each task keeps whole, by name; repeatable."),
@@ -47,9 +52,14 @@ def init_command(
     said = parse_pairs(arguments or [], "--arg", "--arg num_classes=10")
     values: dict[str, Any] = {name: json_value(text) for name, text in said.items()}
     look_here()
-    made = init(store, model, values, weights=weights, private=tuple(private or ()), head=head, seed=seed)
-    shared = sum(spec.numel for spec in made.shared)
     console = Console()
-    say(console, f"{store}: {shared:,} weights that tasks will share, {size(made.directory.header.base.bytes)}.")
+    patterns = {"shared": tuple(shared or ()), "private": tuple(private or ())}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        made = init(store, model, values, weights=weights, head=head, seed=seed, **patterns)
+    for note in told:
+        say(console, f"note: {note.message}")
+    in_common = sum(spec.numel for spec in made.shared)
+    say(console, f"{store}: {in_common:,} weights that tasks will share, {size(made.directory.header.base.bytes)}.")
     verb = "learn" if weights is None else "adopt"  # trained weights are worth keeping as the first task
     say(console, f"next: {program()} {verb} {store} --task NAME --data FOLDER")

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -100,7 +99,7 @@ def plan_command(
 
 def _write(out: Path | None, text: str) -> None:
     if out is None:
-        click.echo(text, nl=False)
+        typer.echo(text, nl=False)
     else:
         out.write_text(text, encoding="utf-8")
 

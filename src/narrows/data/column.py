@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.data.extras import require
+from narrows.data.names import one_form
+from narrows.data.spelling import MICROSECONDS, MISSING, Spelling
 from narrows.errors import DataError
 
 Values = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
-MISSING = frozenset(("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL"))
-"""What stands for a missing number in text."""
+Kind = Literal["bool", "int", "float", "date", "text", "lists", "other"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,22 +25,27 @@ class Column:
 
     Attributes:
         name: the column's name.
-        kind: what `values` holds: "bool", "int" (int64 or uint64), "float" (float64; missing is NaN), "text" (objects;
-            missing is ""), "lists" (objects, lists of Python values), or "other", which is of no use.
+        kind: what `values` holds: "bool", "int" (int64 or uint64), "float" (float64; missing is NaN), "date" (float64,
+            days since 1970-01-01; missing is NaN), "text" (objects, each in its one form; missing is ""), "lists"
+            (objects, lists of Python values), or "other", which is of no use.
         values: (n,); numbers may also be (n, k).
         missing: bool (n,).
         type: of the values where they came from, for messages.
         names: the names of class numbers, where the source has them.
         where: the source's name, for messages.
+        spelling: how text spells numbers, where it is to be read so.
+        spaced: texts that had white space around them, which was taken off.
     """
 
     name: str
-    kind: Literal["bool", "int", "float", "text", "lists", "other"]
+    kind: Kind
     values: Values
     missing: Mask
     type: str
     names: tuple[str, ...] | None = None
     where: str = ""
+    spelling: Spelling | None = None
+    spaced: int = 0
 
     def __len__(self) -> int:
         return len(self.values)
@@ -48,18 +54,35 @@ class Column:
         """These rows of it."""
         return replace(self, values=self.values[rows], missing=self.missing[rows])
 
+    def spelled(self, spelling: Spelling | None) -> Column:
+        """The same, its text to be read as numbers so spelled."""
+        column = replace(self, spelling=spelling)
+        if spelling is None or self.kind != "text":
+            return column
+        numbers, wrong = column.numbers()
+        return replace(column, missing=np.isnan(numbers) & ~wrong)
+
     def numbers(self) -> tuple[npt.NDArray[np.float64], Mask]:
         """float64 (n, ...), NaN where missing, and the rows that hold something other than a number.
 
-        Text is read as numbers where it spells them. DataError: dates, lists and the like.
+        Text is read as numbers where it spells them, and dates where `spelling` says so. DataError: lists and the like,
+        dates where numbers are wanted or the other way round.
         """
         wrong = np.zeros(len(self), dtype=bool)
-        if self.kind in ("lists", "other"):
+        dated = self.spelling is not None and self.spelling.is_date
+        percent = self.spelling is not None and self.spelling.unit in ("%", "‰")
+        if self.kind in ("lists", "other") or (self.kind == "date" and not dated):
             raise DataError(f"{self.where}: the column {self.name!r} is of the type {self.type}, which is not a number")
         if self.kind == "text":
-            read = [_number(text) for text in self.values]
-            wrong = np.array([number is None for number in read], dtype=bool)
-            return np.array([math.nan if number is None else number for number in read], dtype=np.float64), wrong
+            read = _number if self.spelling is None else self.spelling.read
+            known = {text: read(text) for text in set(self.values)}
+            wrong = np.array([known[text] is None for text in self.values], dtype=bool)
+            return np.array([known[text] for text in self.values], dtype=np.float64), wrong
+        if self.spelling is not None and (percent or (dated and self.kind != "date")) and not self.missing.all():
+            raise DataError(
+                f"{self.where}: the column {self.name!r} is of the type {self.type}; the task was learned from "
+                f"{self.spelling.summary()}, as text"
+            )
         numbers = self.values.astype(np.float64)
         if self.missing.any():
             numbers[self.missing] = math.nan
@@ -76,6 +99,8 @@ class Column:
             )
         if self.kind == "text":
             texts = self.values.copy()
+        elif self.kind == "date":
+            texts = np.array([_iso(days) for days in self.values], dtype=object)
         else:
             distinct, index = np.unique(self.values, return_inverse=True)
             spelled = np.empty(len(distinct), dtype=object)
@@ -130,8 +155,7 @@ def from_numpy(name: str, values: Values, where: str) -> Column:
             missing = any_in_row(np.isnan(floats))
             return Column(name, "float", floats, missing, described)
         case "U" if values.ndim == 1:
-            texts = values.astype(object)
-            return Column(name, "text", texts, texts == "", described)
+            return _text(name, values.astype(object), none, described)
     raise DataError(f"{where}: {name!r} is an array of {values.dtype} {values.shape}; needs numbers, bools or text")
 
 
@@ -145,7 +169,7 @@ def from_arrow(name: str, chunks: Any, names: tuple[str, ...] | None = None) -> 
         chunks, kind = chunks.cast(kind.value_type), kind.value_type
     missing = chunks.is_null().to_numpy()
 
-    def column(which: Literal["bool", "int", "float", "text", "lists", "other"], values: Values) -> Column:
+    def column(which: Kind, values: Values) -> Column:
         return Column(name, which, values, missing, described, names)
 
     if kinds.is_boolean(kind):
@@ -157,14 +181,30 @@ def from_arrow(name: str, chunks: Any, names: tuple[str, ...] | None = None) -> 
         missing = missing | np.isnan(floats)
         return column("float", floats)
     if kinds.is_string(kind) or kinds.is_large_string(kind):
-        texts = chunks.fill_null("").to_numpy(zero_copy_only=False)
-        return Column(name, "text", texts, missing | (texts == ""), described, names)
+        return _text(name, chunks.fill_null("").to_numpy(zero_copy_only=False), missing, described, names)
+    if kinds.is_date(kind) or kinds.is_timestamp(kind):
+        days = chunks.cast(arrow.timestamp("us"), safe=False).cast(arrow.int64()).fill_null(0).to_numpy() / MICROSECONDS
+        days[missing] = math.nan
+        return column("date", days)
     if kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind):
         lists = np.empty(len(chunks), dtype=object)
         for row, held in enumerate(chunks.to_pylist()):  # at once, NumPy would make a matrix of lists of one length
             lists[row] = held
         return column("lists", lists)
     return column("other", np.empty(len(chunks), dtype=object))
+
+
+def _text(name: str, raw: Values, missing: Mask, described: str, names: tuple[str, ...] | None = None) -> Column:
+    forms = {text: one_form(text) for text in set(raw)}
+    texts = np.array([forms[text] for text in raw], dtype=object)
+    spaced = sum(text != text.strip() for text in raw)
+    return Column(name, "text", texts, missing | (texts == ""), described, names, spaced=spaced)
+
+
+def _iso(days: float) -> str:
+    if not math.isfinite(days):
+        return ""
+    return str(np.datetime64(round(days * MICROSECONDS), "us")).replace("T00:00:00.000000", "")
 
 
 def _number(text: str) -> float | None:

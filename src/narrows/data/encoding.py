@@ -10,7 +10,9 @@ from torch import Tensor
 
 from narrows.data.column import Column, Mask, any_in_row
 from narrows.data.faults import Faults
-from narrows.data.fitting import expanded, label_sets
+from narrows.data.fitting import expanded
+from narrows.data.labels import label_sets
+from narrows.data.names import one_form
 from narrows.data.target import Target
 from narrows.errors import DataError
 
@@ -44,7 +46,7 @@ def encode(target: Target, columns: Sequence[Column], faults: Faults) -> Tensor:
 
 
 def _encode_classes(target: Target, column: Column, faults: Faults) -> Tensor:
-    number = {name: i for i, name in enumerate(target.names)}
+    number = _numbers(target)
     labels = column.labels().tolist()
     y = np.array([number.get(label, -1) for label in labels], dtype=np.int64)
 
@@ -59,15 +61,20 @@ def _encode_classes(target: Target, column: Column, faults: Faults) -> Tensor:
 
 
 def _encode_sets(target: Target, column: Column, faults: Faults) -> Tensor:
-    number = {name: i for i, name in enumerate(target.names)}
+    number = _numbers(target)
     y = torch.zeros(len(column), target.outputs)
-    for row, labels in enumerate(label_sets(column)):
+    for row, labels in enumerate(label_sets(column, target.parted_by)):
         for label in labels:
             if label in number:
                 y[row, number[label]] = 1.0
             else:
                 faults.add([row], f"the label {label!r} is none of the labels ({', '.join(target.names[:8])})")
     return y
+
+
+def _numbers(target: Target) -> dict[str, int]:
+    """The output of each name; those of a task from before names had one form are known by it, too."""
+    return {form(name): i for form in (one_form, str) for i, name in enumerate(target.names)}
 
 
 def _encode_numbers(target: Target, columns: Sequence[Column], faults: Faults) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -32,6 +33,7 @@ class Examples:
         ids: of each example: its file's path in the folder, or its row, counted from 0.
         skipped: rows that were left out (`bad="skip"`).
         notes: what people should be told of how the data were read.
+        kept: columns of a table that say which row is which, as text, by their names.
 
     >>> examples = Examples(torch.zeros(2, 3), torch.tensor([0, 1]), ("0", "1"))
     >>> len(examples), examples.shape, examples.fingerprint[:8]
@@ -43,6 +45,7 @@ class Examples:
     ids: tuple[str, ...]
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    kept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.x) or (self.y is not None and len(self.y) != len(self.x)):
@@ -70,7 +73,13 @@ class Examples:
     def take(self, rows: Tensor) -> Examples:
         """The examples of these rows, int64; what was skipped and noted stays with both parts of a split."""
         y = None if self.y is None else self.y[rows]
-        return replace(self, x=self.x[rows], y=y, ids=tuple(self.ids[row] for row in rows.tolist()))
+        numbers = rows.tolist()
+        kept = {name: tuple(values[row] for row in numbers) for name, values in self.kept.items()}
+        return replace(self, x=self.x[rows], y=y, ids=tuple(self.ids[row] for row in numbers), kept=kept)
+
+    def noting(self, note: str) -> Examples:
+        """The same with one more note, unless it is empty."""
+        return replace(self, notes=(*self.notes, note)) if note else self
 
     def padded(self, width: int) -> Examples:
         """The same with zero columns up to `width`, as `Schema.padded` has them.

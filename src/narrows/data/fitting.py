@@ -7,18 +7,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from narrows.data.column import Column, label_text
+from narrows.data.choosing import note_case, spelling_of
+from narrows.data.column import Column
+from narrows.data.faults import Faults
+from narrows.data.labels import LIST, MARK, are_lists, doubt_classes, doubt_labels, find_mark, label_sets
 from narrows.data.options import DataOptions, Kind
 from narrows.data.sources.raw import Raw
+from narrows.data.spelling import WORDS, Spelling, find
 from narrows.data.target import Target
 from narrows.errors import DataError
 
 USUAL = ("label", "target", "y", "class")
 FEW = 20
 """So many different whole numbers are classes; more are classes only where they count from 0 or 1 without a gap."""
-
-MARK = "|"
-"""Between the labels of a text that holds several."""
 
 
 def target_columns(raw: Raw, options: DataOptions) -> tuple[str, ...]:
@@ -49,8 +50,32 @@ def expanded(columns: Sequence[Column]) -> tuple[str, ...]:
     )
 
 
-def fit_target(columns: Sequence[Column], options: DataOptions, where: str, given: str = "") -> Target:
-    """Kind, names and scale of the target, from rows that all have one.
+def spell_targets(columns: Sequence[Column], raw: Raw, options: DataOptions, faults: Faults) -> list[Column]:
+    """The columns, those of text to be read as numbers where they spell amounts: for a regression, or where they hold
+    so many different ones that they are hardly classes; or as dates, where a regression is asked for."""
+    return [_spell(column, raw, options, faults) for column in columns]
+
+
+def _spell(column: Column, raw: Raw, options: DataOptions, faults: Faults) -> Column:
+    asked = options.kind == "regression"
+    if not asked and (
+        options.kind != "auto" or options.classes is not None or options.parted_by is not None or raw.why
+    ):
+        return column
+    if column.kind == "date" and asked:
+        return column.spelled(Spelling("YYYY-MM-DD"))
+    if column.kind == "text":
+        distinct = set(column.values) - WORDS
+        found = find(distinct, options.decimal, options.dates).spelling if asked or len(distinct) > FEW else None
+        if found is not None and (asked or not found.is_date):
+            return column.spelled(spelling_of(column, raw, options, faults))
+    elif raw.decimal == ",":
+        return column.spelled(Spelling(","))
+    return column
+
+
+def fit_target(columns: Sequence[Column], options: DataOptions, faults: Faults, given: str = "") -> Target:
+    """Kind, names and scale of the target, from rows that all have one; what may be meant otherwise is noted.
 
     Args:
         given: how the source tells the classes, where it does.
@@ -59,6 +84,7 @@ def fit_target(columns: Sequence[Column], options: DataOptions, where: str, give
         DataError: the kind is not certain, or cannot be learned: one class only, a class without an example, all
             targets equal, columns that do not fit the kind asked for.
     """
+    where = faults.where
     kind, why = _kind(columns, options, where, given)
     names = tuple(column.name for column in columns)
     text = all(column.kind == "text" for column in columns)
@@ -66,9 +92,37 @@ def fit_target(columns: Sequence[Column], options: DataOptions, where: str, give
         if options.classes is not None:
             raise DataError(f"{where}: classes were named, but the target is a regression ({why}); say kind")
         mean, std = _scale(columns, where)
-        return Target(kind, expanded(columns), names, False, mean, std, why)
-    labels = _classes(columns[0], options, where) if kind == "classification" else _labels(columns, options, where)
-    return Target(kind, labels, names, text, (), (), why)
+        spellings = tuple(column.spelling for column in columns)
+        return Target(kind, expanded(columns), names, text, mean, std, why, spellings if any(spellings) else ())
+    if kind == "classification":
+        classes = _classes(columns[0], options, where)
+        _doubt(columns[0], classes, faults)
+        return Target(kind, classes, names, text, (), (), why)
+    mark = MARK
+    if columns[0].kind == "text" and len(columns) == 1:
+        mark = options.parted_by or find_mark(columns[0])
+        if mark != MARK and options.parted_by is None:
+            how = "written as lists" if mark == LIST else f"parted by {mark!r}"
+            faults.note(f"the labels of {columns[0].name!r} are {how}, and were read so")
+    labels = _labels(columns, options, where, mark)
+    if len(columns) == 1 and columns[0].kind in ("text", "lists"):
+        doubt_labels(label_sets(columns[0], mark), labels, mark, faults)
+    return Target(kind, labels, names, text, (), (), why, (), mark)
+
+
+def _doubt(column: Column, classes: Sequence[str], faults: Faults) -> None:
+    if column.kind != "text":
+        return
+    texts = [text for text in column.values if text]
+    doubt_classes(column, classes, faults)
+    note_case(f"target {column.name!r}", "classes", texts, faults)
+    words = [name for name in classes if name in WORDS]
+    if words:
+        rows = sum(text in WORDS for text in texts)
+        faults.note(
+            f"target {column.name!r}: {', '.join(map(repr, words))} ({rows} rows) is a class; if it stands for a "
+            "missing target, leave it empty"
+        )
 
 
 def _kind(columns: Sequence[Column], options: DataOptions, where: str, given: str) -> tuple[Kind, str]:
@@ -82,11 +136,19 @@ def _kind(columns: Sequence[Column], options: DataOptions, where: str, given: st
     said = f"the target {column.name!r}"
     if given:
         return "classification", given
+    if options.parted_by is not None:
+        return "multilabel", "its labels are parted as asked for"
+    if are_lists(column):
+        return "multilabel", f"{said} holds lists of labels, as text"
     if column.kind == "lists":
         return "multilabel", f"{said} holds lists of labels"
     if options.classes is not None or column.names is not None:
         return "classification", "its classes were named"
-    if column.kind in ("text", "bool"):
+    if column.kind == "date":
+        raise DataError(
+            f"{where}: {said} holds dates. To predict days since 1970-01-01, say kind='regression' (--kind regression)"
+        )
+    if column.kind == "bool" or (column.kind == "text" and column.spelling is None):
         return "classification", f"{said} is {'text' if column.kind == 'text' else 'true or false'}"
     numbers, _ = column.numbers()
     distinct = np.unique(numbers)
@@ -161,7 +223,7 @@ def _classes(column: Column, options: DataOptions, where: str) -> tuple[str, ...
     return classes
 
 
-def _labels(columns: Sequence[Column], options: DataOptions, where: str) -> tuple[str, ...]:
+def _labels(columns: Sequence[Column], options: DataOptions, where: str, mark: str) -> tuple[str, ...]:
     column = columns[0]
     if len(columns) > 1 or column.kind not in ("lists", "text"):
         if options.classes is not None:
@@ -169,7 +231,7 @@ def _labels(columns: Sequence[Column], options: DataOptions, where: str) -> tupl
         if not np.isin(_block(columns, where), (0, 1)).all():
             raise DataError(f"{where}: multilabel targets in columns must be 0 or 1: {', '.join(expanded(columns))}")
         return expanded(columns)
-    found = {label for row in label_sets(column) for label in row if label is not None}
+    found = {label for row in label_sets(column, mark) for label in row if label is not None}
     if options.classes is None:
         if not found:
             raise DataError(f"{where}: the target {column.name!r} holds no label in any row")
@@ -178,13 +240,6 @@ def _labels(columns: Sequence[Column], options: DataOptions, where: str) -> tupl
     if empty:
         raise DataError(f"{where}: the label {empty[0]!r} has no example. Leave it out of classes")
     return options.classes
-
-
-def label_sets(column: Column) -> list[list[str | None]]:
-    """The labels of each row, from lists or from text as "a|b"; None for a number without a name."""
-    if column.kind == "text":
-        return [[part.strip() for part in text.split(MARK) if part.strip()] for text in column.values]
-    return [[None if item is None else label_text(item, column.names) for item in row or ()] for row in column.values]
 
 
 def _sorted(labels: set[str]) -> tuple[str, ...]:

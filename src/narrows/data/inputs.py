@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from narrows.data.spelling import Spelling
 from narrows.errors import DataError
 
 _MOST = 1 << 24  # numbers in one example: far above any use, and small enough to be counted with
@@ -44,12 +45,16 @@ class ImageInputs:
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A column of numbers: missing ones are the median; then (value - mean) / std, all three of the training data."""
+    """A column of numbers: missing ones are the median; then (value - mean) / std, all three of the training data.
+
+    spelling: how they are written, where that is not as Python writes them.
+    """
 
     name: str
     median: float
     mean: float
     std: float
+    spelling: Spelling | None = None
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,17 @@ class CategoryColumn:
 
 @dataclass(frozen=True)
 class TableInputs:
-    """float32 (width,): first the numbers, then the categories, then zeros up to `padded_to`, if not 0."""
+    """float32 (width,): first the numbers, then the categories, then zeros up to `padded_to`, if not 0.
+
+    ids: columns kept beside the predictions; without: columns that were left out. Later data may lack both.
+    """
 
     numbers: tuple[NumberColumn, ...]
     categories: tuple[CategoryColumn, ...]
     padded_to: int = 0
     type: Literal["table"] = "table"
+    ids: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = self.names

@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+from narrows.data.names import one_form
 from narrows.errors import ConfigError
 
 Kind = Literal["classification", "regression", "multilabel"]
 KINDS: tuple[str, ...] = get_args(Kind)
+_CHOICES: dict[str, tuple[str | None, ...]] = {
+    "kind": ("auto", *KINDS),
+    "bad": ("refuse", "skip"),
+    "decimal": (".", ",", None),
+    "dates": ("day-first", "month-first", None),
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,13 @@ class DataOptions:
         channels: 1 (grey) or 3 (RGB). Default: 1 where all images are grey.
         features: the columns to predict from, or the key of the inputs in an NPZ file. Default: all but the target.
         categorical: columns of numbers that are names of categories (postal codes, say), read as text.
+        without: columns of a table that are not learned from; later data may lack them.
+        id: columns that say which row is which: not learned from, and kept beside the predictions.
+        decimal: the decimal mark, "." or ",", of numbers in a CSV file and in text. Default: what all numbers of a
+            column fit, and where that is both, ".".
+        dates: "day-first" or "month-first", where dates in text may be either.
+        parted_by: what stands between the labels of one text, as ";" or ", "; or "[]", where they are written as a
+            list. Default: "|", or what the labels show. It makes the target "multilabel".
         bad: what to do with rows that cannot be used (infinite numbers, a missing target, an undecodable image):
             "refuse" them all with a message, or "skip" and count them.
         holdout: fraction of the training data to take out for validation (see `split`), 0 to below 1.
@@ -47,16 +61,26 @@ class DataOptions:
     channels: int | None = None
     features: tuple[str, ...] | None = None
     categorical: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    id: tuple[str, ...] = ()
+    decimal: Literal[".", ","] | None = None
+    dates: Literal["day-first", "month-first"] | None = None
+    parted_by: str | None = None
     bad: Literal["refuse", "skip"] = "refuse"
     holdout: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("target", "classes", "features", "categorical"):
+        for name in ("target", "classes", "features", "categorical", "without", "id"):
             object.__setattr__(self, name, _names(name, getattr(self, name)))
-        for name, choices in (("kind", ("auto", *KINDS)), ("bad", ("refuse", "skip"))):
+        for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ConfigError(f"{name} is one of {', '.join(choices)}, not {getattr(self, name)!r}")
+                raise ConfigError(f"{name} is one of {', '.join(filter(None, choices))}, not {getattr(self, name)!r}")
+        if self.parted_by is not None and (not self.parted_by.strip() or self.kind not in ("auto", "multilabel")):
+            raise ConfigError(
+                f"parted_by is what stands between the labels of a text, and such are 'multilabel'; got "
+                f"{self.parted_by!r} with kind={self.kind!r}"
+            )
         if self.classes is not None and self.kind == "regression":
             raise ConfigError("a regression has no classes: say only one of kind='regression' and classes")
         if self.channels not in (None, 1, 3):
@@ -90,11 +114,12 @@ class DataOptions:
 def _names(what: str, value: str | Sequence[str] | None) -> tuple[str, ...] | None:
     if value is None:
         return None
-    names = (value,) if isinstance(value, str) else tuple(value)
-    if not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"{what} holds names (text), not {names!r}")
+    given = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(name, str) for name in given):
+        raise ConfigError(f"{what} holds names (text), not {given!r}")
+    names = tuple(map(one_form, given))
     if len(set(names)) < len(names):
         raise ConfigError(f"{what} names {next(n for n in names if names.count(n) > 1)!r} twice")
-    if not names and what != "categorical":
+    if not names and what in ("target", "classes", "features"):
         raise ConfigError(f"{what} names nothing; leave it out for the default")
     return names

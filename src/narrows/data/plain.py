@@ -7,7 +7,7 @@ X | None, or a choice of dataclasses, told apart by a field `type` that is a Lit
 from __future__ import annotations
 
 import sys
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -91,13 +91,14 @@ def _object(kind: Any, value: Any, where: str) -> Any:
         _fail(where, "should be an object", value)
     hints = get_type_hints(kind)
     names = [field.name for field in fields(kind)]
-    for name in names:
-        if name not in value:
+    for field in fields(kind):
+        name = field.name
+        if name not in value and field.default is MISSING:  # what was added later has a default
             raise DataError(f"{where}.{name} is missing")
     for name in value:
         if name not in names:
             raise DataError(f"{where} has no entry {name!r}; {nearest(str(name), names)}")
-    return kind(**{name: _read(hints[name], value[name], f"{where}.{name}") for name in names})
+    return kind(**{name: _read(hints[name], value[name], f"{where}.{name}") for name in value})
 
 
 def _fail(where: str, what: str, value: Any) -> NoReturn:

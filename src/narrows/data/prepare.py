@@ -6,7 +6,7 @@ Knows no targets but their columns' names, which are no inputs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from narrows.data.arrays import fit_array, read_array
+from narrows.data.choosing import choose
 from narrows.data.column import Values
 from narrows.data.decoding import Pixels
 from narrows.data.faults import Faults
@@ -22,7 +23,7 @@ from narrows.data.images import fit_images, fit_shape, images_in, read_images
 from narrows.data.inputs import ArrayInputs, HookInputs, ImageInputs, Inputs, TableInputs
 from narrows.data.options import DataOptions
 from narrows.data.sources import Raw
-from narrows.data.tables import Blocks, apply_table, blocks_of, fit_table, sort_columns
+from narrows.data.tables import Blocks, apply_table, blocks_of, fit_table
 from narrows.errors import DataError, nearest
 
 Rows = npt.NDArray[np.int64]
@@ -55,13 +56,15 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of numbers and categories."""
+    """Columns of numbers and categories; `ids` and `without` are as in `TableInputs`."""
 
     blocks: Blocks
+    ids: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
     def fit(self, rows: Rows, faults: Faults) -> Inputs:
         """Medians, means, categories."""
-        return fit_table(self.blocks.take(rows), faults)
+        return replace(fit_table(self.blocks.take(rows), faults), ids=self.ids, without=self.without)
 
     def tensor(self, inputs: Inputs, faults: Faults) -> Tensor:
         """float32 (n, width)."""
@@ -90,10 +93,13 @@ class Array:
 def prepare_new(raw: Raw, options: DataOptions, targets: Sequence[str], faults: Faults) -> Prepared:
     """The inputs of training data.
 
-    DataError: columns that are not there or of no use, images of different sizes, an array of no use.
+    Columns that are not there or of no use are refused in `faults`. DataError: images of different sizes, an array of
+    no use.
     """
     if raw.is_table:
         return _new_table(raw, options, targets, faults)
+    if options.without or options.id:
+        faults.refuse("it is no table: without and id name columns of one")
     unused = [name for name in raw.names if name not in targets]
     if unused:
         faults.note(f"not used: {', '.join(unused[:10])}{', ...' if len(unused) > 10 else ''}")
@@ -101,7 +107,7 @@ def prepare_new(raw: Raw, options: DataOptions, targets: Sequence[str], faults: 
         return _as_is(raw, faults)
     found = None if raw.array is None else images_in(raw.array)
     if found is not None or raw.image is not None:
-        return Images(read_images(raw, found, fit_shape(raw, found, options), faults))
+        return Images(read_images(raw, found, fit_shape(raw, found, options, faults), faults))
     assert raw.array is not None
     return Array(read_array(raw.array, faults))
 
@@ -122,7 +128,7 @@ def require_kind(raw: Raw, inputs: Inputs) -> None:
 def prepare_known(raw: Raw, inputs: Inputs, targets: Sequence[str], faults: Faults) -> Prepared:
     """The inputs of data for a task that has been learned from `inputs`.
 
-    DataError: a column is missing, or they are of another kind or shape.
+    Columns that are missing are refused in `faults`. DataError: data of another kind or shape.
     """
     match inputs:
         case TableInputs() if raw.is_table:
@@ -146,33 +152,47 @@ def _another_kind(raw: Raw, inputs: Inputs) -> DataError:
 
 
 def _new_table(raw: Raw, options: DataOptions, targets: Sequence[str], faults: Faults) -> Table:
-    names = options.features or tuple(name for name in raw.names if name not in targets)
+    apart = {*targets, *options.without, *options.id}
+    names = [name for name in options.features or raw.names if options.features or name not in apart]
     for name in names:
-        if name in targets:
-            raise DataError(f"{raw.where}: the target {name!r} is among the features")
-    if not names:
-        raise DataError(f"{raw.where}: there is no column to predict {', '.join(targets)} from")
+        if name in apart:
+            what = "target" if name in targets else "column of without or id"
+            faults.refuse(f"the {what} {name!r} is among the features")
+    for what in ("without", "id"):
+        for name in getattr(options, what):
+            if name not in raw.known:
+                faults.refuse(f"{what} names {name!r}, which is no column; {nearest(name, raw.names)}")
+            elif name in targets:
+                faults.refuse(f"{what} names the target {name!r}")
     for name in options.categorical:
         if name not in names:
-            raise DataError(f"{raw.where}: categorical names {name!r}, which is no feature; {nearest(name, names)}")
-    numbers, categories = sort_columns([raw.column(name) for name in names], options.categorical)
-    return Table(blocks_of(numbers, categories, len(raw), faults))
+            faults.refuse(f"categorical names {name!r}, which is no feature; {nearest(name, names)}")
+    chosen = choose(raw, names, options, faults)
+    if not (chosen.numbers or chosen.categories):
+        faults.refuse(f"there is no column to predict {', '.join(targets)} from{_because(chosen.without)}")
+    blocks = blocks_of(chosen.numbers, chosen.categories, len(raw), faults)
+    return Table(blocks, options.id, (*options.without, *chosen.without))
+
+
+def _because(left_out: Sequence[str]) -> str:
+    return f": {', '.join(map(repr, left_out))} cannot be learned from (name features to do so)" if left_out else ""
 
 
 def _known_table(raw: Raw, inputs: TableInputs, targets: Sequence[str], faults: Faults) -> Table:
-    known = frozenset(inputs.names)
-    missing = [name for name in inputs.names if name not in raw.known]
+    known = frozenset(map(raw.spelled, (*inputs.names, *inputs.ids, *inputs.without, *targets)))
+    missing = [name for name in inputs.names if raw.spelled(name) not in raw.known]
     if missing:
         other = [name for name in raw.names if name not in known]
-        raise DataError(
-            f"{raw.where}: {len(missing)} columns that the task was learned from are missing: "
+        faults.refuse(
+            f"{len(missing)} columns that the task was learned from are missing: "
             f"{', '.join(map(repr, missing[:5]))}{', ...' if len(missing) > 5 else ''}. For {missing[0]!r}: "
             f"{nearest(missing[0], other)}"
         )
-    extra = [name for name in raw.names if name not in known and name not in targets]
+        faults.settle()
+    extra = [name for name in raw.names if name not in known]
     if extra:
         faults.note(f"columns that the task does not use: {', '.join(extra[:10])}{', ...' if len(extra) > 10 else ''}")
-    numbers = [raw.column(column.name) for column in inputs.numbers]
+    numbers = [raw.column(column.name).spelled(column.spelling) for column in inputs.numbers]
     categories = [raw.column(column.name) for column in inputs.categories]
     return Table(blocks_of(numbers, categories, len(raw), faults))
 

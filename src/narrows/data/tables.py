@@ -8,7 +8,7 @@ Knows no files and no targets.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,8 @@ from narrows.data.column import Column, Mask, Values, any_in_row
 from narrows.data.extras import require
 from narrows.data.faults import Faults
 from narrows.data.inputs import CategoryColumn, NumberColumn, TableInputs
+from narrows.data.names import one_form
+from narrows.data.spelling import Spelling, find
 from narrows.errors import DataError
 
 MOST_CATEGORIES = 1000
@@ -29,67 +31,65 @@ class Blocks:
     """The columns in two blocks: float64 (n, a) with NaN where missing, and texts (n, b) with "" where missing."""
 
     number_names: tuple[str, ...]
+    spellings: tuple[Spelling | None, ...]
     numbers: npt.NDArray[np.float64]
     category_names: tuple[str, ...]
     categories: Values
 
     def take(self, rows: npt.NDArray[np.int64]) -> Blocks:
         """These rows of both."""
-        return Blocks(self.number_names, self.numbers[rows], self.category_names, self.categories[rows])
+        return replace(self, numbers=self.numbers[rows], categories=self.categories[rows])
 
 
 def blocks_of(numbers: list[Column], categories: list[Column], rows: int, faults: Faults) -> Blocks:
     """Both blocks; infinite numbers, and text where numbers should be, are faults.
 
-    DataError: dates, lists and other types that are neither.
+    Lists and other types that are neither are refused in `faults`.
     """
-    block = np.empty((rows, len(numbers)))
+    block = np.zeros((rows, len(numbers)))
     for i, column in enumerate(numbers):
-        _require_known(column, faults.where)
-        block[:, i], wrong = column.numbers()
+        wrong = np.zeros(rows, dtype=bool)
+        with faults.refusing():
+            _require_known(column, faults.where)
+            block[:, i], wrong = column.numbers()
         faults.add(wrong, partial(_no_number, column))
         infinite = np.isinf(block[:, i])
         faults.add(infinite, f"column {column.name!r} is infinite")
         block[wrong | infinite, i] = 0.0  # of no meaning, and no missing number either
-    texts = np.empty((rows, len(categories)), dtype=object)
+    texts = np.full((rows, len(categories)), "", dtype=object)
     for i, column in enumerate(categories):
-        _require_known(column, faults.where)
-        texts[:, i] = [label or "" for label in column.labels()]
-    return Blocks(tuple(c.name for c in numbers), block, tuple(c.name for c in categories), texts)
-
-
-def sort_columns(columns: list[Column], categorical: tuple[str, ...]) -> tuple[list[Column], list[Column]]:
-    """Which columns are numbers (also true and false), which are categories: text, named numbers, those said to be."""
-    is_category = [c.kind == "text" or c.names is not None or c.name in categorical for c in columns]
-    pairs = list(zip(columns, is_category, strict=True))
-    return [column for column, yes in pairs if not yes], [column for column, yes in pairs if yes]
+        with faults.refusing():
+            _require_known(column, faults.where)
+            texts[:, i] = [label or "" for label in column.labels()]
+    spellings = tuple(column.spelling for column in numbers)
+    return Blocks(tuple(c.name for c in numbers), spellings, block, tuple(c.name for c in categories), texts)
 
 
 def fit_table(blocks: Blocks, faults: Faults) -> TableInputs:
     """Medians, means, standard deviations and categories of these rows.
 
-    DataError: a column without any value, of too large numbers, or of too many categories.
+    DataError: all that is wrong, also columns without any value, of too large numbers, or of too many categories.
     """
     numbers: list[NumberColumn] = []
-    if blocks.number_names:
-        empty = np.isnan(blocks.numbers).all(axis=0)
-        if empty.any():
-            raise DataError(
-                f"{faults.where}: the column {blocks.number_names[int(empty.argmax())]!r} has no values; leave it out "
-                "with features"
-            )
+    filled = np.asarray(~np.isnan(blocks.numbers).all(axis=0))
+    for name in np.array(blocks.number_names, dtype=object)[~filled]:
+        faults.refuse(f"the column {name!r} has no values; leave it out with without (--without {name!r})")
+    if filled.any():
+        block = blocks.numbers[:, filled]
         with np.errstate(over="ignore", invalid="ignore"):
-            imputer = require("sklearn.impute").SimpleImputer(strategy="median").fit(blocks.numbers)
-            scaler = require("sklearn.preprocessing").StandardScaler().fit(imputer.transform(blocks.numbers))
+            imputer = require("sklearn.impute").SimpleImputer(strategy="median").fit(block)
+            scaler = require("sklearn.preprocessing").StandardScaler().fit(imputer.transform(block))
+        named = [(blocks.number_names[i], blocks.spellings[i]) for i in np.flatnonzero(filled).tolist()]
         fitted = zip(imputer.statistics_.tolist(), scaler.mean_.tolist(), scaler.scale_.tolist(), strict=True)
-        for name, (median, mean, std) in zip(blocks.number_names, fitted, strict=True):
+        for (name, spelling), (median, mean, std) in zip(named, fitted, strict=True):
             if not all(map(math.isfinite, (median, mean, std))):
-                raise DataError(f"{faults.where}: the numbers of the column {name!r} are too large; scale them down")
-            numbers.append(NumberColumn(name, median, mean, std))
+                faults.refuse(f"the numbers of the column {name!r} are too large; scale them down")
+            numbers.append(NumberColumn(name, median, mean, std, spelling))
     categories = [
         CategoryColumn(name, _categories(name, blocks.categories[:, i], faults))
         for i, name in enumerate(blocks.category_names)
     ]
+    faults.settle()
     return TableInputs(tuple(numbers), tuple(categories))
 
 
@@ -110,8 +110,9 @@ def apply_table(inputs: TableInputs, blocks: Blocks, faults: Faults) -> npt.NDAr
             x[:, :first] = scaler.transform(imputer.transform(blocks.numbers))
         faults.add(any_in_row(~np.isfinite(x[:, :first])), "a number is too large beside those of the training data")
     if inputs.categories:
-        _note_unseen(inputs, blocks, faults)
-        x[:, first : inputs.encoded] = encoder.transform(blocks.categories)
+        categories = _as_saved(inputs, blocks.categories)
+        _note_unseen(inputs, categories, faults)
+        x[:, first : inputs.encoded] = encoder.transform(categories)
     return x
 
 
@@ -140,26 +141,27 @@ def transformers(inputs: TableInputs) -> tuple[Any, Any, Any]:
 
 
 def _no_number(column: Column, row: int) -> str:
-    return f"column {column.name!r} has {column.values[row]!r}, which is not a number"
+    why = "is not a number" if column.spelling is None else f"cannot be read as {column.spelling.summary()}"
+    return f"column {column.name!r} has {column.values[row]!r}, which {why}"
 
 
 def _require_known(column: Column, where: str) -> None:
     if column.kind in ("lists", "other") or column.values.ndim > 1:
-        hint = "; derive numbers from it (a year, days since)" if column.type.startswith(("date", "time")) else ""
+        hint = "; derive numbers from it (minutes, say)" if column.type.startswith(("time", "duration")) else ""
         raise DataError(
             f"{where}: the column {column.name!r} is of the type {column.type}, which is neither numbers nor "
-            f"text{hint}, or leave it out with features"
+            f"text{hint}, or leave it out with without (--without {column.name!r})"
         )
 
 
 def _categories(name: str, texts: Values, faults: Faults) -> tuple[str, ...]:
     distinct = sorted(set(texts.tolist()))
     if len(distinct) > MOST_CATEGORIES:
-        raise DataError(
-            f"{faults.where}: the column {name!r} has {len(distinct)} different texts, as {distinct[-1]!r}; as "
-            f"categories there may be {MOST_CATEGORIES}. Leave it out with features, or derive numbers from it"
+        faults.refuse(
+            f"the column {name!r} has {len(distinct)} different texts, as {distinct[-1]!r}; as categories there may be "
+            f"{MOST_CATEGORIES}. Leave it out with without (--without {name!r}), or derive numbers from it"
         )
-    numeric: Mask = np.array([_is_number(text) for text in distinct])
+    numeric: Mask = np.array([find([text]).spelling is not None for text in distinct], dtype=bool)
     words = [text for text, number in zip(distinct, numeric.tolist(), strict=True) if text and not number]
     if numeric.sum() >= max(3, 10 * len(words)) and words:
         faults.note(
@@ -169,20 +171,23 @@ def _categories(name: str, texts: Values, faults: Faults) -> tuple[str, ...]:
     return tuple(distinct)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+def _as_saved(inputs: TableInputs, texts: Values) -> Values:
+    """The texts as the schema spells them: one that was saved before names had one form has others."""
+    saved = texts.copy()
+    for i, column in enumerate(inputs.categories):
+        others = {one_form(value): value for value in column.values if one_form(value) not in column.values}
+        if others:
+            saved[:, i] = [others.get(text, text) for text in texts[:, i]]
+    return saved
 
 
-def _note_unseen(inputs: TableInputs, blocks: Blocks, faults: Faults) -> None:
+def _note_unseen(inputs: TableInputs, categories: Values, faults: Faults) -> None:
     for i, column in enumerate(inputs.categories):
         known = set(column.values)
-        unseen = [text for text in blocks.categories[:, i].tolist() if text not in known]
+        unseen = [text for text in categories[:, i].tolist() if text not in known]
         if unseen:
             shown = ", ".join(map(repr, list(dict.fromkeys(unseen))[:3]))
             faults.note(
-                f"column {column.name!r}: {len(unseen)} of {len(blocks.categories)} values are in no category of the "
+                f"column {column.name!r}: {len(unseen)} of {len(categories)} values are in no category of the "
                 f"training data ({shown}) and count as none"
             )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from narrows.data.options import Kind
+from narrows.data.spelling import Spelling
 from narrows.errors import DataError
 
 
@@ -26,6 +27,8 @@ class Target:
         mean, std: of each output over the training data, in the user's units; () but for a regression. The network
             learns (value - mean) / std.
         why: how the kind was decided.
+        spellings: how each column of text spells numbers, for a regression on such; () where none does.
+        parted_by: what stands between the labels of one text; "[]" where they are written as a list.
     """
 
     kind: Kind
@@ -35,12 +38,16 @@ class Target:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     why: str
+    spellings: tuple[Spelling | None, ...] = ()
+    parted_by: str = "|"
 
     def __post_init__(self) -> None:
         if not self.names or len(set(self.names)) < len(self.names):
             raise DataError("target: names must be there, each once")
         if not self.columns:
             raise DataError("target: there is no column")
+        if self.spellings and len(self.spellings) != len(self.columns):
+            raise DataError(f"target: {len(self.spellings)} spellings for {len(self.columns)} columns")
         scales = len(self.names) if self.kind == "regression" else 0
         if (len(self.mean), len(self.std)) != (scales, scales) or not all(value > 0 for value in self.std):
             raise DataError(f"target: needs {scales} means and as many standard deviations above zero")

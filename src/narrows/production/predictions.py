@@ -6,7 +6,8 @@ Knows no store and no model. Writing needs pyarrow.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class Predictions:
         outputs: the network's, float32 (n, outputs).
         skipped: examples that were left out.
         notes: what people should be told of how the data were read.
+        kept: the columns of the data that say which row is which.
     """
 
     task: str
@@ -40,6 +42,7 @@ class Predictions:
     outputs: Tensor
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    kept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -68,9 +71,19 @@ class Predictions:
         return [[name for name, holds in zip(names, row, strict=True) if holds] for row in (self.outputs > 0).tolist()]
 
     def columns(self) -> dict[str, list[Any]]:
-        """The table: id; then prediction, probability (of the prediction) and p_NAME of every class; or labels and
-        p_NAME of every label; or predicted_NAME of every number."""
+        """The table: id, and the columns that are kept (one named id in its place); then prediction, probability (of
+        the prediction) and p_NAME of every class; or labels and p_NAME of every label; or predicted_NAME of every
+        number."""
+        predicted = self._predicted()
         table: dict[str, list[Any]] = {"id": list(self.ids)}
+        for name, values in self.kept.items():
+            while name in predicted:
+                name = f"id_{name}"  # nothing of either is lost
+            table[name] = list(values)
+        return table | predicted
+
+    def _predicted(self) -> dict[str, list[Any]]:
+        table: dict[str, list[Any]] = {}
         if self.target.kind == "regression":
             return table | self._each("predicted_", self.values)
         if self.target.kind == "classification":

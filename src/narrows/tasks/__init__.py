@@ -9,6 +9,7 @@ from narrows.tasks.checkpoint import Checkpoint
 from narrows.tasks.fit import Fit
 from narrows.tasks.heads import find_head
 from narrows.tasks.routing import Routing
+from narrows.tasks.sharing import multiplies
 from narrows.tasks.task import Task
 from narrows.tasks.task_store import TaskStore
 
@@ -22,4 +23,5 @@ __all__ = [
     "TaskStore",
     "adopt",
     "find_head",
+    "multiplies",
 ]

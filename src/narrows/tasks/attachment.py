@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -21,7 +22,7 @@ from narrows.tasks.hooks import Steps
 from narrows.tasks.optimizers import has_stepped, names_of
 from narrows.tasks.partition import live_tensors
 from narrows.tasks.weights import TaskWeights
-from narrows.training import Recorder, Schedule
+from narrows.training import History, Recorder, Schedule
 from narrows.training.device import device_of, to_device
 from narrows.training.randomness import generators, set_generators
 from narrows.training.recording import quantiles
@@ -53,6 +54,11 @@ class Attachment:
         self._optimizers = optimizers
         self.recorder = Recorder(_schedule(plan, learner, optimizers))
         self._steps = Steps(optimizers, learner, begin=self._require_state, end=self._count)
+
+    def go_on(self, before: Attachment, epochs: int) -> None:
+        """Follows another attachment of the same learner, which had trained for so many epochs in all."""
+        self.steps = before.steps
+        self.recorder.go_on(before.recorder, epochs)
 
     @property
     def seconds(self) -> float:
@@ -95,6 +101,12 @@ class Attachment:
             set_generators(before, device)
         self.learner.set_ratio(ratios)
         return ratios
+
+    def history(self) -> History:
+        """How it was trained; the choice may have had to wait, and come later than was planned."""
+        prune_from, prune_until = self.learner.pruning or (None, None)
+        found = self.recorder.history()
+        return replace(found, schedule=replace(found.schedule, prune_from=prune_from, prune_until=prune_until))
 
     def state(self) -> dict[str, Any]:
         """See `Task.state`."""
@@ -192,6 +204,10 @@ class InProgress:
             OptimizerError: there is no optimizer yet, and so nothing chosen.
         """
         return self._require_attached().explain()
+
+    def history(self) -> History:
+        """How it was trained so far, as it will stand with the task."""
+        return self._require_attached().history()
 
     @property
     def recorder(self) -> Recorder:

@@ -26,6 +26,7 @@ from narrows.tasks.optimizers import (
     norms_of,
     params_of,
     refuse_copies,
+    resting_of,
 )
 
 UNSEEN = 50
@@ -136,6 +137,7 @@ class Steps:
             _refuse_sparse(self._learner)
             self._first = False
             self._watch.remove()
+        self._learner.shared.resting = resting_of(*self._optimizers)
         if len(self._optimizers) == 1:
             self._learner.before_step()
             return

@@ -125,6 +125,13 @@ def params_of(*optimizers: Optimizer) -> Iterator[Tensor]:
             yield from group["params"]
 
 
+def resting_of(*optimizers: Optimizer) -> frozenset[int]:
+    """Ids of parameters whose learning rate is 0. One that is a tensor is not looked at: on a GPU that would wait."""
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    still = [group for group in groups if type(group.get("lr")) in (int, float) and group["lr"] == 0]
+    return frozenset(id(param) for group in still for param in group["params"])
+
+
 def gradients_of(optimizer: Optimizer) -> list[Tensor]:
     """Its gradients; of sparse ones their values."""
     grads = [param.grad for param in params_of(optimizer) if param.grad is not None]

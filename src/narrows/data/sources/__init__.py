@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 
-from narrows.data.sources.folders import open_images
+from narrows.data.sources.folders import find_files, listing, open_images
 from narrows.data.sources.hook import PREFIX, open_hook
-from narrows.data.sources.hub import is_id, open_hub
+from narrows.data.sources.hub import open_hub
 from narrows.data.sources.npz import open_npz
 from narrows.data.sources.raw import Raw, Targets
 from narrows.data.sources.tables import open_csv, open_parquet
@@ -25,6 +26,7 @@ def open_data(
     as_text: Collection[str] = (),
     targets: Targets = "required",
     training: bool = False,
+    decimal: str | None = None,
 ) -> Raw:
     """What lies at `data`.
 
@@ -33,6 +35,7 @@ def open_data(
         as_text: columns of a CSV file that are not to be taken for numbers.
         targets: whether a folder of images must have, may have or has no folders of classes.
         training: whether every folder of a class must hold an image.
+        decimal: the decimal mark of a CSV file, where it is known.
 
     Raises:
         DatasetMissingError: there is nothing.
@@ -48,23 +51,36 @@ def open_data(
         if path.is_dir():
             return _open_folder(path, features, targets, training)
         if path.is_file():
-            return _open_file(path, features, as_text)
+            return _open_file(path, features, as_text, decimal)
+        if path.exists():
+            raise DataError(f"{path} is neither a file nor a folder; save what it gives into a file")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
-    if is_id(text):
-        return open_hub(text, features)
-    raise DatasetMissingError(
-        f"There is no file or folder {text!r}. Data are a folder of class folders of images, a .csv, .parquet or .npz "
-        "file, a data set of the hub (hf:owner/name) or a function (hook:package.module:function)"
+    raise _missing(path)
+
+
+def _missing(path: Path) -> DatasetMissingError:
+    """What is not there, with the nearest name beside it. Nothing is asked of the hub: only `hf:` is."""
+    there = next(place for place in path.absolute().parents if place.is_dir())
+    wanted = path.absolute().relative_to(there).parts[0]
+    try:
+        beside = sorted(entry.name for entry in there.iterdir() if not entry.name.startswith("."))
+    except OSError:  # may be entered and not listed
+        beside = []
+    close = get_close_matches(wanted, beside, n=1, cutoff=0.5)
+    hint = f" In {there} did you mean {close[0]!r}?" if close else f" {there} has no {wanted!r}."
+    return DatasetMissingError(
+        f"There is no file or folder {str(path)!r}.{hint} Data are a folder of class folders of images, a .csv, "
+        ".parquet or .npz file, a data set of the hub (hf:OWNER/NAME) or a function (hook:PACKAGE.MODULE:FUNCTION)"
     )
 
 
-def _open_file(path: Path, features: tuple[str, ...] | None, as_text: Collection[str]) -> Raw:
+def _open_file(path: Path, features: tuple[str, ...] | None, as_text: Collection[str], decimal: str | None) -> Raw:
     name = path.name.lower()
     if not path.stat().st_size:
         raise DataError(f"{path} is empty")
     if name.endswith((".csv", ".csv.gz")):
-        return open_csv(path, features, as_text)
+        return open_csv(path, features, as_text, decimal)
     if name.endswith(".parquet"):
         return open_parquet([path], str(path), features)
     if name.endswith(".npz"):
@@ -82,9 +98,10 @@ def _open_folder(folder: Path, features: tuple[str, ...] | None, targets: Target
     if images:
         return images
     if not tables:
+        there = find_files(folder)
         raise DataError(
-            f"{folder} has no data: looked for CLASS/*.png, *.jpg (a folder for each class), images without classes "
-            "(to predict), and *.parquet"
+            f"{folder} has no data: looked for CLASS/*.jpg, *.png, ... (a folder for each class), images without "
+            f"classes (to predict), and *.parquet. There are {listing(folder, there.others) or 'no files'}"
         )
     parts = {part for part in _PARTS for path in tables if path.stem == part or path.name.startswith(f"{part}-")}
     if len(parts) > 1:

@@ -13,17 +13,6 @@ from narrows.errors import DataError, DatasetMissingError
 _ID = re.compile(r"(?:[\w-][\w.-]*/)?[\w-][\w.-]*")
 
 
-def is_id(text: str) -> bool:
-    """Whether a text without a prefix is spelled as the hub's `owner/name`, and not as a file.
-
-    >>> is_id("owner/name"), is_id("owner/name:test"), is_id("data/table.csv"), is_id("name")
-    (True, True, False, False)
-    """
-    name = text.partition(":")[0]
-    known = name.lower().endswith((".csv", ".gz", ".parquet", ".npz", ".png", ".jpg", ".jpeg", ".txt", ".tsv"))
-    return "/" in name and bool(_ID.fullmatch(name)) and not known
-
-
 def open_hub(text: str, features: tuple[str, ...] | None) -> Raw:
     """`owner/name`, or `owner/name:split`; the split is train by default. The library keeps a copy and runs no code.
 
@@ -39,7 +28,7 @@ def open_hub(text: str, features: tuple[str, ...] | None) -> Raw:
         loaded = library.load_dataset(name, split=part or "train")
     except Exception as error:  # the library raises its own, huggingface_hub's, and those of three HTTP clients
         raise DatasetMissingError(
-            f"There is no file or folder {text!r}, and from the hub {name} (split {part or 'train'}) cannot be had "
+            f"From the hub {name} (split {part or 'train'}) cannot be had "
             f"({type(error).__name__}: {error}). Look at the spelling and the network, or name a local copy"
         ) from error
     return from_hub(loaded, f"{name}:{part or 'train'}", features)

@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Literal
 
 from narrows.data.column import Column, Values
+from narrows.data.examples import Skipped
+from narrows.data.names import one_form
 from narrows.errors import DataError, nearest
 
 Targets = Literal["required", "optional", "ignored"]
@@ -26,6 +28,9 @@ class Raw:
         array: inputs (n, ...), where they are one array.
         as_is: whether the array is to be taken as it is.
         why: how the source tells the classes, where it does.
+        decimal: the decimal mark of its numbers: "," where they are known to have a comma.
+        broken: rows that could not be read, by their ids, which are none of `ids`.
+        notes: what people should be told of how it was read.
     """
 
     where: str
@@ -36,6 +41,9 @@ class Raw:
     array: Values | None = None
     as_is: bool = False
     why: str = ""
+    decimal: Literal[".", ","] = "."
+    broken: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -50,12 +58,17 @@ class Raw:
         """Whether the columns are the inputs."""
         return self.image is None and self.array is None
 
+    def spelled(self, name: str) -> str:
+        """A column's name as it stands here, if it does: those of tables are in their one form."""
+        return name if name in self.known else one_form(name)
+
     def column(self, name: str) -> Column:
         """The column of that name.
 
         Raises:
             DataError: there is none; the message suggests the nearest.
         """
+        name = self.spelled(name)
         if name not in self.known:
             raise DataError(f"{self.where}: there is no column {name!r}; {nearest(name, self.names)}")
         column = self.read(name)

@@ -2,57 +2,106 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
-from narrows.data.column import MISSING, Column, from_arrow
+from narrows.data.column import Column, from_arrow
+from narrows.data.examples import Skipped
 from narrows.data.extras import require
 from narrows.data.faults import at
 from narrows.data.huggingface import class_names
+from narrows.data.names import one_form
+from narrows.data.sources.dialect import Dialect, find_dialect, require_encoding
 from narrows.data.sources.raw import Raw
+from narrows.data.spelling import MISSING, WORDS, find
 from narrows.errors import DataError
 
 Names = Mapping[str, tuple[str, ...] | None]
 
 
-def open_csv(path: Path, features: tuple[str, ...] | None, as_text: Collection[str]) -> Raw:
-    """A CSV file with a header, in UTF-8, separated by commas. `as_text`: columns not to be taken for numbers.
+def open_csv(path: Path, features: tuple[str, ...] | None, as_text: Collection[str], decimal: str | None = None) -> Raw:
+    """A CSV file with a header. Rows of another length than the header are in `broken`.
+
+    Args:
+        as_text: columns not to be taken for numbers.
+        decimal: the decimal mark, where it is known. Else it is the comma where columns are not separated by commas and
+            one of them has numbers that cannot be read otherwise.
 
     Raises:
-        DataError: empty, of another encoding or separator, rows of different lengths.
+        DataError: empty, of another encoding than UTF-8 or UTF-16, a header that does not fit its rows.
     """
+    arrow = require("pyarrow")
+    dialect = find_dialect(path, as_text)
+    notes = [f"of the file: {note}" for note in dialect.notes]
+    mark = decimal or "."
+    table, broken = _read_csv(path, dialect, as_text, mark)
+    comma = _with_commas(table, as_text) if decimal is None and dialect.separator in ";\t" else None
+    if comma is not None:
+        notes.append(f"of the file: its numbers have decimal commas, as {comma}; decimal (--decimal) says otherwise")
+        mark = ","
+        table, broken = _read_csv(path, dialect, as_text, mark)
+    for field in table.schema:
+        if arrow.types.is_binary(field.type):
+            raise DataError(f"{path}: the column {field.name!r} is not in UTF-8; save the file as UTF-8")
+    raw = from_table(table, str(path), features)
+    left_out = {int(row.id) for row in broken}
+    rows = (row for row in range(len(raw) + len(broken)) if row not in left_out)
+    return replace(
+        raw, ids=tuple(map(str, rows)), decimal=cast(Literal[".", ","], mark), broken=broken, notes=tuple(notes)
+    )
+
+
+def _read_csv(path: Path, dialect: Dialect, as_text: Collection[str], mark: str) -> tuple[Any, tuple[Skipped, ...]]:
     csv, arrow = require("pyarrow.csv"), require("pyarrow")
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(f"{path} is in UTF-16; save it as UTF-8")
+    broken: list[Skipped] = []
+
+    def leave_out(row: Any) -> str:
+        reason = f"it has {row.actual_columns} cells and the header has {row.expected_columns} names: {row.text[:60]!r}"
+        broken.append(Skipped(str(row.number - 1 - dialect.skip), reason))
+        return "skip"
 
     def read(threads: bool) -> Any:
         return csv.read_csv(
             path,
-            read_options=csv.ReadOptions(use_threads=threads),
-            parse_options=csv.ParseOptions(newlines_in_values=True),
+            read_options=csv.ReadOptions(
+                use_threads=threads, encoding=dialect.encoding, skip_rows=dialect.skip, column_names=list(dialect.names)
+            ),
+            parse_options=csv.ParseOptions(
+                delimiter=dialect.separator,
+                newlines_in_values=True,
+                invalid_row_handler=None if threads else leave_out,
+            ),
             convert_options=csv.ConvertOptions(
-                null_values=sorted(MISSING), column_types=dict.fromkeys(as_text, arrow.string())
+                null_values=sorted(MISSING),
+                column_types=dict.fromkeys(as_text, arrow.string()),
+                decimal_point=mark,
             ),
         )
 
     try:
         try:
-            table = read(True)
+            return read(True), ()
         except arrow.ArrowInvalid:
-            table = read(False)  # slower, and says which row it is
-        names = table.column_names
-    except (OSError, UnicodeDecodeError, arrow.ArrowException) as error:
+            require_encoding(path, dialect.encoding)
+            return read(False), tuple(broken)  # slower, and says which row it is
+    except (OSError, UnicodeError, arrow.ArrowException) as error:
         hint = "; save it as UTF-8" if "utf" in str(error).lower() else ""
         raise DataError(f"{path} cannot be read as CSV: {error}{hint}") from error
-    for field in table.schema:
-        if arrow.types.is_binary(field.type):
-            raise DataError(f"{path}: the column {field.name!r} is not in UTF-8; save the file as UTF-8")
-    if len(names) == 1 and any(mark in names[0] for mark in ";\t"):
-        raise DataError(f"{path}: the header {names[0]!r} is not separated by commas; save the file with commas")
-    return from_table(table, str(path), features)
+
+
+def _with_commas(table: Any, as_text: Collection[str]) -> str | None:
+    """A column and a number in it that has a decimal comma for certain; None where there is none."""
+    types = require("pyarrow").types
+    for name in table.column_names:
+        if name not in as_text and types.is_string(table.schema.field(name).type):
+            texts = set(from_arrow(name, table[name]).values) - WORDS
+            found = find(texts)
+            if found.spelling is not None and found.spelling.form == "," and not found.others:
+                return f"{next(text for text in sorted(texts) if ',' in text)!r} in the column {name!r}"
+    return None
 
 
 def open_parquet(paths: list[Path], where: str, features: tuple[str, ...] | None) -> Raw:
@@ -94,10 +143,12 @@ def from_table(
     Raises:
         DataError: no rows, a name that stands twice, several columns of images.
     """
-    columns = table.column_names
-    if len(set(columns)) < len(columns):
-        twice = next(name for name in columns if columns.count(name) > 1)
-        raise DataError(f"{where}: the column {twice!r} stands {columns.count(twice)} times; rename or remove it")
+    names = {one_form(name): held for name, held in (names or {}).items()}
+    columns = [one_form(name) for name in table.column_names]
+    twice = [f"the column {name!r} stands {count} times" for name, count in Counter(columns).items() if count > 1]
+    if twice:
+        raise DataError(f"{where}: {'; '.join(twice)}; rename or remove all but one")
+    table = table.rename_columns(columns)
     if not table.num_rows:
         raise DataError(f"{where}: there are no rows")
     ids = tuple(map(str, range(table.num_rows)))
@@ -107,7 +158,7 @@ def from_table(
         raise DataError(f"{where}: has several columns of images: {', '.join(wanted)}; name one with features")
 
     def read(name: str) -> Column:
-        return from_arrow(name, table[name], (names or {}).get(name))
+        return from_arrow(name, table[name], names.get(name))
 
     if not wanted:
         return Raw(where, ids, tuple(columns), read)
