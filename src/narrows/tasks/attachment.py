@@ -63,7 +63,7 @@ class Attachment:
 
     def go_on(self, before: Attachment, epochs: int) -> None:
         """Follows another attachment of the same learner, which had trained for so many epochs in all."""
-        self.steps = before.steps
+        self._taken = before._taken  # it may have been stopped in the middle of a round
         self.recorder.go_on(before.recorder, epochs)
 
     @property
