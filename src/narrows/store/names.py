@@ -13,6 +13,7 @@ from typing import Final
 from narrows.errors import ConfigError
 
 STORE_FILE: Final = "store.json"
+ORIGIN_FILE: Final = "origin.json"
 BASE_FILE: Final = "base.safetensors"
 TASKS_DIR: Final = "tasks"
 CARRY_DIR: Final = "carry"
@@ -21,7 +22,7 @@ PROGRESS_DIR: Final = "progress"
 LOCK_FILE: Final = ".lock"
 HOLDER_FILE: Final = ".lock.json"
 DIRECTORIES: Final = (TASKS_DIR, CARRY_DIR, SNAPSHOT_DIR, PROGRESS_DIR)
-PARTS: Final = (STORE_FILE, BASE_FILE, *DIRECTORIES, LOCK_FILE, HOLDER_FILE)
+PARTS: Final = (STORE_FILE, ORIGIN_FILE, BASE_FILE, *DIRECTORIES, LOCK_FILE, HOLDER_FILE)
 """What may stand in a store's own directory."""
 
 TASK_FILE: Final = "task.json"
@@ -31,6 +32,7 @@ PRIVATE_FILE: Final = "private.safetensors"
 BLOB_FILES: Final = (CLAIMED_FILE, MASK_FILE, PRIVATE_FILE)
 
 TEMPORARY_SUFFIX: Final = ".tmp"
+STAGED_FILE: Final = STORE_FILE + TEMPORARY_SUFFIX
 NEW_PREFIX: Final = ".new-"
 
 MAX_NAME: Final = 200

@@ -13,11 +13,12 @@ from typing import Self, TypeVar
 from torch import Tensor
 
 from narrows.errors import StoreError, StoreMissingError, UnknownNameError, nearest
-from narrows.store import commit, content, durable, mask_file, names, records, snapshot, strict_json, tensors_file
+from narrows.store import content, durable, mask_file, names, records, snapshot, strict_json, tensors_file
 from narrows.store.compose import Frozen
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
 from narrows.store.records import FileRef, StoreHeader, TaskRecord, TaskRef, TensorSpec
+from narrows.store.unlisted import half_made
 
 T = TypeVar("T")
 _BASE_REMEDY = "restore this file from a backup; no task can be loaded without it"
@@ -37,11 +38,11 @@ class StoreReader:
         StoreMissingError, StoreVersionError, or DamagedStoreError if store.json itself is damaged.
         """
         root = Path(path)
-        return cls(root, _read_header(root))
+        return cls(root, read_header(root))
 
     def reload(self) -> None:
         """Read store.json again: what others have committed meanwhile."""
-        self.header = _read_header(self.path)
+        self.header = read_header(self.path)
 
     def steadily(self, read: Callable[[StoreReader], T]) -> T:
         """What `read` makes of the store, again from the newest store.json where it failed because a writer changed it.
@@ -167,9 +168,10 @@ class StoreReader:
         return tensors_file.decode(data, ref.file, remedy)
 
 
-def _read_header(root: Path) -> StoreHeader:
+def read_header(root: Path) -> StoreHeader:
+    """What store.json says. Errors as `StoreReader.open`."""
     if not (root / names.STORE_FILE).exists():
-        unfinished = root.is_dir() and bool(os.listdir(root)) and commit.half_made(root)
+        unfinished = root.is_dir() and bool(os.listdir(root)) and half_made(root)
         hint = (
             "its creation was interrupted: create it again"
             if unfinished
