@@ -17,7 +17,7 @@ from narrows.cli.training import Watch, interruptible
 from narrows.methods import make_method
 from narrows.pairs import parse_pairs
 from narrows.production import adopt, describe, learn
-from narrows.production.learning import BATCH_SIZE, DENSITY, EPOCHS
+from narrows.production.defaults import BATCH_SIZE, DENSITY, EPOCHS, LEAST_BATCH, STEPS
 from narrows.tasks import TaskStore
 from narrows.tasks import adopting as recipe
 from narrows.trackers.names import make_trackers
@@ -54,14 +54,19 @@ def learn_command(
     mean: say_of.Mean = None,
     std: say_of.Std = None,
     bad: say_of.Bad = "refuse",
-    epochs: Epochs = EPOCHS,
+    epochs: Annotated[
+        int | None, typer.Option(help=f"Passes over the data; default: {EPOCHS}, or as many as make {STEPS} steps.")
+    ] = None,
     method: Annotated[str, typer.Option("--method", "-m", help="A method; see `narrows methods`.")] = "ibm",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", "-s", metavar="NAME=VALUE", help=f"Of the method; default: density={DENSITY} (ibm)."),
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate; default: the method's own.")] = None,
-    batch_size: BatchSize = BATCH_SIZE,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(help=f"Examples a step; default: {BATCH_SIZE}, or down to {LEAST_BATCH} of few examples."),
+    ] = None,
     patience: Annotated[
         int | None, typer.Option(help="Stop after so many epochs without a better one on the validation data.")
     ] = None,
@@ -124,6 +129,8 @@ def learn_command(
             measured=watch.measured,
         )
     console = Console()
+    for note in learned.doubts:
+        say(errors, f"note: {note}")
     say(console, f"learned {task} in {learned.fit.seconds:.1f} s{_ended(learned.fit)}")
     _print_cost(console, opened, task)
     say(console, f"next: {program()} predict {store} --task {task} --data NEW --out predictions.csv")

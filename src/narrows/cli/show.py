@@ -16,7 +16,10 @@ from narrows.cli.tables import percent, plain_table, size, tasks_table
 from narrows.cli.task_page import print_task
 from narrows.methods import METHODS
 from narrows.production.describing import describe
+from narrows.store import TaskRecord
+from narrows.store.compose import used_fraction
 from narrows.store.names import PROGRESS_DIR
+from narrows.store.reading import StoreReader
 from narrows.tasks import TaskStore
 
 
@@ -55,20 +58,26 @@ def _default(value: object) -> str:
 def tasks_command(store: StorePath) -> None:
     """List what a store holds, with what each task cost."""
     opened = TaskStore.open(store)
-    records = opened.tasks()
     console = Console()
+    records, sizes, used, total = opened.directory.steadily(_figures)
     if not records:
         console.print(f"{store} holds no task yet.", highlight=False, markup=False)
         _print_checkpoints(opened, console)
         return
     dense = opened.directory.header.base.bytes
-    console.print(tasks_table(records, [opened.directory.bytes_of(record.name) for record in records], dense))
+    console.print(tasks_table(records, sizes, dense))
     console.print(
-        f"{len(records)} tasks use {percent(opened.used(), 2)}% of {sum(s.numel for s in opened.shared):,} shared "
-        f"weights; the whole store is {size(opened.directory.bytes_total())}, one dense network {size(dense)}.",
+        f"{len(records)} tasks use {percent(used, 2)}% of {sum(s.numel for s in opened.shared):,} shared "
+        f"weights; the whole store is {size(total)}, one dense network {size(dense)}.",
         highlight=False,
     )
     _print_checkpoints(opened, console)
+
+
+def _figures(reader: StoreReader) -> tuple[tuple[TaskRecord, ...], list[int], float, int]:
+    """The tasks, the bytes of each, what they use, and the bytes of all, at one moment."""
+    records = reader.records()
+    return records, [reader.bytes_of(record.name) for record in records], used_fraction(reader), reader.bytes_total()
 
 
 def _print_checkpoints(store: TaskStore, console: Console) -> None:

@@ -39,7 +39,11 @@ class Watch:
         self.resumed = resumed
         held = "" if material.valid is None else f", {len(material.valid):,} to measure on"
         say(self._console, f"{self._name}: {material.schema.summary()}")
-        say(self._console, f"{len(material.train):,} examples to learn from{held}")
+        say(
+            self._console,
+            f"{len(material.train):,} examples to learn from{held}; {material.epochs} passes in batches of "
+            f"{material.batch_size} are {material.steps:,} steps",
+        )
         for note in material.notes:
             say(self._console, f"note: {note}")
         if resumed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -42,24 +43,26 @@ def verify_command(
         _print_problem(console, problem)
     damaged = [problem for problem in problems if not problem.harmless]
     if damaged:
-        rest = _rest(opened, {problem.task for problem in damaged})
+        rest = _rest(opened, damaged)
         console.print(f"[bold red]{len(damaged)} problems.[/]{rest}", highlight=False)
         raise typer.Exit(1)
-    count = len(opened.directory.task_names())
+    count = len(opened.names())
     weights = " and every task's rebuilt weights agree." if deep else " agrees."
     console.print(f"[green]sound:[/] {count} tasks, every file's SHA-256{weights}", highlight=False)
     if deep and not _outputs_are_sound(store, trust, console):
         raise typer.Exit(1)
 
 
-def _rest(store: TaskStore, damaged: set[str | None]) -> str:
+def _rest(store: TaskStore, problems: Sequence[Problem]) -> str:
     """What of the store can be used though some of it is damaged."""
+    damaged = {problem.task for problem in problems}
     if None in damaged:
         return ""
+    spreading = {problem.task for problem in problems if problem.spreads}
     built: list[str] = []
-    for name in store.directory.task_names():
+    for name in store.names():
         with suppress(StoreError):
-            if name not in damaged and damaged & set(store.directory.record(name).parents):
+            if name not in damaged and spreading & set(store.directory.record(name).parents):
                 built.append(name)
     if built:
         return f" Not to be had without them, as they reuse their weights: {', '.join(built)}. All others are sound."

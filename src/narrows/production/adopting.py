@@ -13,7 +13,8 @@ from torch import nn
 from narrows.data import DataOptions, Schema
 from narrows.errors import DataError, ModelMismatchError
 from narrows.methods import Method
-from narrows.production.learning import BATCH_SIZE, checkpoint_of, live_file, measure_of, require_new, validation
+from narrows.production.defaults import BATCH_SIZE
+from narrows.production.learning import checkpoint_of, live_file, measure_of, require_new, validation
 from narrows.production.material import Material, Scale, Source, read_material
 from narrows.production.network import head_path, loss_of, require_outputs, try_out
 from narrows.production.seeding import seeded
@@ -95,7 +96,7 @@ def adopt(
     options = options or DataOptions(seed=seed)
     network = store.network()
     material = read_material(
-        network, data, valid, options, batch_size=batch_size, seed=seed, augment=augment, scale=scale
+        network, data, valid, options, epochs=epochs, batch_size=batch_size, seed=seed, augment=augment, scale=scale
     )
     sample = material.sample()
     try_out(network, sample, material.schema)

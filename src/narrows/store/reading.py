@@ -15,7 +15,7 @@ from torch import Tensor
 from narrows.errors import StoreError, StoreMissingError, UnknownNameError, nearest
 from narrows.store import content, durable, mask_file, names, records, snapshot, strict_json, tensors_file
 from narrows.store.compose import Frozen
-from narrows.store.content import TaskContent
+from narrows.store.content import Claims, TaskContent
 from narrows.store.durable import DamagedFileError
 from narrows.store.records import FileRef, StoreHeader, TaskRecord, TaskRef, TensorSpec
 from narrows.store.unlisted import half_made
@@ -26,7 +26,7 @@ _CARRY_REMEDY = "restore this file from a backup; it only helps the next task, e
 
 
 class StoreReader:
-    """A store at `path`, as it was when store.json was last read."""
+    """A store at `path`, as it was when store.json was last read; `StoreDirectory` sees what is committed since."""
 
     def __init__(self, path: Path, header: StoreHeader) -> None:
         self.path, self.header = path, header
@@ -100,6 +100,17 @@ class StoreReader:
     def content(self, name: str) -> TaskContent:
         """The tensors of the task `name`. UnknownNameError or DamagedStoreError."""
         return content.decode(self._blob_reader(name), self.shared, _where(self._ref(name)))
+
+    def claims(self, name: str) -> Claims:
+        """What others may reuse of the task `name`: damage to what it keeps for itself does not matter.
+
+        UnknownNameError or DamagedStoreError.
+        """
+        return content.decode_claims(self._blob_reader(name), self.shared, _where(self._ref(name)))
+
+    def kept(self, name: str) -> dict[str, Tensor]:
+        """What the task `name` keeps for itself. UnknownNameError or DamagedStoreError."""
+        return content.decode_private(self._blob_reader(name), _where(self._ref(name)))
 
     def masks(self, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """(used, claimed) of the task `name`, bool, of each parameter's shape: mask.bin alone is read.

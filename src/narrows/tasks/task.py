@@ -19,6 +19,7 @@ from narrows.tasks.account import figures_of
 from narrows.tasks.attachment import Attachment, InProgress
 from narrows.tasks.checkpoint import Checkpoint
 from narrows.tasks.fit import Fit, fit
+from narrows.tasks.fits import Fits
 from narrows.tasks.heads import Head, describe_head
 from narrows.tasks.hooks import check_optimizer
 from narrows.tasks.weights import TaskWeights
@@ -74,10 +75,13 @@ class Task(InProgress):
         self._checkpoint: Checkpoint | None = None
         self._trackers = Trackers()
         self._seconds: float | None = None
+        self._fits = Fits(name, model)
         self._open = True
         isolated = method.isolation == "shared"
         self._weights = TaskWeights(model, head and head[0], specs, frozen, isolated=isolated)
         shared = self._weights.shared()
+        # What is frozen from here on is frozen for a while, not fixed.
+        self._trained = {name for name, param in model.named_parameters() if param.requires_grad} | set(shared.names)
         method.check(shared)
         method.initialise(shared, carry)
 
@@ -107,7 +111,8 @@ class Task(InProgress):
 
         Args:
             kind: any `torch.optim.Optimizer` class.
-            params: parameter groups built from `task.model`; default: all trainable parameters in one.
+            params: parameter groups built from `task.model`; default: all trainable parameters in one, those too that
+                are frozen for the beginning (`requires_grad_(False)` after `begin`).
             total_steps: optimizer steps that will be taken; needed by ibm.
             examples: training examples; needed where information has a price (`beta`, or variational).
             batch_size: examples that one optimizer step averages over, accumulation included; needed with `beta`.
@@ -124,8 +129,10 @@ class Task(InProgress):
             OptimizerError: `params` are not the model's, what the method needs was not said, or the task has an
                 optimizer already.
         """
-        chosen = [param for param in self.model.parameters() if param.requires_grad] if params is None else params
-        optimizer = kind(chosen, **options)
+        if params is None:
+            everything = self.model.named_parameters()
+            chosen = [param for name, param in everything if param.requires_grad or name in self._trained]
+        optimizer = kind(chosen if params is None else params, **options)
         return self.attach(optimizer, total_steps=total_steps, examples=examples, batch_size=batch_size)
 
     def attach(
@@ -142,14 +149,16 @@ class Task(InProgress):
             ModelMismatchError: `task.model` is another than `begin` made, or sharded, or a part of it was wrapped.
         """
         self._require_open()
-        if self._attached is not None:
-            raise OptimizerError(f"Task {self.name!r} has an optimizer already; one trains it from start to end.")
+        self._fits.require_way(self._attached)
         model = self._weights.own_model(self.model)
         self._weights.require_same_layout()
         check_optimizer(optimizer, model)
         plan = Plan(total_steps, examples, batch_size)
-        learner = self.method.learner(self._weights.shared(), plan, self._carry)
+        before = self._fits.make_way(self._attached)
+        learner = before.learner if before else self.method.learner(self._weights.shared(), plan, self._carry)
         self._attached = Attachment(model, self._weights, learner, optimizer, plan)
+        if before:
+            self._attached.go_on(before, self._fits.epochs)
         return optimizer
 
     def fit(
@@ -163,16 +172,27 @@ class Task(InProgress):
     ) -> Fit:
         """Trains the task on re-iterable `batches` of (inputs, targets); see `narrows.tasks.fit.fit` for all options.
 
+        Called again, it goes on: the sub-network that was chosen is trained further, with a new optimizer and a new
+        schedule of its learning rate. A fit that did not end (Ctrl-C, an error) is begun anew instead, from the weights
+        that it began from; with a checkpoint it goes on where it was.
+
         Args:
             checkpoint: where the task in progress is kept until it is committed, and gone on with from.
             trackers: told how training goes, and of the figures at `commit`.
 
+        Raises:
+            OptimizerError: the task has an optimizer of your own.
+            ConfigError: a checkpoint for a fit that goes on from one that ended; and as `narrows.tasks.fit.fit`.
+
         Example: `task.fit(loader, epochs=10, lr=6e-3)`.
         """
         self._require_open()
-        self._checkpoint, self._trackers = checkpoint, as_one(trackers)
-        result = fit(self, batches, epochs, checkpoint=checkpoint, trackers=self._trackers, **options)
-        self._seconds = result.seconds
+        with self._fits.next(checkpoint):
+            self._trackers.end(None)
+            self._checkpoint, self._trackers = self._checkpoint if checkpoint is None else checkpoint, as_one(trackers)
+            result = fit(self, batches, epochs, checkpoint=checkpoint, trackers=self._trackers, **options)
+        self._fits.ended(result)
+        self._seconds = self._fits.seconds
         return result
 
     def foundation(self) -> dict[str, Any]:
@@ -220,7 +240,7 @@ class Task(InProgress):
             parents=self._frozen.parents(used, claimed) if self.method.isolation == "shared" else (),
             layers={layer.name: layer.to_json() for layer in attached.explain()},
             weights_sha256=digest(self._weights.baked(content), content.private),
-            history=attached.recorder.history().to_json() if history else None,
+            history=attached.history().to_json() if history else None,
         )
         written = self._directory.append(
             record, content, carry=learner.carry(), after=self._known, layout=self._layout
@@ -243,6 +263,7 @@ class Task(InProgress):
 
     def _close(self) -> None:
         self._open = False
+        self._fits.forget()
         self._trackers.end(None)
         if self._attached is not None:
             self._attached.let_go()

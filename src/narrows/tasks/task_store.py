@@ -35,6 +35,9 @@ class TaskStore:
     The model given is the network's architecture: it is copied for every task and never changed. Its values
     matter only to `create`, which keeps them as the base that free weights start from.
 
+    Every call sees what is committed when it is made, by this process or another, and sees one state of the store
+    throughout; there is nothing to refresh.
+
     >>> import tempfile, torch, narrows
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
     >>> path = tempfile.mkdtemp() + "/store"
@@ -128,7 +131,7 @@ class TaskStore:
     @property
     def shared(self) -> tuple[TensorSpec, ...]:
         """The parameters that tasks share."""
-        return self.directory.shared
+        return self.directory.steadily(lambda reader: reader.shared)
 
     @property
     def about(self) -> dict[str, Any] | None:
@@ -138,6 +141,10 @@ class TaskStore:
     def tasks(self) -> tuple[TaskRecord, ...]:
         """What is written down of every task, in the order they were learned."""
         return self.directory.steadily(StoreReader.records)
+
+    def names(self) -> tuple[str, ...]:
+        """The tasks' names, in the order they were learned; no task is read."""
+        return self.directory.steadily(StoreReader.task_names)
 
     def progress(self, name: str) -> ProgressFile:
         """The checkpoint of the task `name` while it is learned: `load()`, `save(tree)`, `drop()`.
@@ -183,6 +190,8 @@ class TaskStore:
                 require_place(model, head[0])
                 specs, private = self._shared_beside(head[0], model)
                 put_head(model, head)
+            if not model.training:
+                model.train()  # a network as it was evaluated: nobody chose what is to stay in eval mode
             if method.isolation == "none":
                 present = named_tensors(model)
                 assign(model, {key: value for key, value in self._last_overwriting().items() if key in present})
@@ -212,8 +221,7 @@ class TaskStore:
             UnknownNameError: there is no such task; suggests the nearest name.
             DamagedStoreError: a file it needs is damaged; names it.
         """
-        directory = self.directory
-        record, (shared, private), base = directory.steadily(
+        record, (shared, private), base = self.directory.steadily(
             lambda reader: (reader.record(name), baked_weights(reader, name), reader.base())
         )
         model = self._base_model(base)
