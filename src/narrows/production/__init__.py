@@ -14,6 +14,7 @@ from narrows.production.predicting import predict, route
 from narrows.production.predictions import Predictions
 from narrows.production.verifying import OutputCheck, verify_outputs
 from narrows.production.weights import load_weights
+from narrows.store import recover
 
 __all__ = [
     "Evaluation",
@@ -32,6 +33,7 @@ __all__ = [
     "model_record",
     "open_store",
     "predict",
+    "recover",
     "route",
     "verify_outputs",
 ]

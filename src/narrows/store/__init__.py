@@ -18,6 +18,7 @@ from narrows.store.records import (
     TaskRef,
     TensorSpec,
 )
+from narrows.store.recover import Recovery, recover
 from narrows.store.verify import Problem
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "DamagedFileError",
     "FileRef",
     "Problem",
+    "Recovery",
     "SnapshotRef",
     "StoreDirectory",
     "StoreHeader",
@@ -35,4 +37,5 @@ __all__ = [
     "TaskRef",
     "TensorSpec",
     "UnconfirmedCommitError",
+    "recover",
 ]

@@ -108,6 +108,15 @@ class StoreReader:
         """
         return content.decode_claims(self._blob_reader(name), self.shared, _where(self._ref(name)))
 
+    def unproven_claims(self, name: str) -> Claims:
+        """`claims` of a task whose record is lost, so that nothing says whether its files are as they were written."""
+        where = _where(self._ref(name))
+        return content.decode_claims(
+            lambda file: durable.read(self.path / where / file, where + file, self.header.base.bytes + (1 << 20)),
+            self.shared,
+            where,
+        )
+
     def kept(self, name: str) -> dict[str, Tensor]:
         """What the task `name` keeps for itself. UnknownNameError or DamagedStoreError."""
         return content.decode_private(self._blob_reader(name), _where(self._ref(name)))
@@ -181,7 +190,8 @@ class StoreReader:
 
 def read_header(root: Path) -> StoreHeader:
     """What store.json says. Errors as `StoreReader.open`."""
-    if not (root / names.STORE_FILE).exists():
+    whole = (root / names.BASE_FILE).exists() and not half_made(root)  # so that its store.json was lost
+    if not (root / names.STORE_FILE).exists() and not whole:
         unfinished = root.is_dir() and bool(os.listdir(root)) and half_made(root)
         hint = (
             "its creation was interrupted: create it again"
