@@ -1,4 +1,4 @@
-"""Commands that keep a store in order: verify, forget, compact."""
+"""Commands that keep a store in order: verify, forget, recover, compact."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from rich.progress import Progress
 from narrows.cli.common import StorePath, TaskName, Trust, open_for_use, say
 from narrows.cli.tables import size
 from narrows.errors import ConfigError, ModelBuildError, StoreError, UntrustedModelError
-from narrows.production import model_record
+from narrows.production import model_record, recover
 from narrows.production.verifying import OutputCheck, verify_outputs
-from narrows.store import Problem
+from narrows.store import Problem, Recovery
 from narrows.store.forget import Forgetting
 from narrows.tasks import TaskStore
 
@@ -151,6 +151,51 @@ def _print_forgetting(console: Console, planned: Forgetting, dry_run: bool) -> N
     if planned.learned_after:
         names = ", ".join(planned.learned_after)
         say(console, f"Learned after it, and so perhaps from its weights; they stay as they are: {names}.")
+
+
+def recover_command(
+    store: StorePath,
+    also: Annotated[
+        list[str] | None,
+        typer.Option("--also", metavar="NAME", help="Take this one back, too, though it was given up; repeatable."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Write store.json anew from the whole tasks: where it is lost, damaged, or older than they are.
+
+    No file of a task is changed. Exit code 1 where nothing was done though something could be.
+    """
+    console = Console()
+    planned = recover(store, also=also or (), dry_run=True)
+    _print_recovery(console, planned)
+    if not planned.changes:
+        say(console, "There is nothing to recover.")
+        return
+    if dry_run:
+        return
+    if not yes and not sys.stdin.isatty():
+        raise ConfigError("There is nobody to ask whether that is the store: say --yes. Nothing was changed.")
+    if not yes and not typer.confirm("Write store.json with these tasks?"):
+        say(console, "Nothing was changed.")
+        raise typer.Exit(1)
+    done = recover(store, also=also or ())
+    if done != planned:
+        _print_recovery(console, done)
+    say(console, f"Recovered: {len(done.tasks)} tasks. `narrows verify --deep` checks them.")
+
+
+def _print_recovery(console: Console, planned: Recovery) -> None:
+    if planned.lost is not None:
+        say(console, f"store.json {planned.lost}.")
+    for name in planned.tasks:
+        state = "taken back" if name in planned.taken_back else "listed"
+        fault = f", and damaged: {planned.damaged[name]}" if name in planned.damaged else ""
+        say(console, f"{name}: {state}{fault}")
+    for file, why in planned.left.items():
+        say(console, f"Left out: {file}: {why}.")
+    if planned.drops_carry:
+        say(console, "The training state for the next task is given up; no task needs it.")
 
 
 def compact_command(store: StorePath) -> None:
