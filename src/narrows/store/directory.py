@@ -204,6 +204,7 @@ class StoreDirectory(StoreReader):
 
     def _reload_to_write(self) -> None:
         self.reload()
+        unlisted.refuse_newer(self.path, self.header)
         self.header = replace(self.header, next_index=unlisted.free_index(self.path, self.header))
 
     def _apply(self, changed: change.Change) -> tuple[str, ...]:
