@@ -239,7 +239,11 @@ def _account(
         before = frozen_weights(reader) if then else None
     except StoreError:
         before = None
-    last = record is not None and record.isolation == "none" and not any(other.isolation == "none" for other in later.values())
+    last = (
+        record is not None
+        and record.isolation == "none"
+        and not any(other.isolation == "none" for other in later.values())
+    )
     return Forgetting(
         name=name,
         kept_for={other: heir.taken for other, heir in heirs.items()},

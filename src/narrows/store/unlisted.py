@@ -49,7 +49,9 @@ def unlisted(root: Path, header: StoreHeader) -> list[Unlisted]:
     ]
     files = [f"{directory}/{name}" for directory in names.DIRECTORIES for name in entries(root / directory)]
     files = [file for file in files if file not in known and not names.is_progress_file(file)]
-    begun = _begun(root) if files else set()  # after the listing: what was listed while a change went on is in it, or in a new store.json
+    begun = (
+        _begun(root) if files else set()
+    )  # after the listing: what was listed while a change went on is in it, or in a new store.json
     return found + [_judge(root, header, file, begun) for file in files]
 
 
