@@ -292,7 +292,7 @@ def test_a_task_whose_record_is_lost_can_be_given_up(root: Path, number: int):
 def test_a_task_that_is_lost_wholly_is_given_up_after_what_reuses_it(root: Path):
     shutil.rmtree(root / "tasks/0000-task-0")
     store = StoreDirectory.open(root)
-    with store.lock(), pytest.raises(DamagedStoreError, match="forget first, the last first.*task 1, task 2, task 3"):
+    with store.lock(), pytest.raises(DamagedStoreError, match=r"forget first, the last first.*task 1, task 2, task 3"):
         store.forget("task 0")
     with store.lock():
         for name in reversed(NAMES):

@@ -16,7 +16,7 @@ from torch import Tensor
 from narrows.errors import DamagedStoreError, StoreError
 from narrows.store import change, content, snapshot
 from narrows.store.change import Change
-from narrows.store.compose import Frozen, Reader, digest, frozen_weights, scatter, zeros
+from narrows.store.compose import Frozen, digest, frozen_weights, scatter, zeros
 from narrows.store.content import Claims, TaskContent
 from narrows.store.durable import DamagedFileError
 from narrows.store.reading import StoreReader

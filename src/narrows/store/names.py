@@ -75,7 +75,7 @@ def check_task_name(name: str) -> None:
     elif not fault and name != one_form(name):
         fault = f"spells a letter in parts (Unicode NFD): write {one_form(name)!r}"
     if fault:
-        raise ConfigError(f"the task name {ascii(name)} {fault}; choose another")
+        raise ConfigError(f"the task name {name!a} {fault}; choose another")
 
 
 def one_form(name: str) -> str:

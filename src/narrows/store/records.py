@@ -157,7 +157,7 @@ def header_to_json(header: StoreHeader) -> bytes:
 
 
 def header_from_json(data: bytes, label: str = names.STORE_FILE) -> StoreHeader:
-    """The header in `data`; `label` names the file. StoreVersionError for an unknown version, DamagedFileError for anything amiss."""
+    """The header in `data`; `label` names the file. StoreVersionError, or DamagedFileError if amiss."""
     fields = strict_json.parse(data, label, RESTORE_STORE)
     _check_format(fields, "narrows-store")
     end = _END.search(data)

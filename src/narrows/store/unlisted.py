@@ -63,7 +63,7 @@ def refuse_newer(root: Path, header: StoreHeader) -> None:
         raise DamagedFileError(
             names.STORE_FILE,
             f"is older than the store: it does not list {listing}",
-            "nothing is written until `narrows recover STORE` has taken them back, or the newest store.json is restored",
+            "nothing is written until `narrows recover STORE` takes them back, or the newest store.json is restored",
         )
 
 
