@@ -91,6 +91,10 @@ def test_the_readme_code_runs(tmp_path: Path) -> None:
     assert round(used, 3) == 0.05
 
 
+def test_the_code_of_the_page_on_training_runs(tmp_path: Path) -> None:
+    assert run(tmp_path, "-c", code("docs/training.md")) == ""
+
+
 USE_OF_THE_METHOD = """
 import torch
 model = torch.nn.Sequential(torch.nn.Linear(8, 40), torch.nn.ReLU(), torch.nn.Linear(40, 3))

@@ -116,7 +116,7 @@ def test_forgetting_all_leaves_the_empty_store(five: Path, tmp_path: Path) -> No
         assert store.verify(deep=True) == []
     assert store.tasks() == ()
     assert store.used() == 0
-    assert sorted(files(store.path)) == ["base.safetensors"]
+    assert sorted(files(store.path)) == ["base.safetensors", "origin.json"]
 
 
 def test_a_dry_run_says_what_forgetting_does_and_changes_nothing(five: Path, tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from narrows.errors import ConfigError, UnknownNameError, nearest
 from narrows.pairs import parse_pairs
-from narrows.production import Evaluation
+
+if TYPE_CHECKING:
+    from narrows.production import Evaluation
 
 Bar = Mapping[str, float]
 
@@ -29,9 +32,24 @@ def parse_bar(pairs: Sequence[str] | None, option: str) -> dict[str, float]:
     return bar
 
 
+def require_figures(bar: Iterable[str], known: Mapping[str, Sequence[str]]) -> None:
+    """Before anything is measured: UnknownNameError unless some task has a figure of each name of the bar.
+
+    Args:
+        known: the names of each task's figures.
+    """
+    names = tuple(dict.fromkeys(name for figures in known.values() for name in figures))
+    for name in bar:
+        if known and name not in names:
+            who = next(iter(known)) if len(known) == 1 else "no task of the store"
+            raise UnknownNameError(
+                f"{who} has {'no' if len(known) == 1 else 'a'} figure {name!r}: {nearest(name, names)}"
+            )
+
+
 def missed(found: Evaluation, least: Bar, most: Bar) -> Iterator[str]:
     """What a task does not reach, a sentence each. UnknownNameError where it has no figure of that name."""
-    figures = dict(_figures(found))
+    figures = figures_of(found)
     for name in (*least, *most):
         if name not in figures:
             raise UnknownNameError(f"{found.task} has no figure {name!r}: {nearest(name, tuple(figures))}")
@@ -41,10 +59,9 @@ def missed(found: Evaluation, least: Bar, most: Bar) -> Iterator[str]:
                 yield f"{found.task}: {name} is {figures[name]:.4g}, and at {word} {bound:g} is asked for"
 
 
-def _figures(found: Evaluation) -> Iterator[tuple[str, float]]:
+def figures_of(found: Evaluation) -> dict[str, float]:
     """By name, those of a target as TARGET.NAME; NaN where there is no such figure of these data."""
-    for name, value in found.scores.items():
-        if value is None or isinstance(value, int | float):
-            yield name, math.nan if value is None else value
+    figures = {name: value for name, value in found.scores.items() if value is None or isinstance(value, int | float)}
     for target, scores in found.scores.get("targets", {}).items():
-        yield from ((f"{target}.{name}", math.nan if value is None else value) for name, value in scores.items())
+        figures |= {f"{target}.{name}": value for name, value in scores.items()}
+    return {name: math.nan if value is None else value for name, value in figures.items()}

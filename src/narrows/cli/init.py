@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from narrows.cli.common import StorePath, look_here, program, say
+from narrows.cli.as_json import Json, print_json
+from narrows.cli.common import StorePath, look_here, say, telling
+from narrows.cli.suggesting import suggest
 from narrows.cli.tables import size
 from narrows.pairs import json_value, parse_pairs
-from narrows.production import init
+from narrows.store.names import STORE_FILE
 
 
 def init_command(
@@ -41,6 +43,7 @@ def init_command(
         str | None, typer.Option(metavar="PATH", help="The model's last layer; default: found when a task is learned.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the initial weights.")] = 0,
+    as_json: Json = False,
 ) -> None:
     """Start a store around a model: a factory of yours, of an installed package, or of narrows.networks.
 
@@ -49,17 +52,24 @@ def init_command(
     How to build the model is written into the store. The package must be there whenever the store is used, installed,
     on PYTHONPATH or in the current directory.
     """
+    from narrows.production import init
+
     said = parse_pairs(arguments or [], "--arg", "--arg num_classes=10")
     values: dict[str, Any] = {name: json_value(text) for name, text in said.items()}
     look_here()
-    console = Console()
     patterns = {"shared": tuple(shared or ()), "private": tuple(private or ())}
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", UserWarning)
-        made = init(store, model, values, weights=weights, head=head, seed=seed, **patterns)
-    for note in told:
-        say(console, f"note: {note.message}")
-    in_common = sum(spec.numel for spec in made.shared)
-    say(console, f"{store}: {in_common:,} weights that tasks will share, {size(made.directory.header.base.bytes)}.")
-    verb = "learn" if weights is None else "adopt"  # trained weights are worth keeping as the first task
-    say(console, f"next: {program()} {verb} {store} --task NAME --data FOLDER")
+    with telling((store / STORE_FILE).exists, f"The store {store} is made."):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", UserWarning)
+            made = init(store, model, values, weights=weights, head=head, seed=seed, **patterns)
+        console = Console(stderr=as_json)
+        notes = [str(note.message) for note in told]
+        for note in notes:
+            say(console, f"note: {note}")
+        in_common, on_disk = sum(spec.numel for spec in made.shared), made.directory.header.base.bytes
+        if as_json:
+            print_json("init", {"store": store, "weights": in_common, "bytes": on_disk, "notes": notes})
+            return
+        say(console, f"{store}: {in_common:,} weights that tasks will share, {size(on_disk)}.")
+        verb = "learn" if weights is None else "adopt"  # trained weights are worth keeping as the first task
+        say(console, f"next: {suggest(verb, store)} --task NAME --data FOLDER")

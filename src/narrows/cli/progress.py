@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,9 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from narrows.benchmarks.compare.check import Grid
-from narrows.benchmarks.compare.jobs import Job
-from narrows.benchmarks.compare.watch import Progress
+from narrows.cli.tables import counted
+
+if TYPE_CHECKING:
+    from narrows.benchmarks.compare.check import Grid
+    from narrows.benchmarks.compare.jobs import Job
+    from narrows.benchmarks.compare.watch import Progress
 
 
 class GridProgress:
@@ -39,7 +43,7 @@ class GridProgress:
     def begun(self, grid: Grid, slots: int) -> None:
         names = ", ".join(variant.label for variant in grid.options.variants)
         added = "; independent was added as the dense reference" if grid.added_dense else ""
-        self._say(f"{grid.options.stream}, {grid.tasks} tasks: {names}{added}. {slots} at once.")
+        self._say(f"{grid.options.stream}, {counted(grid.tasks, 'task')}: {names}{added}. {slots} at once.")
 
     def started(self, job: Job) -> None:
         """Nothing: the live lines show it, and plain ones would double."""

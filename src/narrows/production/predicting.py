@@ -77,7 +77,7 @@ def route(
         networks[name] = _Asked(store.load(name), _inputs(schema, examples))
     if len(networks) < 2 or ids is None:
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in unfit.items())
-        raise RoutingError(f"The data fit {len(networks)} tasks of the store, and to choose takes two.{reasons}")
+        raise RoutingError(f"The data fit {len(networks)} of the store's tasks, and to choose takes two.{reasons}")
     ranked = rank(store, torch.arange(len(ids)), names=list(networks), batch=batch, by=by, networks=networks)
     return Routing(ranked.ranking, ranked.examples, {**unfit, **ranked.left_out}, ranked.by)
 

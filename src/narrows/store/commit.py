@@ -13,12 +13,15 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from narrows.errors import StoreError
 from narrows.store import durable, names, strict_json
-from narrows.store.change import Change
 from narrows.store.records import RESTORE_STORE, StoreHeader, header_from_json, header_to_json, origin_of
 from narrows.store.unlisted import listed, refuse_newer, unlisted
+
+if TYPE_CHECKING:
+    from narrows.store.change import Change
 
 
 class UnconfirmedCommitError(StoreError):

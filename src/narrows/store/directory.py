@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -19,9 +19,10 @@ from narrows.store import change, commit, durable, names, snapshot, tensors_file
 from narrows.store.compose import frozen_weights
 from narrows.store.content import TaskContent
 from narrows.store.forget import Forgetting, Revise, forget
+from narrows.store.listing import T, read_header
 from narrows.store.lock import StoreLock
 from narrows.store.progress import ProgressFile
-from narrows.store.reading import StoreReader, T, read_header
+from narrows.store.reading import StoreReader
 from narrows.store.records import FileRef, StoreHeader, TaskRecord, TensorSpec
 
 
@@ -69,12 +70,13 @@ class StoreDirectory(StoreReader):
             raise StoreError(f"no store could be made at {root}: {error}; create it again") from error
         return cls(root, header)
 
-    def steadily(self, read: Callable[[StoreReader], T]) -> T:
+    def steadily(self, read: Callable[[Self], T]) -> T:
         """What `read` makes of the store as it is committed now, by whomever; see `StoreReader.steadily`.
 
         `header` stays as it is: a writer in another thread works by it.
         """
-        return StoreReader.open(self.path).steadily(read)
+        newest = type(self).open(self.path)
+        return super(StoreDirectory, newest).steadily(read)
 
     def progress(self, name: str) -> ProgressFile:
         """The checkpoint of the task `name` while it is learned. ConfigError: no task can have that name."""
@@ -100,7 +102,7 @@ class StoreDirectory(StoreReader):
     def lock(self) -> StoreLock:
         """Take the store for writing; release it after. StoreLockedError, at once, if anyone holds it.
 
-        DamagedStoreError where store.json is older than the tasks that are there: see `narrows.store.recover`.
+        DamagedStoreError where store.json is older than the tasks that are there: see `narrows.store.recovering`.
         """
         lock = StoreLock(self.path)
         try:

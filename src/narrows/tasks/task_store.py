@@ -22,8 +22,9 @@ from narrows.store.reading import StoreReader
 from narrows.store.records import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
 from narrows.tasks.copying import copied, require_plain, require_whole, unwrapped
-from narrows.tasks.heads import Head, build_head, put_head, require_place
-from narrows.tasks.partition import assign, matches, named_tensors, require_match
+from narrows.tasks.heads import Head, put_head, require_place
+from narrows.tasks.loading import fill, place_head
+from narrows.tasks.partition import assign, matches, named_tensors, require_match, require_plain_state
 from narrows.tasks.routing import Routing, route
 from narrows.tasks.sharing import Rule, kept_whole, require_not_tied, require_patterns, shared_specs
 from narrows.tasks.task import Task
@@ -81,12 +82,13 @@ class TaskStore:
                 meaning here.
 
         Raises:
-            ModelMismatchError: the model has nothing to share, holds what is no tensor or cannot be copied, or is
-                sharded; a pattern names nothing.
+            ModelMismatchError: the model has nothing to share, its state dict holds what is no parameter or buffer, it
+                cannot be copied, or is sharded; a pattern names nothing.
             StoreError: there is something at `path` already.
         """
         model = unwrapped(model)
         require_plain(model)
+        require_plain_state(model)
         require_patterns(model, private, shared)
         template = copied(model)
         specs = shared_specs(template, private, shared)
@@ -119,6 +121,7 @@ class TaskStore:
         if named_tensors(model).keys() != base.keys():
             model = unwrapped(model)
             require_plain(model)
+        require_plain_state(model)
         template = copied(model)
         require_match(named_tensors(template), base)
         return cls(directory, template)
@@ -183,6 +186,7 @@ class TaskStore:
             model = self._base_model(self.directory.base())
             check_task_name(name)
             specs, private = self.directory.shared, self.directory.private
+            given = None if head is None or type(head[1]) is nn.Linear else head[1]
             if head is not None:
                 module = unwrapped(head[1])
                 require_plain(module)
@@ -190,6 +194,7 @@ class TaskStore:
                 require_place(model, head[0])
                 specs, private = self._shared_beside(head[0], model)
                 put_head(model, head)
+                require_plain_state(model)
             if not model.training:
                 model.train()  # a network as it was evaluated: nobody chose what is to stay in eval mode
             if method.isolation == "none":
@@ -200,6 +205,9 @@ class TaskStore:
                 model,
                 method,
                 head=head,
+                untrained=lambda described, private: place_head(
+                    self._base_model(self.directory.base()), name, described, given, private
+                ),
                 directory=self.directory,
                 specs=specs,
                 private=private,
@@ -224,13 +232,7 @@ class TaskStore:
         record, (shared, private), base = self.directory.steadily(
             lambda reader: (reader.record(name), proven_weights(reader, name), reader.base())
         )
-        model = self._base_model(base)
-        if record.head is not None:
-            given = None if head is None else copied(unwrapped(head))
-            put_head(model, build_head(name, record.head, given, private))
-        present = named_tensors(model)
-        assign(model, private | {key: value for key, value in shared.items() if key in present and key not in private})
-        return model.eval()
+        return fill(place_head(self._base_model(base), name, record.head, head, private), shared, private)
 
     def network(self) -> nn.Module:
         """A copy of the network that the store began from, as it was then."""

@@ -15,8 +15,9 @@ from narrows.errors import DamagedStoreError, StoreError, UnknownNameError
 from narrows.store import commit, durable, names, strict_json
 from narrows.store.compose import Frozen, digest
 from narrows.store.durable import DamagedFileError
+from narrows.store.listing import read_header
 from narrows.store.lock import StoreLock
-from narrows.store.reading import StoreReader, read_header
+from narrows.store.reading import StoreReader
 from narrows.store.records import StoreHeader, TaskRecord, TaskRef, header_from_json
 from narrows.store.unlisted import free_index, unlisted
 
