@@ -66,6 +66,16 @@ def test_one_writer(tmp_path):
     assert_sound(tmp_path / "s", 2)
 
 
+def test_nobody_else_can_hold_off_writers(tmp_path):
+    """The lock is on a file that only its owner can open: also where an older narrows made it."""
+    store = make(tmp_path / "s", 0)
+    lock = tmp_path / "s/.lock"
+    assert lock.stat().st_mode & 0o777 == 0o600
+    lock.chmod(0o644)
+    with store.lock():
+        assert lock.stat().st_mode & 0o777 == 0o600
+
+
 HOLD = """
 import sys
 from narrows.store import StoreDirectory

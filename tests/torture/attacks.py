@@ -127,6 +127,7 @@ PARTS = (
     ".lock",
     ".lock.json",
     "store.json",
+    "origin.json",
     "base.safetensors",
     "tasks/0000-root",
     "tasks/0000-root/mask.bin",
@@ -141,6 +142,7 @@ ATTACKS: dict[str, Attack] = {
             ".lock.json",
             "store.json",
             "store.json.tmp",
+            "origin.json",
             "base.safetensors",
             "carry/0002.safetensors",
         )

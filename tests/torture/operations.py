@@ -14,6 +14,7 @@ from torture_store import LEARNING, append_another, harmful, learn, network, sta
 
 import narrows as nw
 from disk_faults import Fault, Killed
+from narrows.store import recover
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,16 @@ def _commit_with_snapshot(path: Path) -> Iterator[Callable[[], object]]:
 
 
 @contextmanager
+def _recover_older(path: Path) -> Iterator[Callable[[], object]]:
+    """An older store.json is put back: two tasks are not listed."""
+    older = (path / "store.json").read_bytes()
+    append_another(path, "small 0")
+    append_another(path, "small 1")
+    (path / "store.json").write_bytes(older)
+    yield lambda: recover(path)
+
+
+@contextmanager
 def _save(path: Path) -> Iterator[Callable[[], object]]:
     yield lambda: nw.TaskStore.open(path).progress(LEARNING).save({"step": 2, "scores": [torch.ones(5)]})
 
@@ -84,6 +95,7 @@ OPERATIONS = {
         Operation("forget, two dependants", _forget("root")),
         Operation("forget, none", _forget("leaf")),
         Operation("compact", _compact),
+        Operation("recover", _recover_older),
         Operation("save checkpoint", _save, exact=False),
         Operation("drop checkpoint", _drop, exact=False),
     )
@@ -133,6 +145,10 @@ class Range:
         found = state(root)
         which = "new" if found == self.new else "old"
         assert found in (self.old, self.new), f"{self.operation.name} left a store that is neither the old nor the new"
+        if self.operation.name == "recover":  # until it is done nothing else is
+            recover(root)
+            found = state(root)
+            assert found == self.new
         if found is None:
             nw.TaskStore.create(root, network())
             found = state(root)

@@ -24,7 +24,7 @@ from watching import Watch, watched
 
 import narrows as nw
 from narrows.errors import NarrowsError, StoreError
-from narrows.store import names
+from narrows.store import names, recover
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,7 @@ def ask_everything(root: Path, tolerant: bool = True) -> None:
         lambda: opened().progress(LEARNING).save({"step": 3}),
         lambda: opened().progress(LEARNING).drop(),
         lambda: opened().forget("root", dry_run=True),
+        lambda: recover(root),
         learn,
         lambda: opened().forget("middle"),
         lambda: opened().compact(),

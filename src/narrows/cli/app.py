@@ -22,7 +22,7 @@ from narrows.cli.report import report_command
 from narrows.cli.run import run_command
 from narrows.cli.show import methods_command, show_command, streams_command, tasks_command
 from narrows.cli.terminal import unfailing
-from narrows.cli.upkeep import compact_command, forget_command, verify_command
+from narrows.cli.upkeep import compact_command, forget_command, recover_command, verify_command
 from narrows.cli.watch import watch_command
 from narrows.errors import NarrowsError
 
@@ -65,6 +65,7 @@ _LIFE: dict[str, Callable[..., None]] = {
     "show": show_command,
     "forget": forget_command,
     "verify": verify_command,
+    "recover": recover_command,
     "compact": compact_command,
 }
 _BENCHMARKS: dict[str, Callable[..., None]] = {

@@ -1,4 +1,4 @@
-"""Commands that keep a store in order: verify, forget, compact."""
+"""Commands that keep a store in order: verify, forget, recover, compact."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from narrows.errors import ConfigError, ModelBuildError, StoreError, UntrustedMo
 
 if TYPE_CHECKING:
     from narrows.production import OutputCheck
-    from narrows.store import Problem
+    from narrows.store import Problem, Recovery
     from narrows.store.forget import Forgetting
     from narrows.tasks import TaskStore
 
@@ -179,6 +179,57 @@ def _print_forgetting(console: Console, planned: Forgetting, dry_run: bool) -> N
     if planned.learned_after:
         names = ", ".join(planned.learned_after)
         say(console, f"Learned after it, and so perhaps from its weights; they stay as they are: {names}.")
+
+
+def recover_command(
+    store: StorePath,
+    also: Annotated[
+        list[str] | None,
+        typer.Option("--also", metavar="NAME", help="Take this one back, too, though it was given up; repeatable."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write store.json anew from the whole tasks: where it is lost, damaged, or older than they are.
+
+    No file of a task is changed. It says first what it would do.
+    """
+    from narrows.store import recover
+
+    console = Console(stderr=as_json)
+    planned = recover(store, also=also or (), dry_run=True)
+    _print_recovery(console, planned)
+    if not planned.changes:
+        say(console, "There is nothing to recover.")
+    if dry_run or not planned.changes:
+        if as_json:
+            print_json("recover", {"recovered": False, **plain(planned)})
+        return
+    if not yes and (sys.stdin is None or not sys.stdin.isatty()):
+        raise ConfigError("There is nobody to ask whether that is the store: say --yes. Nothing was changed.")
+    if not yes and not typer.confirm("Write store.json with these tasks?", err=as_json):
+        say(console, "Nothing was changed.")
+        raise typer.Exit(FAILED)
+    done = recover(store, also=also or ())
+    if as_json:
+        print_json("recover", {"recovered": True, **plain(done)})
+    if done != planned:
+        _print_recovery(console, done)
+    say(console, f"Recovered: {counted(len(done.tasks), 'task')}. `narrows verify --deep` checks them.")
+
+
+def _print_recovery(console: Console, planned: Recovery) -> None:
+    if planned.lost is not None:
+        say(console, f"store.json {planned.lost}.")
+    for name in planned.tasks:
+        state = "taken back" if name in planned.taken_back else "listed"
+        fault = f", and damaged: {planned.damaged[name]}" if name in planned.damaged else ""
+        say(console, f"{name}: {state}{fault}")
+    for file, why in planned.left.items():
+        say(console, f"Left out: {file}: {why}.")
+    if planned.drops_carry:
+        say(console, "The training state for the next task is given up; no task needs it.")
 
 
 def compact_command(store: StorePath, as_json: Json = False) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from narrows.production.predictions import Predictions
     from narrows.production.verifying import OutputCheck, verify_outputs
     from narrows.production.weights import load_weights
+    from narrows.store.recovering import recover
 else:
     __getattr__, __dir__ = lazily(
         __name__,
@@ -32,6 +33,7 @@ else:
         ".predictions",
         ".verifying",
         ".weights",
+        "narrows.store.recovering",
     )
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "model_record",
     "open_store",
     "predict",
+    "recover",
     "route",
     "verify_outputs",
 ]

@@ -24,7 +24,7 @@ from narrows.production.resuming import TermsCheckpoint
 from narrows.production.seeding import seeded
 from narrows.production.tasks import about, tried
 from narrows.store import TaskRecord
-from narrows.store.names import check_task_name
+from narrows.store.names import check_task_name, one_form
 from narrows.tasks import Fit, TaskStore
 from narrows.tasks.stopping import Measure
 from narrows.trackers import LiveFile, Tracker
@@ -186,7 +186,7 @@ def require_numbers(*, epochs: int | None, lr: float | None, batch_size: int | N
 def require_new(store: TaskStore, name: str) -> None:
     """Before any data are read: TaskExistsError where the store has such a task, ConfigError where none may be."""
     check_task_name(name)
-    if name in store.names():
+    if name in map(one_form, store.names()):
         raise TaskExistsError(f"The store already has a task {name!r}, and tasks do not change. Choose another name.")
 
 

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
         TaskRef,
         TensorSpec,
     )
+    from narrows.store.recovering import Recovery, recover
     from narrows.store.verify import Problem
 else:
     __getattr__, __dir__ = lazily(
-        __name__, ".durable", ".records", ".lock", ".commit", ".verify", ".content", ".directory"
+        __name__, ".durable", ".records", ".lock", ".commit", ".verify", ".content", ".directory", ".recovering"
     )
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "DamagedFileError",
     "FileRef",
     "Problem",
+    "Recovery",
     "SnapshotRef",
     "StoreDirectory",
     "StoreHeader",
@@ -44,4 +46,5 @@ __all__ = [
     "TaskRef",
     "TensorSpec",
     "UnconfirmedCommitError",
+    "recover",
 ]

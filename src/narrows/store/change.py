@@ -59,7 +59,7 @@ def add_task(
     TaskExistsError, ConfigError for the name, StoreError if record or tensors cannot be stored.
     """
     names.check_task_name(record.name)
-    if any(task.name == record.name for task in header.tasks):
+    if record.name in {names.one_form(task.name) for task in header.tasks}:
         raise TaskExistsError(f"the store already holds a task {record.name!r}; choose another name")
     index = header.next_index
     record, task_files = encode_task(record, content.encode(tensors, header.shared), index)

@@ -1,7 +1,7 @@
 """The order of writes that makes a change to a store all or nothing. Caller holds the lock.
 
-Until store.json is renamed, whatever was written is unlisted, so no reader sees it; from then on it is
-listed, and was flushed to disk before. Knows no tensors.
+The next store.json is written first, beside the old one. Until it takes its place, whatever was written is unlisted, so
+no reader sees it; from then on it is listed, and was flushed to disk before. Knows no tensors.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from narrows.errors import StoreError
-from narrows.store import durable, names
-from narrows.store.records import StoreHeader, header_from_json, header_to_json
+from narrows.store import durable, names, strict_json
+from narrows.store.records import RESTORE_STORE, StoreHeader, header_from_json, header_to_json, origin_of
+from narrows.store.unlisted import listed, refuse_newer, unlisted
 
 if TYPE_CHECKING:
     from narrows.store.change import Change
@@ -26,87 +28,136 @@ class UnconfirmedCommitError(StoreError):
     """store.json was replaced, or may have been, but the disk failed before it could be confirmed."""
 
 
+def chained(root: Path, old: StoreHeader, change: Change) -> Change:
+    """The change with a store.json that says which one it replaces, and which directories it takes out.
+
+    By the first the next writer knows what a killed change had begun, by the second what is left of what it removed.
+    StoreError if store.json cannot be read.
+    """
+    now = durable.read(root / names.STORE_FILE, names.STORE_FILE, strict_json.MAX_JSON, RESTORE_STORE)
+    kept = {task.directory for task in change.header.tasks}
+    removing = tuple(task.sha256 for task in old.tasks if task.directory not in kept)
+    return replace(change, header=replace(change.header, replaces=durable.sha256(now), removing=removing))
+
+
 def apply(root: Path, old: StoreHeader, change: Change) -> tuple[str, ...]:
-    """Turn the store whose header is `old` into the changed one, on disk, all or nothing.
+    """Turn the store whose header is `old` into the changed one (as `chained` gives it), on disk, all or nothing.
 
     Returns what is no longer listed and could not be removed, as paths from the store; the next change tries again.
     StoreError if the disk fails: nothing was committed, and what was written is removed as far as it goes.
-    UnconfirmedCommitError if it fails so late that the change stands, or may.
+    UnconfirmedCommitError if it fails so late that the change stands, or may. DamagedStoreError if `old` is older than
+    the tasks that are there.
     """
     header = change.header
+    data = header_to_json(header)
+    header_from_json(data)  # what the reader would refuse must not be written
     written: list[Path] = []
     try:
         sweep(root, old)
-        tasks = root / names.TASKS_DIR
+        write_origin(root, header)
+        stage(root, data)
         for directory, files in change.directories.items():
-            written += [tasks / (names.NEW_PREFIX + directory), tasks / directory]
-            write_task(root, directory, files)
-        for file, data in change.files.items():
-            written.append(root / file)
-            write_file(root, file, data)
-        write_header(root, header)
+            write_task(root, directory, files, written)
+        for file, blob in change.files.items():
+            write_file(root, file, blob, written)
     except OSError as error:
         discard(written)
+        if not any(os.path.lexists(path) for path in written):  # else it says whose they are
+            discard([root / names.STAGED_FILE])
         raise StoreError(
             f"nothing was committed to {root}, which is as it was: {error}; "
             "make room or mend the disk, then commit again"
         ) from error
+    put(root, data)
     gone = sorted(listed(old) - listed(header))
     discard(root / file for file in gone)
     return tuple(file for file in gone if os.path.lexists(root / file))
 
 
-def listed(header: StoreHeader) -> set[str]:
-    """What store.json lists besides the base: directories of tasks, and files; paths from the store."""
-    files = {ref.file for ref in (header.carry, header.snapshot) if ref}
-    return files | {f"{names.TASKS_DIR}/{task.directory}" for task in header.tasks}
+def write_task(root: Path, directory: str, files: Mapping[str, bytes], written: list[Path]) -> None:
+    """Write a task's files into tasks/`directory`, flushed and read back. OSError if the disk fails.
 
-
-def write_task(root: Path, directory: str, files: Mapping[str, bytes]) -> None:
-    """Write a task's files into tasks/`directory`, flushed and read back. OSError if the disk fails."""
+    Adds to `written` what is to be removed if the change fails: nothing that was there before.
+    """
     tasks = root / names.TASKS_DIR
     new = tasks / (names.NEW_PREFIX + directory)
     durable.make_directory(tasks)
+    _require_new(tasks / directory, new)
+    written.append(new)
     os.mkdir(new)
     for name, data in files.items():
         durable.write_new(new / name, data)
     for name, data in files.items():
         read_back(new / name, data)
     durable.sync_directory(new)
+    written.append(tasks / directory)
     os.rename(new, tasks / directory)
     durable.sync_directory(tasks)
 
 
-def write_file(root: Path, file: str, data: bytes) -> None:
-    """Write `file` (its path from the store), flushed and read back. OSError if the disk fails."""
+def write_file(root: Path, file: str, data: bytes, written: list[Path]) -> None:
+    """Write `file` (its path from the store), flushed and read back; `written` as above. OSError if the disk fails."""
     path = root / file
     durable.make_directory(path.parent)
+    _require_new(path)
+    written.append(path)
     durable.write_new(path, data)
     read_back(path, data)
     durable.sync_directory(path.parent)
 
 
-def write_header(root: Path, header: StoreHeader) -> None:
-    """Replace store.json: the commit point. OSError means the old one is in place, whole.
+def write_origin(root: Path, header: StoreHeader) -> None:
+    """Have origin.json say what `header` says but for the tasks; by it a store.json that is lost is written anew."""
+    data = header_to_json(origin_of(header))
+    path = root / names.ORIGIN_FILE
+    if not (path.is_file() and path.read_bytes() == data):
+        durable.replace(path, data)
 
-    UnconfirmedCommitError if the disk failed after the rename, or so that it cannot be told: then nothing
-    that the new store.json may list must be removed.
-    """
+
+def write_header(root: Path, header: StoreHeader) -> None:
+    """Replace store.json alone. OSError before the commit point; then as `put`."""
     data = header_to_json(header)
-    header_from_json(data)  # what the reader would refuse must not be written
+    header_from_json(data)
+    stage(root, data)
+    put(root, data)
+
+
+def stage(root: Path, data: bytes) -> None:
+    """Write the next store.json beside the old one. OSError.
+
+    It comes before all that it lists, so that what a killed change had begun is known from what was ever committed.
+    """
+    path = root / names.STAGED_FILE
+    remove(path)
+    durable.write_new(path, data)
+    read_back(path, data)
+    durable.sync_directory(root)
+
+
+def put(root: Path, data: bytes) -> None:
+    """Have the staged store.json take the place of the old one: the commit point.
+
+    Where that fails nothing is removed, whatever can be seen of it: the new store.json may yet turn out to be there.
+    StoreError if the old one is in place, whole; UnconfirmedCommitError if the new one is, or if it cannot be told.
+    """
     path = root / names.STORE_FILE
     try:
-        durable.replace(path, data)
+        os.replace(root / names.STAGED_FILE, path)
+        durable.sync_directory(root)
     except OSError as error:
+        why = error.strerror or error
         try:
             found = path.read_bytes() if path.exists() else b""
         except OSError:
             found = data
         if found != data:
-            raise
+            raise StoreError(
+                f"nothing was committed to {root}: store.json could not be replaced ({why}); what was written stays "
+                "beside it and is removed by the next commit; mend the disk, then commit again"
+            ) from error
         raise UnconfirmedCommitError(
             f"store.json of {root} was replaced, but the disk failed before confirming it "
-            f"({error.strerror or error}); check the disk, open the store again and verify it"
+            f"({why}); check the disk, open the store again and verify it"
         ) from error
 
 
@@ -127,12 +178,12 @@ def discard(paths: Iterable[Path]) -> None:
 def remove(path: Path) -> None:
     """Remove a file, or a task's directory with its files; a symbolic link only itself.
 
-    A directory stays where the user has put something into it.
+    A directory stays where the user has put something into it. Its record goes last: by it the rest is known as ours.
     """
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return
-    for name in (names.TASK_FILE, *names.BLOB_FILES):
+    for name in (*names.BLOB_FILES, names.TASK_FILE):
         if (path / name).is_dir() and not (path / name).is_symlink():
             shutil.rmtree(path / name)
         else:
@@ -145,63 +196,18 @@ def remove(path: Path) -> None:
 
 
 def sweep(root: Path, header: StoreHeader) -> None:
-    """Remove what a killed change left. OSError if it cannot be removed."""
-    for file, ours in unlisted(root, header):
-        if ours:
-            remove(root / file)
+    """Remove what a killed change left, and nothing else. OSError if it cannot be removed.
 
-
-def unlisted(root: Path, header: StoreHeader) -> list[tuple[str, bool]]:
-    """Paths under the store that `header` does not list, and whether narrows itself wrote them (leftovers).
-
-    What the user put there, under names that narrows never gives, is not ours to remove. Does not look into the
-    directories of tasks; see `foreign`.
+    DamagedStoreError where there are tasks that are newer than `header`: then nothing is removed.
     """
-    known = listed(header)
-    found = [(name, _temporary(name) in _FILES) for name in _entries(root) if name not in _KNOWN]
-    for directory in names.DIRECTORIES:
-        for name in _entries(root / directory):
-            file = f"{directory}/{name}"
-            if file not in known and not names.is_progress_file(file):
-                found.append((file, _is_ours(file)))
-    return found
+    refuse_newer(root, header)
+    left = [item.file for item in unlisted(root, header) if item.kind == "leftover"]
+    # The staged store.json goes last: by it the rest is known as ours.
+    for file in sorted(left, key=names.STAGED_FILE.__eq__):
+        remove(root / file)
 
 
-def foreign(root: Path, header: StoreHeader) -> list[str]:
-    """Files that are not narrows' own in the directories of tasks, as paths from the store."""
-    return [
-        f"{names.TASKS_DIR}/{task.directory}/{name}"
-        for task in sorted(header.tasks, key=lambda task: task.directory)
-        for name in _entries(root / names.TASKS_DIR / task.directory)
-        if name != names.TASK_FILE and name not in names.BLOB_FILES
-    ]
-
-
-def _is_ours(file: str) -> bool:
-    """Whether that is a path, in one of the store's directories, that narrows gives."""
-    directory, _, name = file.partition("/")
-    if directory == names.TASKS_DIR:
-        return names.directory_index(name.removeprefix(names.NEW_PREFIX)) is not None
-    if directory == names.PROGRESS_DIR:
-        return names.is_progress_file(_temporary(file) or "")
-    return names.carry_index(file) is not None or names.snapshot_index(file) is not None
-
-
-def _temporary(name: str) -> str | None:
-    """What the file of this name would have become, or None where it is none under way."""
-    return name.removesuffix(names.TEMPORARY_SUFFIX) if name.endswith(names.TEMPORARY_SUFFIX) else None
-
-
-_FILES = {names.STORE_FILE, names.BASE_FILE}
-_KNOWN = set(names.PARTS)
-
-
-def half_made(root: Path) -> bool:
-    """Whether the directory `root` holds nothing but what a killed creation of a store leaves."""
-    may_be = (_KNOWN | {name + names.TEMPORARY_SUFFIX for name in _FILES}) - {names.STORE_FILE}
-    empty = not any(_entries(root / directory) for directory in names.DIRECTORIES)
-    return empty and set(_entries(root)) <= may_be
-
-
-def _entries(path: Path) -> list[str]:
-    return sorted(os.listdir(path)) if path.is_dir() else []
+def _require_new(*paths: Path) -> None:
+    for path in paths:
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "it is there already, and not from this change", str(path))

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from narrows.errors import StoreError
 from narrows.store.content import Claims
+from narrows.store.durable import DamagedFileError
+from narrows.store.names import TASKS_DIR
 from narrows.store.records import TaskRecord, TensorSpec
 
 
@@ -133,6 +135,23 @@ def baked_weights(reader: Reader, name: str) -> tuple[dict[str, Tensor], dict[st
     if used is None:  # its weights are those of a later task
         used, _ = reader.masks(name)
     return {key: masked(value, used[key]) for key, value in values.items()}, reader.kept(name)
+
+
+def proven_weights(reader: Reader, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """`baked_weights`, held to the digest of the task's commit: files of others, whose hashes fit, do not pass.
+
+    DamagedFileError where it is another. Not compared for tasks of isolation "none" but the last of them, whose weights
+    the others have by design.
+    """
+    record, (shared, private) = reader.record(name), baked_weights(reader, name)
+    compared = record.isolation != "none" or name == last_overwriting(reader)
+    if compared and digest(shared, private) != record.weights_sha256:
+        raise DamagedFileError(
+            f"{TASKS_DIR}/{record.directory}",
+            f"does not give the weights with which {name!r} was committed, though each file is what it should be",
+            "restore the whole store from a backup: files of different stores were mixed",
+        )
+    return shared, private
 
 
 def masked(value: Tensor, used: Tensor) -> Tensor:

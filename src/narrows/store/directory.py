@@ -15,11 +15,11 @@ from typing import Any, Self
 from torch import Tensor
 
 from narrows.errors import StoreError
-from narrows.store import change, commit, durable, names, snapshot, tensors_file, verify
+from narrows.store import change, commit, durable, names, snapshot, tensors_file, unlisted, verify
 from narrows.store.compose import frozen_weights
 from narrows.store.content import TaskContent
 from narrows.store.forget import Forgetting, Revise, forget
-from narrows.store.listing import T
+from narrows.store.listing import T, read_header
 from narrows.store.lock import StoreLock
 from narrows.store.progress import ProgressFile
 from narrows.store.reading import StoreReader
@@ -62,6 +62,7 @@ class StoreDirectory(StoreReader):
                 durable.replace(root / names.BASE_FILE, data)
                 commit.read_back(root / names.BASE_FILE, data)
                 durable.make_directory(root / names.TASKS_DIR)
+                commit.write_origin(root, header)
                 commit.write_header(root, header)
         except OSError as error:
             if isinstance(error, StoreError):
@@ -99,9 +100,18 @@ class StoreDirectory(StoreReader):
                 return problems
 
     def lock(self) -> StoreLock:
-        """Take the store for writing; release it after. StoreLockedError, at once, if anyone holds it."""
-        self._lock = StoreLock(self.path)
-        return self._lock
+        """Take the store for writing; release it after. StoreLockedError, at once, if anyone holds it.
+
+        DamagedStoreError where store.json is older than the tasks that are there: see `narrows.store.recovering`.
+        """
+        lock = StoreLock(self.path)
+        try:
+            unlisted.refuse_newer(self.path, read_header(self.path))
+        except BaseException:
+            lock.release()
+            raise
+        self._lock = lock
+        return lock
 
     def reshape_shared(self, shared: Sequence[TensorSpec], private: Sequence[str]) -> None:
         """Choose anew which base tensors are shared. StoreError once there are tasks.
@@ -133,7 +143,7 @@ class StoreDirectory(StoreReader):
         Without `carry`, training state of another method stays, that of the same method goes.
         """
         self._require_lock("append")
-        self.reload()
+        self._reload_to_write()
         header = self.header
         if layout is not None and (self.shared, self.private) != layout:
             header = change.reshape(header, self.base(), *layout).header
@@ -155,7 +165,7 @@ class StoreDirectory(StoreReader):
         if dry_run:
             return self.steadily(lambda reader: forget(reader, name, revise)[0])
         self._require_lock("forget")
-        self.reload()
+        self._reload_to_write()
         forgetting, changed = forget(self, name, revise)
         left = self._apply(changed)
         with suppress(StoreError):  # what stays of it is removed by compact
@@ -168,7 +178,7 @@ class StoreDirectory(StoreReader):
         Makes the snapshot anew where it is missing or does not fit the tasks. Caller holds the lock.
         """
         self._require_lock("compact")
-        self.reload()
+        self._reload_to_write()
         before = self.bytes_total()
         for name in self.task_names():
             self.progress(name).drop()
@@ -194,7 +204,13 @@ class StoreDirectory(StoreReader):
         if not (self._lock and self._lock.held):
             raise StoreError(f"{what} needs the store's lock: use `with store.lock():`")
 
+    def _reload_to_write(self) -> None:
+        self.reload()
+        unlisted.refuse_newer(self.path, self.header)
+        self.header = replace(self.header, next_index=unlisted.free_index(self.path, self.header))
+
     def _apply(self, changed: change.Change) -> tuple[str, ...]:
+        changed = commit.chained(self.path, self.header, changed)
         try:
             left = commit.apply(self.path, self.header, changed)
         except commit.UnconfirmedCommitError:
@@ -207,5 +223,5 @@ class StoreDirectory(StoreReader):
 def _check_vacant(root: Path) -> None:
     if (root / names.STORE_FILE).exists():
         raise StoreError(f"there is a store at {root} already; open it")
-    if root.exists() and not (root.is_dir() and commit.half_made(root)):
+    if root.exists() and not (root.is_dir() and unlisted.half_made(root)):
         raise StoreError(f"{root} is not an empty directory; choose another place for the store")

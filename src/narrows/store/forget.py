@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from narrows.errors import StoreError
+from narrows.errors import DamagedStoreError, StoreError
 from narrows.store import change, content, snapshot
 from narrows.store.change import Change
-from narrows.store.compose import Frozen, Reader, digest, frozen_weights, scatter, zeros
+from narrows.store.compose import Frozen, digest, frozen_weights, scatter, zeros
 from narrows.store.content import Claims, TaskContent
+from narrows.store.durable import DamagedFileError
 from narrows.store.reading import StoreReader
 from narrows.store.records import StoreHeader, TaskRecord, TensorSpec
 
@@ -57,9 +58,10 @@ def forget(reader: StoreReader, name: str, revise: Revise) -> tuple[Forgetting, 
 
     StoreError if a rewritten task would not have the weights it was committed with. DamagedStoreError where a damaged
     task keeps it from being known what later tasks reuse; a task that nobody builds on goes whatever is damaged,
-    itself included, but for its record.
+    itself included. Where its record is lost its files are taken as they are: tasks that take values over must have
+    the weights that they were committed with.
     """
-    header, record = reader.header, reader.record(name)
+    header, record = reader.header, _record_if_sound(reader, name)
     order = reader.task_names()
     later = {other: reader.record(other) for other in order[order.index(name) + 1 :]}
     heirs = _inherit(reader, name, later) if any(name in other.parents for other in later.values()) else {}
@@ -68,11 +70,28 @@ def forget(reader: StoreReader, name: str, revise: Revise) -> tuple[Forgetting, 
     }
     after = _After(reader, name, rewritten, {other: heir.content for other, heir in heirs.items() if heir.taken})
     then = _gather(after, rewritten)
-    method = record.method["name"]
+    # Nobody knows whose the training state is where the record is lost: it goes with it.
+    method = record.method["name"] if record else header.carry and header.carry.method
     left_by_it = method not in {other.method["name"] for other in later.values()}
     kept = None if header.carry and header.carry.method == method and left_by_it else header.carry
     changed = _change(replace(header, carry=kept), after, rewritten, then)
-    return _account(reader, record, later, heirs, then, changed), changed
+    return _account(reader, name, record, later, heirs, then, changed), changed
+
+
+def _record_if_sound(reader: StoreReader, name: str) -> TaskRecord | None:
+    try:
+        return reader.record(name)
+    except DamagedStoreError:
+        return None
+
+
+def _claims(reader: StoreReader, name: str, heirs: list[str]) -> Claims:
+    """What the task claims, whether or not its record is there to say that the files are as they were."""
+    try:
+        return reader.claims(name) if _record_if_sound(reader, name) else reader.unproven_claims(name)
+    except DamagedFileError as error:
+        remedy = f"restore this file from a backup, or forget first, the last first, what reuses it: {', '.join(heirs)}"
+        raise DamagedFileError(error.file, error.what, remedy) from error
 
 
 @dataclass
@@ -82,9 +101,9 @@ class _Heir:
     taken: int
 
 
-def _inherit(reader: Reader, name: str, later: dict[str, TaskRecord]) -> dict[str, _Heir]:
+def _inherit(reader: StoreReader, name: str, later: dict[str, TaskRecord]) -> dict[str, _Heir]:
     """The tasks that reuse weights of `name`, with the content and the parents they have without it."""
-    gone = reader.claims(name)
+    gone = _claims(reader, name, [other for other, record in later.items() if name in record.parents])
     values = zeros(reader.shared)
     scatter(gone, values)
     # Where a task that comes now would find the forgotten value: with the forgotten task, or with whom it went to.
@@ -163,21 +182,17 @@ class _After:
 def _gather(after: _After, rewritten: dict[str, TaskRecord]) -> Frozen | None:
     """What the tasks that are left hold; nothing may be written that gives one other weights than it had.
 
-    None where a damaged task keeps it from being known, and none is rewritten.
+    None where a damaged task keeps it from being known. Tasks that are rewritten must not build on such a one.
     """
-    try:
-        return _check(after, rewritten)
-    except StoreError:
-        if rewritten:
-            raise
-        return None
-
-
-def _check(after: _After, rewritten: dict[str, TaskRecord]) -> Frozen:
     frozen = Frozen.nothing(after.shared)
     for name in after.task_names():
-        isolation = after.record(name).isolation
-        claims = after.claims(name) if isolation == "shared" else None
+        try:
+            isolation = after.record(name).isolation
+            claims = after.claims(name) if isolation == "shared" else None
+        except StoreError:
+            if name in rewritten:
+                raise
+            continue
         expected = rewritten[name].weights_sha256 if name in rewritten else None
         if claims and expected and digest(frozen.bake(claims), after.kept(name)) != expected:
             raise StoreError(
@@ -185,7 +200,7 @@ def _check(after: _After, rewritten: dict[str, TaskRecord]) -> Frozen:
                 "Verify the store: `narrows verify --deep`"
             )
         frozen.add(name, isolation, claims)
-    return frozen
+    return frozen if frozen.tasks == after.task_names() else None
 
 
 def _change(header: StoreHeader, after: _After, rewritten: dict[str, TaskRecord], then: Frozen | None) -> Change:
@@ -208,7 +223,8 @@ def _change(header: StoreHeader, after: _After, rewritten: dict[str, TaskRecord]
 
 def _account(
     reader: StoreReader,
-    record: TaskRecord,
+    name: str,
+    record: TaskRecord | None,
     later: dict[str, TaskRecord],
     heirs: dict[str, _Heir],
     then: Frozen | None,
@@ -216,23 +232,27 @@ def _account(
 ) -> Forgetting:
     header = reader.header
     written = [*changed.files.values(), *(data for files in changed.directories.values() for data in files.values())]
-    gone = record.bytes + sum(later[other].bytes for other in heirs)
+    gone = (record.bytes if record else 0) + sum(later[other].bytes for other in heirs)
     drops_carry = header.carry is not None and changed.header.carry is None
     gone += sum(ref.bytes for ref in (header.snapshot, header.carry if drops_carry else None) if ref)
     try:
         before = frozen_weights(reader) if then else None
     except StoreError:
         before = None
-    last = record.isolation == "none" and not any(other.isolation == "none" for other in later.values())
+    last = (
+        record is not None
+        and record.isolation == "none"
+        and not any(other.isolation == "none" for other in later.values())
+    )
     return Forgetting(
-        name=record.name,
+        name=name,
         kept_for={other: heir.taken for other, heir in heirs.items()},
         freed=_freed(before, then) if before and then else None,
         values=before.kept - then.kept if before and then else None,
         bytes=gone - sum(map(len, written)),
         learned_after=tuple(name for name, other in later.items() if other.isolation != "own"),
         drops_carry=drops_carry,
-        reverts=_overwritten(reader, record.name) if last else (),
+        reverts=_overwritten(reader, name) if last else (),
     )
 
 

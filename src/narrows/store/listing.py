@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from narrows.errors import StoreError, StoreMissingError, UnknownNameError, nearest
-from narrows.store import commit, durable, names, records, strict_json
+from narrows.store import durable, names, records, strict_json
 from narrows.store.durable import DamagedFileError
 from narrows.store.records import StoreHeader, TaskRecord, TaskRef, TensorSpec
+from narrows.store.unlisted import half_made
 
 T = TypeVar("T")
 
@@ -31,11 +32,11 @@ class StoreListing:
         StoreMissingError, StoreVersionError, or DamagedStoreError if store.json itself is damaged.
         """
         root = Path(path)
-        return cls(root, _read_header(root))
+        return cls(root, read_header(root))
 
     def reload(self) -> None:
         """Read store.json again: what others have committed meanwhile."""
-        self.header = _read_header(self.path)
+        self.header = read_header(self.path)
 
     def steadily(self, read: Callable[[Self], T]) -> T:
         """What `read` makes of the store, again from the newest store.json where it failed because a writer changed it.
@@ -107,9 +108,11 @@ class StoreListing:
         raise UnknownNameError(f"the store {self.path} holds no task {name!r}: {nearest(name, self.task_names())}")
 
 
-def _read_header(root: Path) -> StoreHeader:
-    if not (root / names.STORE_FILE).exists():
-        unfinished = root.is_dir() and bool(os.listdir(root)) and commit.half_made(root)
+def read_header(root: Path) -> StoreHeader:
+    """What store.json says. Errors as `StoreListing.open`."""
+    whole = (root / names.BASE_FILE).exists() and not half_made(root)  # so that its store.json was lost
+    if not (root / names.STORE_FILE).exists() and not whole:
+        unfinished = root.is_dir() and bool(os.listdir(root)) and half_made(root)
         hint = (
             "its creation was interrupted: create it again"
             if unfinished

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -32,8 +33,9 @@ class StoreLock:
         self._holder = path / names.HOLDER_FILE
         self._pid = os.getpid()
         # Not per thread: a task begun in one thread may be committed in another.
-        self._lock = FileLock(path / names.LOCK_FILE, thread_local=False)
+        self._lock = FileLock(path / names.LOCK_FILE, mode=0o600, thread_local=False)
         try:
+            _close_to_others(path / names.LOCK_FILE)
             self._lock.acquire(blocking=False)
         except Timeout:
             raise StoreLockedError(
@@ -78,6 +80,16 @@ def refuse_links(path: Path) -> None:
                 f"{path / name} is a symbolic link, through which narrows would write outside the store; put the "
                 "file or folder itself in its place"
             )
+
+
+def _close_to_others(lock: Path) -> None:
+    """Whoever can read the file can lock it, and so hold off writers: an older narrows let everybody."""
+    if os.name == "nt":
+        return
+    with suppress(OSError):  # there is none yet, or it is another user's
+        found = os.lstat(lock)
+        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_mode & 0o077:
+            os.chmod(lock, 0o600)
 
 
 def _describe(holder: Path) -> str:

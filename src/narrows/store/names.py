@@ -13,6 +13,7 @@ from typing import Final
 from narrows.errors import ConfigError
 
 STORE_FILE: Final = "store.json"
+ORIGIN_FILE: Final = "origin.json"
 BASE_FILE: Final = "base.safetensors"
 TASKS_DIR: Final = "tasks"
 CARRY_DIR: Final = "carry"
@@ -21,7 +22,7 @@ PROGRESS_DIR: Final = "progress"
 LOCK_FILE: Final = ".lock"
 HOLDER_FILE: Final = ".lock.json"
 DIRECTORIES: Final = (TASKS_DIR, CARRY_DIR, SNAPSHOT_DIR, PROGRESS_DIR)
-PARTS: Final = (STORE_FILE, BASE_FILE, *DIRECTORIES, LOCK_FILE, HOLDER_FILE)
+PARTS: Final = (STORE_FILE, ORIGIN_FILE, BASE_FILE, *DIRECTORIES, LOCK_FILE, HOLDER_FILE)
 """What may stand in a store's own directory."""
 
 TASK_FILE: Final = "task.json"
@@ -31,12 +32,17 @@ PRIVATE_FILE: Final = "private.safetensors"
 BLOB_FILES: Final = (CLAIMED_FILE, MASK_FILE, PRIVATE_FILE)
 
 TEMPORARY_SUFFIX: Final = ".tmp"
+STAGED_FILE: Final = STORE_FILE + TEMPORARY_SUFFIX
 NEW_PREFIX: Final = ".new-"
 
 MAX_NAME: Final = 200
 MAX_SLUG: Final = 40
 # A name may not hold what would break a line, a terminal or UTF-8.
 _REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Of other categories, and not to be seen: joiners, fillers of Hangul, selectors of variants.
+_UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u3164\uffa0") | {
+    chr(code) for code in range(0xFE00, 0xFE10)
+}
 _DIRECTORY: Final = re.compile(r"([0-9]{4,12})-[a-z0-9_-]{1,40}")
 _CARRY: Final = re.compile(r"carry/([0-9]{4,12})\.safetensors")
 _SNAPSHOT: Final = re.compile(r"snapshot/([0-9]{4,12})\.safetensors")
@@ -57,10 +63,32 @@ def name_fault(name: str) -> str | None:
 
 
 def check_task_name(name: str) -> None:
-    """Raise ConfigError unless `name` is non-empty, at most 200 characters, without control characters."""
+    """Raise ConfigError unless a new task may have this name: one that looks like no other.
+
+    Beside what `name_fault` says, white space around it and characters that cannot be seen are refused, and letters
+    that are spelled as a letter and its accent. (A store from before keeps its names.)
+    """
     fault = name_fault(name)
+    unseen = next((character for character in name if _is_unseen(character)), None)
+    if not fault and name != name.strip():
+        fault = "has white space around it"
+    elif not fault and unseen:
+        fault = f"holds U+{ord(unseen):04X}, which cannot be seen or looks like a plain space"
+    elif not fault and name != one_form(name):
+        fault = f"spells a letter in parts (Unicode NFD): write {one_form(name)!r}"
     if fault:
-        raise ConfigError(f"the task name {name!r} {fault}; choose another")
+        raise ConfigError(f"the task name {name!a} {fault}; choose another")
+
+
+def one_form(name: str) -> str:
+    """The name as people see it: composed, without what cannot be seen and white space around it."""
+    seen = "".join(character for character in name if not _is_unseen(character) or character.isspace())
+    return unicodedata.normalize("NFC", seen).strip()
+
+
+def _is_unseen(character: str) -> bool:
+    kind = unicodedata.category(character)
+    return kind == "Cf" or (kind == "Zs" and character != " ") or character in _UNSEEN
 
 
 def slug(name: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from narrows.errors import StoreError
+from narrows.errors import ConfigError, StoreError
 from narrows.store import durable, names, strict_json, tensors_file
 from narrows.store.durable import DamagedFileError
 from narrows.store.lock import refuse_links
@@ -44,7 +44,8 @@ class ProgressFile:
     """
 
     def __init__(self, root: Path, name: str) -> None:
-        names.check_task_name(name)
+        if fault := names.name_fault(name):
+            raise ConfigError(f"the task name {name!r} {fault}; choose another")
         self.file = names.progress_file(name)
         self._root, self._path, self._live = root, root / self.file, root / names.live_file(name)
 

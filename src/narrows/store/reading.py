@@ -40,6 +40,15 @@ class StoreReader(StoreListing):
         """
         return content.decode_claims(self._blob_reader(name), self.shared, place_of(self._ref(name)))
 
+    def unproven_claims(self, name: str) -> Claims:
+        """`claims` of a task whose record is lost, so that nothing says whether its files are as they were written."""
+        where = place_of(self._ref(name))
+        return content.decode_claims(
+            lambda file: durable.read(self.path / where / file, where + file, self.header.base.bytes + (1 << 20)),
+            self.shared,
+            where,
+        )
+
     def kept(self, name: str) -> dict[str, Tensor]:
         """What the task `name` keeps for itself. UnknownNameError or DamagedStoreError."""
         return content.decode_private(self._blob_reader(name), place_of(self._ref(name)))

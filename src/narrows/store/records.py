@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 _USUAL: Final = ("float32", "float16", "bfloat16", "float64")
 ISOLATIONS: Final = ("shared", "own", "none")
-RESTORE_STORE: Final = "restore store.json from a backup; the files of the tasks are untouched"
+RESTORE_STORE: Final = (
+    "restore store.json from a backup, or have it written anew by `narrows recover STORE`; the files of the tasks are "
+    "untouched"
+)
 # The checksum of store.json stands at its very end and is computed with zeros in its own place.
 _ZEROS: Final = b"0" * 64
 _END: Final = re.compile(rb'"sha256": "([0-9a-f]{64})"\n\}\n\Z')
@@ -94,6 +97,8 @@ class StoreHeader:
     carry: CarryRef | None = None
     snapshot: SnapshotRef | None = None
     model: dict[str, Any] | None = None  # how to build the network; without meaning here
+    replaces: str | None = None  # SHA-256 of the store.json that this one takes the place of
+    removing: tuple[str, ...] = ()  # SHA-256 of the task.json of each task directory that it no longer lists
 
 
 @dataclass(frozen=True)
@@ -134,12 +139,17 @@ def fingerprint(shared: Sequence[TensorSpec], base: Mapping[str, Tensor]) -> str
     return sha256(strict_json.canonical({"base": listed, "shared": [asdict(spec) for spec in shared]}))
 
 
+def origin_of(header: StoreHeader) -> StoreHeader:
+    """What origin.json holds: the same store without its tasks."""
+    return replace(header, tasks=(), next_index=0, carry=None, snapshot=None, replaces=None, removing=())
+
+
 def header_to_json(header: StoreHeader) -> bytes:
     """store.json, with its own checksum at its end."""
     strict_json.require_shallow(header.model, names.STORE_FILE)  # `asdict` goes as deep as it does
     values: dict[str, Any] = {"format": "narrows-store", "version": VERSION} | asdict(header)
-    for key in ("snapshot", "model"):
-        if values[key] is None:
+    for key in ("snapshot", "model", "replaces", "removing"):
+        if values[key] in (None, ()):
             del values[key]  # optional: stores without them are spelled as they always were
     values["sha256"] = _ZEROS.decode()
     data = strict_json.dump(values, names.STORE_FILE)
@@ -147,13 +157,13 @@ def header_to_json(header: StoreHeader) -> bytes:
     return data[:start] + sha256(data).encode() + data[start + len(_ZEROS) :]
 
 
-def header_from_json(data: bytes) -> StoreHeader:
-    """The header in `data`. StoreVersionError for an unknown version, DamagedFileError for anything amiss."""
-    fields = strict_json.parse(data, names.STORE_FILE, RESTORE_STORE)
+def header_from_json(data: bytes, label: str = names.STORE_FILE) -> StoreHeader:
+    """The header in `data`; `label` names the file. StoreVersionError, or DamagedFileError if amiss."""
+    fields = strict_json.parse(data, label, RESTORE_STORE)
     _check_format(fields, "narrows-store")
     end = _END.search(data)
     if not end or sha256(data[: end.start(1)] + _ZEROS + data[end.end(1) :]) != end[1].decode():
-        raise DamagedFileError(names.STORE_FILE, "was altered: its own SHA-256 does not fit", RESTORE_STORE)
+        raise DamagedFileError(label, "was altered: its own SHA-256 does not fit", RESTORE_STORE)
     header = StoreHeader(
         created=fields.time("created"),
         shared=tuple(_spec(item) for item in fields.objects("shared")),
@@ -165,6 +175,8 @@ def header_from_json(data: bytes) -> StoreHeader:
         carry=None if fields.get("carry") is None else _carry(fields.inside("carry")),
         snapshot=_snapshot(fields.inside("snapshot")) if fields.has("snapshot") else None,
         model=fields.mapping("model") if fields.has("model") else None,
+        replaces=fields.sha256("replaces") if fields.has("replaces") else None,
+        removing=fields.texts("removing") if fields.has("removing") else (),
     )
     if header.snapshot and not 0 < header.snapshot.tasks <= len(header.tasks):
         fields.fail("snapshot", "should be of 1 or more of the tasks listed")

@@ -5,6 +5,7 @@ Knows the format through its readers; changes nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,17 +13,37 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from narrows.errors import StoreError
-from narrows.store import commit, content, durable, names, snapshot
+from narrows.store import content, durable, names, snapshot, strict_json
 from narrows.store.compose import Frozen, digest, last_overwriting
 from narrows.store.content import Claims
 from narrows.store.durable import DamagedFileError
 from narrows.store.reading import StoreReader
-from narrows.store.records import RESTORE_STORE, SnapshotRef, TaskRecord
+from narrows.store.records import RESTORE_STORE, SnapshotRef, TaskRecord, header_to_json, origin_of
+from narrows.store.unlisted import foreign, unlisted
 
 Progress = Callable[[str, int, int], None]
 _CONFLICT = "restore the whole store from a backup: files of different stores were mixed"
-_LEFTOVER = "nothing need be done: the next commit removes it"
-_FOREIGN = "narrows did not write it and never reads it; remove it if you do not need it"
+_LINK = "put the file or folder itself in its place"
+_ORIGIN = "no task needs it, only `narrows recover` where store.json is lost; the next commit writes it anew"
+# What is said of what store.json does not list, what can be done, and whether it is harmless.
+_UNLISTED = {
+    "leftover": ("is not part of the store", "nothing need be done: the next commit removes it", True),
+    "foreign": (
+        "is not part of the store",
+        "narrows did not write it, or cannot tell what it is, and leaves it; remove it if you do not need it",
+        True,
+    ),
+    "newer": (
+        "is the whole task {!r}, and newer than store.json, which does not list it",
+        "`narrows recover STORE` takes it back; nothing is written until then",
+        False,
+    ),
+    "older": (
+        "is the whole task {!r}, which store.json does not list",
+        "it was forgotten or left out: remove the folder, or take it back by `narrows recover STORE --also NAME`",
+        False,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -72,18 +93,33 @@ class _Verification:
             with self.noting(carry.file, None):
                 store.carry(carry.method)
         self.leftovers()
+        self.parts()
         return self.problems
 
     def leftovers(self) -> None:
+        """What lies beside that which store.json lists."""
         store = self.store
         try:
-            for file, ours in commit.unlisted(store.path, store.header):
-                remedy = _LEFTOVER if ours else _FOREIGN
-                self.problems.append(Problem(file, None, "is not part of the store", remedy, harmless=True))
-            for file in commit.foreign(store.path, store.header):
-                self.problems.append(Problem(file, None, "is not part of the store", _FOREIGN, harmless=True))
-        except OSError as error:
+            for item in unlisted(store.path, store.header):
+                what, remedy, harmless = _UNLISTED[item.kind]
+                task = item.record.name if item.record and not harmless else None
+                self.problems.append(Problem(item.file, task, what.format(task), remedy, harmless))
+            for file in foreign(store.path, store.header):
+                self.problems.append(Problem(file, None, *_UNLISTED["foreign"]))
+        except (StoreError, OSError) as error:
             self.problems.append(Problem(".", None, f"cannot be listed ({error})", "check the disk"))
+
+    def parts(self) -> None:
+        """What writers refuse, and what they write anew."""
+        store = self.store
+        for part in names.PARTS:
+            if (store.path / part).is_symlink():
+                self.problems.append(Problem(part, None, "is a symbolic link, so nothing can be written", _LINK))
+        with self.noting(names.ORIGIN_FILE, None):
+            if os.path.lexists(store.path / names.ORIGIN_FILE):
+                found = durable.read(store.path / names.ORIGIN_FILE, names.ORIGIN_FILE, strict_json.MAX_JSON, _ORIGIN)
+                if found != header_to_json(origin_of(store.header)):
+                    raise DamagedFileError(names.ORIGIN_FILE, "does not say what store.json says", _ORIGIN)
 
     def snapshot(self, ref: SnapshotRef) -> None:
         """It must say what the tasks themselves say."""

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from narrows.errors import ModelMismatchError, TaskExistsError
 from narrows.methods import Method
 from narrows.store import Problem, StoreDirectory, TaskRecord
-from narrows.store.compose import baked_weights, frozen_weights, last_overwriting, used_fraction
+from narrows.store.compose import baked_weights, frozen_weights, last_overwriting, proven_weights, used_fraction
 from narrows.store.forget import Forgetting
-from narrows.store.names import check_task_name
+from narrows.store.names import check_task_name, one_form
 from narrows.store.progress import ProgressFile
 from narrows.store.reading import StoreReader
 from narrows.store.records import TensorSpec
@@ -179,7 +179,7 @@ class TaskStore:
         lock = self.directory.lock()
         try:
             self.directory.reload()
-            if name in self.directory.task_names():
+            if name in map(one_form, self.directory.task_names()):
                 raise TaskExistsError(
                     f"The store already has a task {name!r}, and tasks do not change. Choose another name."
                 )
@@ -227,10 +227,10 @@ class TaskStore:
 
         Raises:
             UnknownNameError: there is no such task; suggests the nearest name.
-            DamagedStoreError: a file it needs is damaged; names it.
+            DamagedStoreError: a file it needs is damaged, and named, or the weights are not those that were committed.
         """
         record, (shared, private), base = self.directory.steadily(
-            lambda reader: (reader.record(name), baked_weights(reader, name), reader.base())
+            lambda reader: (reader.record(name), proven_weights(reader, name), reader.base())
         )
         return fill(place_head(self._base_model(base), name, record.head, head, private), shared, private)
 
