@@ -5,23 +5,30 @@
 'ibm'
 """
 
+from typing import TYPE_CHECKING
+
 from narrows import errors
-from narrows.methods import (
-    EWC,
-    HAT,
-    IBM,
-    METHODS,
-    WSN,
-    Finetune,
-    Independent,
-    Joint,
-    Magnitude,
-    Method,
-    PackNet,
-    SupSup,
-    make_method,
-)
-from narrows.tasks import Adoption, Checkpoint, Fit, LayerAccount, Routing, Task, TaskStore, adopt, find_head
+from narrows.lazy import lazily
+
+if TYPE_CHECKING:
+    from narrows.methods import (
+        EWC,
+        HAT,
+        IBM,
+        METHODS,
+        WSN,
+        Finetune,
+        Independent,
+        Joint,
+        Magnitude,
+        Method,
+        PackNet,
+        SupSup,
+        make_method,
+    )
+    from narrows.tasks import Adoption, Checkpoint, Fit, LayerAccount, Routing, Task, TaskStore, adopt, find_head
+else:
+    __getattr__, __dir__ = lazily(__name__, ".methods", ".tasks")
 
 __version__ = "0.1.0"
 

@@ -80,6 +80,10 @@ class DatasetMissingError(DataError, FileNotFoundError):
     """The data set is not where it was looked for; the message says how to get it."""
 
 
+class OutputError(NarrowsError):
+    """What was asked for could not be written where it was to go; what was done before stands."""
+
+
 class StorageError(NarrowsError):
     """The storage that the workers of a comparison share cannot be used."""
 

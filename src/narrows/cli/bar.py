@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from narrows.errors import ConfigError, UnknownNameError, nearest
 from narrows.pairs import parse_pairs
-from narrows.production import Evaluation
+
+if TYPE_CHECKING:
+    from narrows.production import Evaluation
 
 Bar = Mapping[str, float]
 
@@ -27,6 +30,21 @@ def parse_bar(pairs: Sequence[str] | None, option: str) -> dict[str, float]:
         if not math.isfinite(bar[name]):
             raise ConfigError(f"{option} {name}={text}: {text!r} is no number.")
     return bar
+
+
+def require_figures(bar: Iterable[str], known: Mapping[str, Sequence[str]]) -> None:
+    """Before anything is measured: UnknownNameError unless some task has a figure of each name of the bar.
+
+    Args:
+        known: the names of each task's figures.
+    """
+    names = tuple(dict.fromkeys(name for figures in known.values() for name in figures))
+    for name in bar:
+        if known and name not in names:
+            who = next(iter(known)) if len(known) == 1 else "no task of the store"
+            raise UnknownNameError(
+                f"{who} has {'no' if len(known) == 1 else 'a'} figure {name!r}: {nearest(name, names)}"
+            )
 
 
 def missed(found: Evaluation, least: Bar, most: Bar) -> Iterator[str]:

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from narrows.benchmarks.compare import (
-    CompareOptions,
-    Comparison,
-    compare,
-    parse_numbers,
-    parse_seeds,
-    parse_variants,
-)
-from narrows.benchmarks.compare.folder import without_password
-from narrows.cli.common import INTERRUPTED
-from narrows.cli.progress import GridProgress
-from narrows.cli.tables import print_comparison
-from narrows.report import draw_comparison
+from narrows.cli.as_json import Json, print_json
+from narrows.cli.common import FAILED, INTERRUPTED
 
-FAILED = 1
-"""Exit code where a run of the grid failed."""
+if TYPE_CHECKING:
+    from narrows.benchmarks.compare import Comparison
 
 
 def compare_command(
@@ -52,6 +41,7 @@ def compare_command(
     network: Annotated[str | None, typer.Option(help="As for `narrows run`; default: the stream's own.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples per step.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    as_json: Json = False,
 ) -> None:
     """Compare methods on a stream: methods x seeds (x epochs), each tuned with as many trials, in one table.
 
@@ -59,6 +49,10 @@ def compare_command(
     on, and methods, seeds and epochs may be added to it. A run that fails is in the table, and tried again by the same
     command.
     """
+    from narrows.benchmarks.compare import CompareOptions, compare, parse_numbers, parse_seeds, parse_variants
+    from narrows.benchmarks.compare.folder import without_password
+    from narrows.cli.progress import GridProgress
+
     options = CompareOptions(
         stream=stream,
         variants=parse_variants(methods),
@@ -92,15 +86,21 @@ def compare_command(
             soft_wrap=True,
         )
         raise typer.Exit(INTERRUPTED) from None
-    _report(comparison, where)
+    _report(comparison, where, as_json)
     if comparison.failures:
         raise typer.Exit(FAILED)
 
 
-def _report(comparison: Comparison, where: Path) -> None:
+def _report(comparison: Comparison, where: Path, as_json: bool) -> None:
     """The table, what failed, and where everything is."""
+    from narrows.cli.tables import print_comparison
+    from narrows.report import draw_comparison
+
+    pictures = draw_comparison(comparison, where)
+    if as_json:
+        print_json("comparison", comparison.to_json())
+        return
     console = Console()
     print_comparison(console, comparison)
-    pictures = draw_comparison(comparison, where)
     wrote = ", ".join(["compare.md", "compare.json", *(picture.name for picture in pictures)])
     console.print(f"\nwrote to {where}: {wrote}; each run is in runs/", highlight=False, markup=False, soft_wrap=True)

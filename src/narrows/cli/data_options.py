@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
 
-from narrows.data import DataOptions
 from narrows.errors import ConfigError
+
+if TYPE_CHECKING:
+    from narrows.data import DataOptions
 
 Data = Annotated[
     str,
@@ -57,7 +59,11 @@ PartedBy = Annotated[
     typer.Option(metavar="MARK", help="What stands between the labels of one text, as ; or [] for a list; multilabel."),
 ]
 Bad = Annotated[str, typer.Option(help="Rows that cannot be used: refuse, or skip them.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, ...")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, ...", rich_help_panel="Machine")]
+
+for _kind in [kind for kind in vars().values() if get_origin(kind) is Annotated]:  # all but Device are of the data
+    for _option in get_args(_kind)[1:]:
+        _option.rich_help_panel = _option.rich_help_panel or "Data"
 
 
 def data_options(**said: Any) -> DataOptions:
@@ -65,6 +71,8 @@ def data_options(**said: Any) -> DataOptions:
 
     ConfigError: a value out of its range.
     """
+    from narrows.data import DataOptions
+
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
     given: dict[str, Any] = {name: value for name, value in values.items() if value not in (None, ())}
     return DataOptions(**given)

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from narrows.cli.common import StorePath, look_here, program, say
+from narrows.cli.as_json import Json, print_json
+from narrows.cli.common import StorePath, look_here, say, telling
+from narrows.cli.suggesting import suggest
 from narrows.cli.tables import size
 from narrows.pairs import json_value, parse_pairs
-from narrows.production import init
+from narrows.store.names import STORE_FILE
 
 
 def init_command(
@@ -36,6 +38,7 @@ def init_command(
         str | None, typer.Option(metavar="PATH", help="The model's last layer; default: found when a task is learned.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the initial weights.")] = 0,
+    as_json: Json = False,
 ) -> None:
     """Start a store around a model: a factory of yours, of an installed package, or of narrows.networks.
 
@@ -44,12 +47,18 @@ def init_command(
     How to build the model is written into the store. The package must be there whenever the store is used, installed,
     on PYTHONPATH or in the current directory.
     """
+    from narrows.production import init
+
     said = parse_pairs(arguments or [], "--arg", "--arg num_classes=10")
     values: dict[str, Any] = {name: json_value(text) for name, text in said.items()}
     look_here()
-    made = init(store, model, values, weights=weights, private=tuple(private or ()), head=head, seed=seed)
-    shared = sum(spec.numel for spec in made.shared)
-    console = Console()
-    say(console, f"{store}: {shared:,} weights that tasks will share, {size(made.directory.header.base.bytes)}.")
-    verb = "learn" if weights is None else "adopt"  # trained weights are worth keeping as the first task
-    say(console, f"next: {program()} {verb} {store} --task NAME --data FOLDER")
+    with telling((store / STORE_FILE).exists, f"The store {store} is made."):
+        made = init(store, model, values, weights=weights, private=tuple(private or ()), head=head, seed=seed)
+        shared, on_disk = sum(spec.numel for spec in made.shared), made.directory.header.base.bytes
+        if as_json:
+            print_json("init", {"store": store, "weights": shared, "bytes": on_disk})
+            return
+        console = Console()
+        say(console, f"{store}: {shared:,} weights that tasks will share, {size(on_disk)}.")
+        verb = "learn" if weights is None else "adopt"  # trained weights are worth keeping as the first task
+        say(console, f"next: {suggest(verb, store)} --task NAME --data FOLDER")

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 import typer
 from rich.console import Console
 
 from narrows.cli import data_options as say_of
-from narrows.cli.common import Log, StorePath, Trust, open_for_use, program, say
+from narrows.cli.as_json import Json, print_json
+from narrows.cli.common import Log, StorePath, Trust, open_for_use, say
 from narrows.cli.data_options import data_options, names_of, scale_of
+from narrows.cli.suggesting import suggest
 from narrows.cli.tables import percent, size
 from narrows.cli.training import Watch, interruptible
-from narrows.methods import make_method
+from narrows.errors import ConfigError
 from narrows.pairs import parse_pairs
-from narrows.production import adopt, describe, learn
-from narrows.production.learning import BATCH_SIZE, DENSITY, EPOCHS
-from narrows.tasks import TaskStore
-from narrows.tasks import adopting as recipe
-from narrows.trackers.names import make_trackers
+from narrows.production.defaults import BATCH_SIZE, DENSITY, EPOCHS
+from narrows.tasks import recipe
+
+if TYPE_CHECKING:
+    from narrows.tasks import TaskStore
 
 LOGS = Path("runs/tensorboard")
 """Where TensorBoard's files go if nothing is said: nothing that is not narrows' own lies in a store."""
 
-Epochs = Annotated[int, typer.Option(help="Passes over the data.")]
-BatchSize = Annotated[int, typer.Option(help="Examples a step.")]
-Augment = Annotated[bool, typer.Option("--augment", help="Crop and mirror images at random.")]
-Seed = Annotated[int, typer.Option(help="Of the head, the order of the examples, what is held out.")]
-Restart = Annotated[bool, typer.Option("--restart", help="Forget what an interrupted run has learned; begin anew.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads for torch.")]
+_TRAINING, _MACHINE = "Training", "Machine"
+Epochs = Annotated[int, typer.Option(help="Passes over the data.", rich_help_panel=_TRAINING)]
+BatchSize = Annotated[int, typer.Option(help="Examples a step.", rich_help_panel=_TRAINING)]
+Augment = Annotated[
+    bool, typer.Option("--augment", help="Crop and mirror images at random.", rich_help_panel=_TRAINING)
+]
+Seed = Annotated[
+    int,
+    typer.Option(help="Of the head, the order of the examples, what is held out.", rich_help_panel=_TRAINING),
+]
+Restart = Annotated[
+    bool,
+    typer.Option(
+        "--restart", help="Forget what an interrupted run has learned; begin anew.", rich_help_panel=_TRAINING
+    ),
+]
+Threads = Annotated[int | None, typer.Option(help="CPU threads for torch.", rich_help_panel=_MACHINE)]
 
 
 def learn_command(
@@ -55,15 +68,32 @@ def learn_command(
     std: say_of.Std = None,
     bad: say_of.Bad = "refuse",
     epochs: Epochs = EPOCHS,
-    method: Annotated[str, typer.Option("--method", "-m", help="A method; see `narrows methods`.")] = "ibm",
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="A method; see `narrows methods`.", rich_help_panel=_TRAINING)
+    ] = "ibm",
+    density: Annotated[
+        float | None,
+        typer.Option(help=f"Fraction of the weights it may use; default: {DENSITY} (ibm).", rich_help_panel=_TRAINING),
+    ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", "-s", metavar="NAME=VALUE", help=f"Of the method; default: density={DENSITY} (ibm)."),
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="NAME=VALUE",
+            help="An option of the method; repeatable. --density is --set density=.",
+            rich_help_panel=_TRAINING,
+        ),
     ] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate; default: the method's own.")] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate; default: the method's own.", rich_help_panel=_TRAINING)
+    ] = None,
     batch_size: BatchSize = BATCH_SIZE,
     patience: Annotated[
-        int | None, typer.Option(help="Stop after so many epochs without a better one on the validation data.")
+        int | None,
+        typer.Option(
+            help="Stop after so many epochs without a better one on the validation data.", rich_help_panel=_TRAINING
+        ),
     ] = None,
     augment: Augment = False,
     device: say_of.Device = "cpu",
@@ -72,6 +102,7 @@ def learn_command(
     restart: Restart = False,
     log: Log = None,
     trust: Trust = False,
+    as_json: Json = False,
 ) -> None:
     """Learn a task from your data. The tasks there are stay as they are, to the last bit.
 
@@ -79,9 +110,13 @@ def learn_command(
 
     Interrupted by Ctrl-C, a kill or a reboot, the same command goes on where it was, to the same weights.
     """
+    from narrows.methods import make_method
+    from narrows.production import learn
+    from narrows.trackers.names import make_trackers
+
+    said = _with_density(parse_pairs(settings or [], "--set", "--set density=0.03"), density)
     trackers = make_trackers(log, LOGS / store.name)
     opened = _open(store, trust, threads, data, valid)
-    said = parse_pairs(settings or [], "--set", "--set density=0.03")
     default = {"density": str(DENSITY)} if method == "ibm" and not said else {}
     options = data_options(
         target=target,
@@ -101,32 +136,37 @@ def learn_command(
         seed=seed,
     )
     errors = Console(stderr=True)
-    with Watch(task, errors) as watch, interruptible(watch, errors, store):
-        learned = learn(
-            opened,
-            task,
-            data,
-            valid=valid,
-            method=make_method(method, default | said),
-            options=options,
-            epochs=epochs,
-            lr=lr,
-            batch_size=batch_size,
-            patience=patience,
-            augment=augment,
-            scale=scale_of(mean, std),
-            device=device,
-            seed=seed,
-            restart=restart,
-            callbacks=[watch.step],
-            trackers=trackers,
-            begun=watch.begun,
-            measured=watch.measured,
-        )
-    console = Console()
-    say(console, f"learned {task} in {learned.fit.seconds:.1f} s{_ended(learned.fit)}")
-    _print_cost(console, opened, task)
-    say(console, f"next: {program()} predict {store} --task {task} --data NEW --out predictions.csv")
+    watch = Watch(task, errors)
+    with interruptible(watch, errors, store):
+        with watch:
+            learned = learn(
+                opened,
+                task,
+                data,
+                valid=valid,
+                method=make_method(method, default | said),
+                options=options,
+                epochs=epochs,
+                lr=lr,
+                batch_size=batch_size,
+                patience=patience,
+                augment=augment,
+                scale=scale_of(mean, std),
+                device=device,
+                seed=seed,
+                restart=restart,
+                callbacks=[watch.step],
+                trackers=trackers,
+                begun=watch.begun,
+                measured=watch.measured,
+            )
+        if as_json:
+            print_json("learn", _told(opened, task))
+            return
+        console = Console()
+        say(console, f"learned {task} in {learned.fit.seconds:.1f} s{_ended(learned.fit)}")
+        _print_cost(console, opened, task)
+        say(console, f"next: {suggest('predict', store, '--task', task)} --data NEW --out predictions.csv")
 
 
 def adopt_command(
@@ -161,6 +201,7 @@ def adopt_command(
     restart: Restart = False,
     log: Log = None,
     trust: Trust = False,
+    as_json: Json = False,
 ) -> None:
     """Make the trained network that a store began from its first task, keeping what that task needs of it.
 
@@ -169,6 +210,9 @@ def adopt_command(
 
     The rest of its weights is free for the tasks to come. Give the data it was trained on.
     """
+    from narrows.production import adopt
+    from narrows.trackers.names import make_trackers
+
     trackers = make_trackers(log, LOGS / store.name)
     opened = _open(store, trust, threads, data, valid)
     options = data_options(
@@ -189,42 +233,73 @@ def adopt_command(
         seed=seed,
     )
     console, errors = Console(), Console(stderr=True)
-    with Watch(task, errors) as watch, interruptible(watch, errors, store):
-        adopted = adopt(
-            opened,
-            task,
-            data,
-            valid=valid,
-            density=density,
-            options=options,
-            epochs=epochs,
-            lr=lr,
-            batch_size=batch_size,
-            augment=augment,
-            scale=scale_of(mean, std),
-            device=device,
-            seed=seed,
-            restart=restart,
-            callbacks=[watch.step],
-            trackers=trackers,
-            begun=watch.begun,
-        )
-    found = adopted.adoption
-    for note in adopted.doubts:
-        say(errors, f"note: {note}")
-    say(console, f"adopted {task} in {found.seconds:.1f} s")
-    if adopted.measures_accuracy:
-        say(console, f"accuracy {percent(found.before)}% before, {percent(found.after)}% after")
-    else:
-        say(console, f"loss {-found.before:.4f} before, {-found.after:.4f} after")
-    say(console, f"capacity won: {percent(found.freed, 2)}% of the shared weights are free for later tasks")
-    _print_cost(console, opened, task)
+    watch = Watch(task, errors)
+    with interruptible(watch, errors, store):
+        with watch:
+            adopted = adopt(
+                opened,
+                task,
+                data,
+                valid=valid,
+                density=density,
+                options=options,
+                epochs=epochs,
+                lr=lr,
+                batch_size=batch_size,
+                augment=augment,
+                scale=scale_of(mean, std),
+                device=device,
+                seed=seed,
+                restart=restart,
+                callbacks=[watch.step],
+                trackers=trackers,
+                begun=watch.begun,
+            )
+        found = adopted.adoption
+        for note in adopted.doubts:
+            say(errors, f"note: {note}")
+        if as_json:
+            print_json("adopt", _told(opened, task))
+            return
+        say(console, f"adopted {task} in {found.seconds:.1f} s")
+        if adopted.measures_accuracy:
+            say(console, f"accuracy {percent(found.before)}% before, {percent(found.after)}% after")
+        else:
+            say(console, f"loss {-found.before:.4f} before, {-found.after:.4f} after")
+        say(console, f"capacity won: {percent(found.freed, 2)}% of the shared weights are free for later tasks")
+        _print_cost(console, opened, task)
 
 
 def _open(store: StorePath, trust: bool, threads: int | None, *data: str | None) -> TaskStore:
     if threads is not None:
+        import torch
+
         torch.set_num_threads(threads)
     return open_for_use(store, trust, *data)
+
+
+def _with_density(said: dict[str, str], density: float | None) -> dict[str, str]:
+    """The method's options with --density. ConfigError: --set says another.
+
+    >>> _with_density({"density": ".04"}, 0.04)
+    {'density': '.04'}
+    """
+    if density is None:
+        return said
+    try:
+        other = float(said.get("density", density))
+    except ValueError:
+        other = None
+    if other != density:
+        raise ConfigError(f"--density {density:g} and --set density={said['density']} are two values of one: say one.")
+    return {"density": json.dumps(density), **said}
+
+
+def _told(store: TaskStore, task: str) -> dict[str, Any]:
+    """What `narrows show --json` tells of it, and what all tasks use."""
+    from narrows.production import describe
+
+    return {**describe(store, task), "used_by_all": store.used()}
 
 
 def _ended(fit: Any) -> str:
@@ -235,6 +310,8 @@ def _ended(fit: Any) -> str:
 
 
 def _print_cost(console: Console, store: TaskStore, name: str) -> None:
+    from narrows.production import describe
+
     told = describe(store, name)
     figures = told["metrics"].get("validation", {})
     shown = {key: value for key, value in figures.items() if isinstance(value, float)}

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from narrows.analysis.assumptions import Assumptions, told_assumptions
-from narrows.analysis.capacity import capacity
-from narrows.analysis.cost import Measured, measure
-from narrows.analysis.forecast import forecast
-from narrows.analysis.plan import GB, Month, Plan, plan, to_csv
-from narrows.analysis.subject import open_subject
+from narrows.cli.as_json import print_whole, to_json
 from narrows.cli.common import say
 from narrows.cli.tables import plain_table
 from narrows.errors import ConfigError
 
+if TYPE_CHECKING:
+    from narrows.analysis.cost import Measured
+    from narrows.analysis.plan import Month, Plan
+
+_GB = 1e9
 _CENTS = 1.0
 """Less than one unit of the currency is said to be cents."""
 
@@ -56,6 +56,12 @@ def plan_command(
 
     Every figure is measured, with its source, or assumed, and said so. Prices are in a currency of your own.
     """
+    from narrows.analysis.capacity import capacity
+    from narrows.analysis.cost import measure
+    from narrows.analysis.forecast import forecast
+    from narrows.analysis.plan import plan, to_csv
+    from narrows.analysis.subject import open_subject
+
     if as_json and as_csv:
         raise ConfigError("--json and --csv are two forms: say one.")
     said: dict[str, float | None] = {
@@ -87,27 +93,25 @@ def plan_command(
         raise ConfigError(f"{path} holds no task yet, so there is nothing to measure: learn one, then plan.")
     made = plan(measured.figures, assumptions)
     if as_json:
-        _write(out, json.dumps(_everything(measured, assumptions, given, made), indent=1, allow_nan=False) + "\n")
+        _write(out, to_json("plan", _everything(measured, assumptions, given, made)) + "\n")
     elif as_csv:
         _write(out, to_csv(made))
     elif out is None:
         _print(Console(), measured, assumptions, given, made)
     else:
-        with out.open("w", encoding="utf-8") as file:
+        with out.open("w", encoding="utf-8", errors="backslashreplace") as file:
             _print(Console(file=file, width=120), measured, assumptions, given, made)
 
 
 def _write(out: Path | None, text: str) -> None:
     if out is None:
-        typer.echo(text, nl=False)
+        print_whole(text)
     else:
-        out.write_text(text, encoding="utf-8")
+        out.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _everything(measured: Measured, assumptions: Assumptions, given: dict[str, Any], made: Plan) -> dict[str, Any]:
     return {
-        "format": "narrows-plan",
-        "version": 1,
         "measured": measured.to_json(),
         "assumptions": assumptions.to_json(),
         "given": sorted(given),
@@ -167,7 +171,7 @@ def _sentences(measured: Measured, assumptions: Assumptions, made: Plan) -> list
     figures, last = measured.figures, made.months[-1]
     part = figures.task_bytes / figures.dense_bytes if figures.dense_bytes else 0.0
     lines = [
-        f"A further task takes {figures.task_bytes / GB:.4g} GB on disk, {100 * part:.1f}% of a network of its own.",
+        f"A further task takes {figures.task_bytes / _GB:.4g} GB on disk, {100 * part:.1f}% of a network of its own.",
         f"Saved over {assumptions.months} months: storage {_money(made.saved_storage)}, memory "
         f"{_money(made.saved_memory)}, training {_money(made.saved_training)}, upkeep {_money(made.saved_upkeep)}; "
         f"less {_money(made.setup)} to introduce it: {_money(made.saved)}.",

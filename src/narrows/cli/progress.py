@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,9 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from narrows.benchmarks.compare.check import Grid
-from narrows.benchmarks.compare.jobs import Job
-from narrows.benchmarks.compare.watch import Progress
+if TYPE_CHECKING:
+    from narrows.benchmarks.compare.check import Grid
+    from narrows.benchmarks.compare.jobs import Job
+    from narrows.benchmarks.compare.watch import Progress
 
 
 class GridProgress:

@@ -11,14 +11,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 
-from narrows.analysis.subject import open_subject
-from narrows.cli.common import Trust, program, say, trust_to_build
+from narrows.cli.common import Trust, say, trust_to_build
 from narrows.cli.data_options import Bad, Device, data_options
+from narrows.cli.suggesting import program
 from narrows.errors import ConfigError, UnknownNameError, nearest
-from narrows.report.build import write_report
-from narrows.report.measuring import Examples
 
 SubjectPath = Annotated[
     Path,
@@ -59,6 +56,11 @@ def report_command(
     What tasks lean on, and whether something was wrongly dropped, is measured on examples: --measure for a run, --data
     for a store. It is remembered beside the page.
     """
+    from rich.progress import Progress
+
+    from narrows.report.build import write_report
+    from narrows.report.measuring import Examples
+
     examples = None
     if measure or folder or data:
         sources = _sources(path, data or ())
@@ -77,7 +79,7 @@ def report_command(
             out,
             language=language,
             verify=verify,
-            command=shlex.join([*program().split(), *sys.argv[1:]]),
+            command=shlex.join([*program(), *sys.argv[1:]]),
             tasks=task or (),
             examples=examples,
             progress=follow,
@@ -91,6 +93,8 @@ def _sources(path: Path, data: Iterable[str]) -> dict[str, str]:
     """TASK=DATA by task; a task's name may have "=" in it. ConfigError, UnknownNameError."""
     if not data:
         return {}
+    from narrows.analysis.subject import open_subject
+
     reader = open_subject(path).reader
     names = () if reader is None else reader.task_names()
     found: dict[str, str] = {}

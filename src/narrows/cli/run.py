@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 from rich.console import Console
 
-from narrows.benchmarks.options import RunOptions
-from narrows.benchmarks.parent import stop_without_parent
-from narrows.benchmarks.results import Result
-from narrows.benchmarks.runner import run
-from narrows.cli.common import INTERRUPTED, Log, program
-from narrows.cli.tables import percent, print_result
-from narrows.methods import make_method
-from narrows.networks import NETWORKS
+from narrows.cli.as_json import Json, print_json
+from narrows.cli.common import INTERRUPTED, Log
+from narrows.cli.suggesting import suggest
+from narrows.cli.tables import percent
 from narrows.pairs import parse_pairs
-from narrows.report import draw_accuracy
-from narrows.trackers.names import make_trackers
-from narrows.training import Callback, ProgressBar
+
+if TYPE_CHECKING:
+    from narrows.benchmarks.results import Result
+    from narrows.training import Callback
 
 
 def run_command(
@@ -44,7 +40,9 @@ def run_command(
     epochs: Annotated[int | None, typer.Option(help="Passes over each task's data.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples per step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate; default: the method's own.")] = None,
-    network: Annotated[str | None, typer.Option(help=f"{', '.join(NETWORKS)}; default: the stream's own.")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="As mlp or resnet18; docs/streams.md lists them; default: the stream's own.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order, classes and split.")] = 0,
     reference: Annotated[
         bool, typer.Option("--reference", help="Also train one dense network per task, for FWT and step time.")
@@ -57,12 +55,23 @@ def run_command(
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
     threads: Annotated[int | None, typer.Option(help="CPU threads for torch.")] = None,
     log: Log = None,
+    as_json: Json = False,
 ) -> None:
     """Learn a stream of tasks into one network and measure every task again after each.
 
     Writes result.json, store/, live.jsonl and accuracy.svg to --out. Interrupted, the same command goes on at the task
     it was in.
     """
+    import torch
+
+    from narrows.benchmarks.options import RunOptions
+    from narrows.benchmarks.parent import stop_without_parent
+    from narrows.benchmarks.runner import run
+    from narrows.cli.tables import print_result
+    from narrows.methods import make_method
+    from narrows.report import draw_accuracy
+    from narrows.trackers.names import make_trackers
+
     stop_without_parent()
     if threads is not None:
         torch.set_num_threads(threads)
@@ -91,22 +100,30 @@ def run_command(
     try:
         result = run(options, where, _Watcher(errors), trackers)
     except KeyboardInterrupt:
-        errors.print(f"\nStopped. The tasks in {where}/store are safe; the same command goes on from there.")
+        errors.print(
+            f"\nStopped. The tasks in {where}/store are safe; the same command goes on from there.", markup=False
+        )
         raise typer.Exit(INTERRUPTED) from None
     draw_accuracy(
         result.rows, [task.name for task in result.tasks], where / "accuracy.svg", title=f"{stream}, {method}"
     )
+    if as_json:
+        print_json("result", result.to_json())
+        return
     print_result(console, result)
     console.print(
         f"\nwrote {where}/result.json (all figures), {where}/accuracy.svg (the matrix R), {where}/store/ (the tasks)\n"
-        f"next: {program()} report {where} --open (the same as a page)   {program()} verify {where}/store   "
+        f"next: {suggest('report', where, '--open')} (the same as a page)   {suggest('verify', where / 'store')}   "
         "the same run with --method wsn",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
 
 
 def _say_if_complete(where: Path, console: Console) -> None:
+    from narrows.benchmarks.results import Result
+
     path = where / "result.json"
     if path.exists() and (found := Result.load(path)).complete:
         console.print(
@@ -126,6 +143,8 @@ class _Watcher:
 
     @contextmanager
     def training(self, name: str, number: int, count: int) -> Iterator[Callback | None]:
+        from narrows.training import ProgressBar
+
         with ProgressBar(f"{number:>2}/{count} {name}", self._console) as bar:
             yield bar
 

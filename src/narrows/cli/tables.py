@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from narrows.benchmarks.compare import Comparison
-from narrows.benchmarks.compare.tables import HEADINGS, cells
-from narrows.benchmarks.results import Result
-from narrows.store import TaskRecord
+from narrows.tasks.account import counts_of
 
-_COST = HEADINGS.index("density (%)")
+if TYPE_CHECKING:
+    from narrows.benchmarks.compare import Comparison
+    from narrows.benchmarks.results import Result
+    from narrows.store import TaskRecord
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -27,6 +28,14 @@ def points(value: float | None) -> str:
     if value is None:
         return "-"
     return "0 (exactly)" if value == 0 else f"{100 * value:+.1f}"
+
+
+def counted(count: int, what: str) -> str:
+    """
+    >>> counted(1, "task"), counted(1200, "task")
+    ('1 task', '1,200 tasks')
+    """
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def size(count: float) -> str:
@@ -79,10 +88,13 @@ def print_summary(console: Console, result: Result) -> None:
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
     """A grid in two tables, accuracy and cost, a row per variant and length of training; then what failed."""
+    from narrows.benchmarks.compare.tables import HEADINGS, cells
+
+    cost = HEADINGS.index("density (%)")
     several = len({row.epochs for row in comparison.rows}) > 1
     names = [heading for heading in HEADINGS[:2] if several or heading != "epochs"]
     title = f"{comparison.grid['stream']}, {comparison.grid['tasks']} tasks"
-    for what, headings in (("accuracy", HEADINGS[2:_COST]), ("cost", HEADINGS[_COST:])):
+    for what, headings in (("accuracy", HEADINGS[2:cost]), ("cost", HEADINGS[cost:])):
         table = plain_table()
         table.title = f"{title}: {what}"
         for heading in (*names, *headings):
@@ -109,25 +121,54 @@ def plain_table() -> Table:
     return Table(box=SIMPLE_HEAD, padding=0, title_justify="left", title_style="bold")
 
 
-def tasks_table(records: Sequence[TaskRecord], sizes: Sequence[int], dense: int) -> Table:
-    """What a store holds, a row per task."""
+def tasks_table(tasks: Sequence[Mapping[str, Any]]) -> Table:
+    """What a store holds, a row per task, of `task_row`."""
     table = plain_table()
     table.add_column("task", no_wrap=True)
     table.add_column("method", no_wrap=True)
-    for heading in ("density\n%", "claimed\n%", "reused\n%", "KiB on\ndisk", "of\ndense %", "\nseconds"):
+    for heading in (
+        "valid.\nacc. %",
+        "density\n%",
+        "claimed\n%",
+        "reused\n%",
+        "KiB on\ndisk",
+        "of\ndense %",
+        "\nseconds",
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("\nparents", justify="right", no_wrap=True)
-    for record, on_disk in zip(records, sizes, strict=True):
-        total, used, claimed = (
-            sum(layer[key] for layer in record.layers.values()) for key in ("weights", "used", "claimed")
-        )
+    for task in tasks:
         table.add_row(
-            escape(record.name),
-            record.method["name"],
-            *(percent(count / total, 2) for count in (used, claimed, used - claimed)),
-            f"{on_disk / 1024:.1f}",
-            percent(on_disk / dense),
-            "-" if record.seconds is None else f"{record.seconds:.1f}",
-            str(len(record.parents)),
+            escape(task["name"]),
+            escape(task["method"]),
+            percent(task["accuracy"]),
+            *(percent(task[key], 2) for key in ("density", "claimed", "reused")),
+            f"{task['bytes'] / 1024:.1f}",
+            percent(task["of_dense"]),
+            "-" if task["seconds"] is None else f"{task['seconds']:.1f}",
+            str(len(task["parents"])),
         )
     return table
+
+
+def task_row(record: TaskRecord, on_disk: int, dense: int) -> dict[str, Any]:
+    """A task's figures on its validation data (`accuracy`: of a classifier), its shares of the weights (fractions) and
+    what it costs, in plain values. DamagedStoreError: its record is not as narrows writes it.
+    """
+    counts = counts_of(record)
+    validation = record.metrics.get("validation")
+    accuracy = validation.get("accuracy") if isinstance(validation, dict) else None
+    return {
+        "name": record.name,
+        "method": str(record.method["name"]),
+        "validation": validation,
+        "accuracy": accuracy if isinstance(accuracy, int | float) else None,
+        "density": counts.used / counts.weights if counts.weights else None,
+        "claimed": counts.claimed / counts.weights if counts.weights else None,
+        "reused": (counts.used - counts.claimed) / counts.weights if counts.weights else None,
+        "bytes": on_disk,
+        "of_dense": on_disk / dense if dense else None,
+        "seconds": record.seconds,
+        "parents": list(record.parents),
+        "created": record.created,
+    }

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
-from narrows.cli.common import INTERRUPTED, say
-from narrows.production.material import Material
-from narrows.training import ProgressBar, Step
+from narrows.cli.common import INTERRUPTED, TERMINATED, holds, say, telling
 
-TERMINATED = 143
+if TYPE_CHECKING:
+    from narrows.production.material import Material
+    from narrows.training import Step
 
 
 class Watch:
@@ -22,7 +24,9 @@ class Watch:
     """
 
     def __init__(self, name: str, console: Console) -> None:
-        self._name, self._console = name, console
+        from narrows.training import ProgressBar
+
+        self.name, self._console = name, console
         self._bar = ProgressBar(name, console)
         self.resumed = False
         self.last: Step | None = None
@@ -38,7 +42,7 @@ class Watch:
         """Before the first step."""
         self.resumed = resumed
         held = "" if material.valid is None else f", {len(material.valid):,} to measure on"
-        say(self._console, f"{self._name}: {material.schema.summary()}")
+        say(self._console, f"{self.name}: {material.schema.summary()}")
         say(self._console, f"{len(material.train):,} examples to learn from{held}")
         for note in material.notes:
             say(self._console, f"note: {note}")
@@ -59,15 +63,20 @@ class Watch:
 
 
 @contextmanager
-def interruptible(watch: Watch, console: Console, store: object) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end with what is kept and how to go on."""
+def interruptible(watch: Watch, console: Console, store: Path) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end with what is kept and how to go on; whatever comes after the commit, with that."""
+    task = watch.name
+    before = holds(store, task)
     try:
-        yield
+        with telling(lambda: holds(store, task), f"\n{task} is in {store}, whole: it need not be learned again."):
+            yield
     except (KeyboardInterrupt, SystemExit) as stop:
         code = INTERRUPTED if isinstance(stop, KeyboardInterrupt) else stop.code
         if code not in (INTERRUPTED, TERMINATED):
             raise
-        if watch.last is None:
+        if not before and holds(store, task):
+            pass  # it has been said
+        elif watch.last is None:
             say(console, f"\nStopped before the first step; every task in {store} is as it was.")
         else:
             say(

@@ -5,21 +5,22 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 
-from narrows.cli.common import StorePath, TaskName, Trust, open_for_use, say
-from narrows.cli.tables import size
+from narrows.cli.as_json import Json, plain, print_json
+from narrows.cli.common import FAILED, StorePath, TaskName, Trust, holds, open_for_use, say, telling
+from narrows.cli.tables import counted, size
 from narrows.errors import ConfigError, ModelBuildError, StoreError, UntrustedModelError
-from narrows.production import model_record
-from narrows.production.verifying import OutputCheck, verify_outputs
-from narrows.store import Problem
-from narrows.store.forget import Forgetting
-from narrows.tasks import TaskStore
+
+if TYPE_CHECKING:
+    from narrows.production import OutputCheck
+    from narrows.store import Problem
+    from narrows.store.forget import Forgetting
+    from narrows.tasks import TaskStore
 
 
 def verify_command(
@@ -28,28 +29,44 @@ def verify_command(
         bool, typer.Option("--deep", help="Also rebuild every task, and compare weights and outputs with the recorded.")
     ] = False,
     trust: Trust = False,
+    as_json: Json = False,
 ) -> None:
     """Check every byte of a store; with --deep also every task's weights and outputs.
 
     Exit code 1 where something is damaged; what is damaged, and what to do, is said for each file. Outputs are compared
     bit for bit where torch and processor are those of the commit, elsewhere up to rounding.
     """
-    opened, console = TaskStore.open(store), Console()
+    from rich.progress import Progress
+
+    from narrows.tasks import TaskStore
+
+    opened, console = TaskStore.open(store), Console(stderr=as_json)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("verifying", total=None)
         problems = opened.verify(lambda _, done, total: progress.update(bar, completed=done, total=total), deep=deep)
+    damaged = [problem for problem in problems if not problem.harmless]
+    _print_problems(console, opened, problems, damaged, deep)
+    checks = _checked_outputs(store, trust, console) if deep and not damaged else []
+    sound = not damaged and all(check.harmless for check in checks)
+    if as_json:
+        names = opened.directory.task_names()
+        print_json("verify", {"sound": sound, "tasks": names, "problems": problems, "outputs": checks})
+    if not sound:
+        raise typer.Exit(FAILED)
+
+
+def _print_problems(
+    console: Console, store: TaskStore, problems: list[Problem], damaged: list[Problem], deep: bool
+) -> None:
     for problem in problems:
         _print_problem(console, problem)
-    damaged = [problem for problem in problems if not problem.harmless]
     if damaged:
-        rest = _rest(opened, {problem.task for problem in damaged})
-        console.print(f"[bold red]{len(damaged)} problems.[/]{rest}", highlight=False)
-        raise typer.Exit(1)
-    count = len(opened.directory.task_names())
+        rest = _rest(store, {problem.task for problem in damaged})
+        console.print(f"[bold red]{counted(len(damaged), 'problem')}.[/]{escape(rest)}", highlight=False)
+        return
+    count = counted(len(store.directory.task_names()), "task")
     weights = " and every task's rebuilt weights agree." if deep else " agrees."
-    console.print(f"[green]sound:[/] {count} tasks, every file's SHA-256{weights}", highlight=False)
-    if deep and not _outputs_are_sound(store, trust, console):
-        raise typer.Exit(1)
+    console.print(f"[green]sound:[/] {count}, every file's SHA-256{weights}", highlight=False)
 
 
 def _rest(store: TaskStore, damaged: set[str | None]) -> str:
@@ -72,32 +89,36 @@ def _print_problem(console: Console, problem: Problem) -> None:
     console.print(f"[{colour}]{escape(problem.file)}[/] {text}", highlight=False, soft_wrap=True)
 
 
-def _outputs_are_sound(store: Path, trust: bool, console: Console) -> bool:
-    """ModelMismatchError where the factory builds another model than it did."""
+def _checked_outputs(store: Path, trust: bool, console: Console) -> list[OutputCheck]:
+    """What they say is printed. ModelMismatchError where the factory builds another model than it did."""
+    from narrows.production import model_record, verify_outputs
+
     try:
         if model_record(store) is None:
             raise ModelBuildError("the store has no record of how to build its model.")
         opened = open_for_use(store, trust)
     except (UntrustedModelError, ModelBuildError) as error:
         console.print(f"[yellow]outputs were not compared:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        return True
+        return []
     checks = verify_outputs(opened)
     for check in checks:
         if check.verdict != "same":
             colour = "yellow" if check.harmless else "red"
             console.print(f"[{colour}]{escape(check.task)}:[/] {escape(check.what)}", highlight=False, soft_wrap=True)
     _summarise(checks, console)
-    return all(check.harmless for check in checks)
+    return checks
 
 
 def _summarise(checks: list[OutputCheck], console: Console) -> None:
     wrong = sum(not check.harmless for check in checks)
     if wrong:
-        console.print(f"[bold red]{wrong} tasks answer otherwise than when they were committed.[/]", highlight=False)
+        answer = "task answers" if wrong == 1 else "tasks answer"
+        console.print(f"[bold red]{wrong} {answer} otherwise than when committed.[/]", highlight=False)
         return
     same = sum(check.verdict == "same" for check in checks)
     console.print(
-        f"[green]sound:[/] {same} of {len(checks)} tasks give the outputs that were committed, bit for bit.",
+        f"[green]sound:[/] {same} of {counted(len(checks), 'task')} "
+        f"{'gives' if len(checks) == 1 else 'give'} the outputs that were committed, bit for bit.",
         highlight=False,
     )
 
@@ -107,22 +128,30 @@ def forget_command(
     name: TaskName,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Take a task out of a store for good. Other tasks stay as they are to the last bit.
 
     Weights that only it used are free again; those that later tasks reuse are kept for them.
     """
-    opened, console = TaskStore.open(store), Console()
+    from narrows.tasks import TaskStore
+
+    opened, console = TaskStore.open(store), Console(stderr=as_json)
     planned = opened.forget(name, dry_run=True)
     _print_forgetting(console, planned, dry_run)
     if dry_run:
+        if as_json:
+            print_json("forget", {"forgotten": False, **plain(planned)})
         return
-    if not yes and not sys.stdin.isatty():
+    if not yes and (sys.stdin is None or not sys.stdin.isatty()):
         raise ConfigError("There is nobody to ask whether to forget it for good: say --yes. Nothing was changed.")
-    if not yes and not typer.confirm(f"Forget {name!r} for good?"):
+    if not yes and not typer.confirm(f"Forget {name!r} for good?", err=as_json):
         say(console, "Nothing was changed.")
-        raise typer.Exit(1)
-    done = opened.forget(name)
+        raise typer.Exit(FAILED)
+    with telling(lambda: not holds(store, name), f"{name} is forgotten."):
+        done = opened.forget(name)
+        if as_json:
+            print_json("forget", {"forgotten": True, **plain(done)})
     say(console, f"{name} is forgotten.")
     if done.leftovers:
         say(console, f"Some of its files could not be removed ({', '.join(done.leftovers)}): `compact` tries again.")
@@ -150,8 +179,12 @@ def _print_forgetting(console: Console, planned: Forgetting, dry_run: bool) -> N
         say(console, f"Learned after it, and so perhaps from its weights; they stay as they are: {names}.")
 
 
-def compact_command(store: StorePath) -> None:
+def compact_command(store: StorePath, as_json: Json = False) -> None:
     """Remove what killed writers and finished checkpoints left in a store."""
-    console = Console()
+    from narrows.tasks import TaskStore
+
     reclaimed = TaskStore.open(store).compact()
-    say(console, f"{size(reclaimed)} reclaimed." if reclaimed else "There was nothing to reclaim.")
+    if as_json:
+        print_json("compact", {"reclaimed": reclaimed})
+        return
+    say(Console(), f"{size(reclaimed)} reclaimed." if reclaimed else "There was nothing to reclaim.")

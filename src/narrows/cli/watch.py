@@ -13,9 +13,7 @@ from rich.console import Console
 from narrows.cli.common import INTERRUPTED, say
 from narrows.cli.report import Language
 from narrows.errors import ConfigError
-from narrows.report.follow import Follower
-from narrows.report.render import libraries
-from narrows.report.serve import PORT, WatchServer
+from narrows.report import PORT
 
 Watched = Annotated[
     Path, typer.Argument(metavar="DIR", help="Folder of a store, a run or a comparison; it need not be there yet.")
@@ -37,6 +35,10 @@ def watch_command(
 
     Ctrl-C ends it; what is watched goes on.
     """
+    from narrows.report.follow import Follower
+    from narrows.report.render import libraries
+    from narrows.report.serve import WatchServer
+
     if path.is_file():
         raise ConfigError(f"{path} is a file, which does not go on. `narrows report` makes its page; watch its folder.")
     libraries()  # said before anything is served, where they are missing

@@ -4,16 +4,35 @@ The life of a model, in the order of life: `init`, `adopt`, `learn`, `predict`, 
 `TaskStore`), `verify_outputs`. docs/production.md tells it.
 """
 
-from narrows.production.adopting import adopt
-from narrows.production.describing import describe
-from narrows.production.evaluating import Evaluation, Evaluations, evaluate, evaluate_all
-from narrows.production.learning import Learned, learn
-from narrows.production.model_record import ModelRecord
-from narrows.production.opening import init, model_record, open_store
-from narrows.production.predicting import predict, route
-from narrows.production.predictions import Predictions
-from narrows.production.verifying import OutputCheck, verify_outputs
-from narrows.production.weights import load_weights
+from typing import TYPE_CHECKING
+
+from narrows.lazy import lazily
+
+if TYPE_CHECKING:
+    from narrows.production.adopting import adopt
+    from narrows.production.describing import describe
+    from narrows.production.evaluating import Evaluation, Evaluations, evaluate, evaluate_all
+    from narrows.production.learning import Learned, learn
+    from narrows.production.model_factory import ModelRecord
+    from narrows.production.opening import init, model_record, open_store
+    from narrows.production.predicting import predict, route
+    from narrows.production.predictions import Predictions
+    from narrows.production.verifying import OutputCheck, verify_outputs
+    from narrows.production.weights import load_weights
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        ".model_factory",
+        ".describing",
+        ".opening",
+        ".learning",
+        ".adopting",
+        ".evaluating",
+        ".predicting",
+        ".predictions",
+        ".verifying",
+        ".weights",
+    )
 
 __all__ = [
     "Evaluation",

@@ -13,14 +13,15 @@ from torch import nn
 from narrows.data import DataOptions, Schema
 from narrows.errors import DataError, ModelMismatchError
 from narrows.methods import Method
-from narrows.production.learning import BATCH_SIZE, checkpoint_of, live_file, measure_of, require_new, validation
+from narrows.production.defaults import BATCH_SIZE
+from narrows.production.learning import checkpoint_of, live_file, measure_of, require_new, validation
 from narrows.production.material import Material, Scale, Source, read_material
 from narrows.production.network import head_path, loss_of, require_outputs, try_out
 from narrows.production.seeding import seeded
 from narrows.production.tasks import about
 from narrows.tasks import Adoption, TaskStore
 from narrows.tasks import adopt as adopt_network
-from narrows.tasks.adopting import DENSITY, EPOCHS, LEARNING_RATE
+from narrows.tasks.recipe import DENSITY, EPOCHS, LEARNING_RATE
 from narrows.trackers import Tracker
 from narrows.training import Callback
 from narrows.training.device import require_device

@@ -10,6 +10,7 @@ from typing import Any
 from narrows.production.tasks import PROBE
 from narrows.store.reading import StoreReader
 from narrows.tasks import TaskStore
+from narrows.tasks.account import counts_of
 
 
 def describe(store: TaskStore, name: str) -> dict[str, Any]:
@@ -29,9 +30,7 @@ def describe(store: TaskStore, name: str) -> dict[str, Any]:
 
 def _described(store: StoreReader, name: str) -> dict[str, Any]:
     record = store.record(name)
-    total, used, claimed = (
-        sum(layer[key] for layer in record.layers.values()) for key in ("weights", "used", "claimed")
-    )
+    total, used, claimed = counts_of(record)
     return {
         "name": record.name,
         "created": record.created,

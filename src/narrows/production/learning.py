@@ -15,6 +15,7 @@ from torch import nn
 from narrows.data import DataOptions
 from narrows.errors import ConfigError, TaskExistsError
 from narrows.methods import IBM, Method
+from narrows.production.defaults import BATCH_SIZE, DENSITY, EPOCHS
 from narrows.production.evaluating import scores_of
 from narrows.production.material import Material, Scale, Source, read_material
 from narrows.production.network import head_path, loss_of, new_head, require_finite, require_outputs, try_out
@@ -28,8 +29,6 @@ from narrows.tasks.stopping import Measure
 from narrows.trackers import LiveFile, Tracker
 from narrows.training import Callback, accuracy, mean_loss
 from narrows.training.device import require_device
-
-EPOCHS, BATCH_SIZE, DENSITY = 10, 64, 0.04
 
 
 @dataclass(frozen=True)

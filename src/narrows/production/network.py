@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from narrows.data import ImageInputs, Schema, TableInputs
 from narrows.errors import DataError, ModelMismatchError, NonFiniteError
-from narrows.production.model_record import ModelRecord
+from narrows.production.model_factory import ModelRecord
 from narrows.tasks import TaskStore
 from narrows.tasks.heads import Head, find_head, require_place
 from narrows.training import evaluating

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from narrows.errors import ConfigError, ModelMismatchError
-from narrows.production.model_record import ModelRecord
+from narrows.production.model_factory import ModelRecord
 from narrows.production.trust import OURS, remember, require_trust
 from narrows.production.weights import load_weights, put_weights
 from narrows.store import DamagedFileError, StoreDirectory

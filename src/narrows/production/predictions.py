@@ -103,7 +103,8 @@ class Predictions:
         if file.suffix not in (".csv", ".parquet"):
             raise ConfigError(f"predictions are written as .csv or .parquet, not {file.name!r}")
         pyarrow = require("pyarrow")
-        table, sink = pyarrow.table(self.columns()), pyarrow.BufferOutputStream()
+        columns = {_text(name): [_text(cell) for cell in cells] for name, cells in self.columns().items()}
+        table, sink = pyarrow.table(columns), pyarrow.BufferOutputStream()
         if file.suffix == ".csv":
             require("pyarrow.csv").write_csv(table, sink)
         else:
@@ -116,3 +117,8 @@ class Predictions:
 
     def _each(self, prefix: str, numbers: Tensor) -> dict[str, list[Any]]:
         return {f"{prefix}{name}": numbers[:, column].tolist() for column, name in enumerate(self.target.names)}
+
+
+def _text(cell: Any) -> Any:
+    """Names of files and folders may have bytes that are no text, which no table holds."""
+    return cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell

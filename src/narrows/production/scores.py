@@ -15,6 +15,22 @@ from narrows.data.extras import require
 
 Scores = dict[str, Any]
 
+_FIGURES = {
+    "classification": ("examples", "accuracy", "log_loss", "macro_f1"),
+    "regression": ("examples", "r2"),
+    "multilabel": ("examples", "micro_f1", "macro_f1", "mean_average_precision", "exact", "log_loss"),
+}
+
+
+def figure_names(kind: str, targets: Sequence[str]) -> tuple[str, ...]:
+    """The names of a kind's single figures, known before anything is measured; those of a target as TARGET.NAME.
+
+    >>> figure_names("regression", ["price"])
+    ('examples', 'r2', 'price.mae', 'price.rmse', 'price.r2')
+    """
+    each = targets if kind == "regression" else ()
+    return (*_FIGURES[kind], *(f"{target}.{name}" for target in each for name in ("mae", "rmse", "r2")))
+
 
 def classification_scores(logits: Tensor, labels: Tensor) -> Scores:
     """Of logits (n, classes) and labels (n).

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from narrows.errors import ConfigError, UntrustedModelError
 from narrows.networks import NETWORKS
-from narrows.production.model_record import ModelRecord
+from narrows.production.model_factory import ModelRecord
 from narrows.store import durable
 
 VARIABLE = "NARROWS_TRUST"

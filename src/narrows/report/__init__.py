@@ -1,7 +1,17 @@
 """Pages and pictures of stores and results. Reads what `analysis` finds out; trains nothing."""
 
-from narrows.report.build import page_of, write_report
-from narrows.report.comparison import draw_comparison
-from narrows.report.picture import draw_accuracy
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["draw_accuracy", "draw_comparison", "page_of", "write_report"]
+from narrows.lazy import lazily
+
+if TYPE_CHECKING:
+    from narrows.report.build import page_of, write_report
+    from narrows.report.comparison import draw_comparison
+    from narrows.report.picture import draw_accuracy
+else:
+    __getattr__, __dir__ = lazily(__name__, ".picture", ".comparison", ".build")
+
+PORT: Final = 8765
+"""Where `narrows watch` serves a page, or the next that is free."""
+
+__all__ = ["PORT", "draw_accuracy", "draw_comparison", "page_of", "write_report"]

@@ -89,7 +89,7 @@ def save(html: str, out: Path) -> Path:
     """Writes the page whole or not at all."""
     temporary = out.with_name(f".{out.name}.{os.getpid()}.new")
     try:
-        temporary.write_text(html, encoding="utf-8")
+        temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
         os.replace(temporary, out)
     except OSError as error:
         temporary.unlink(missing_ok=True)

@@ -17,10 +17,10 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from narrows.errors import ConfigError
+from narrows.report import PORT
 from narrows.report.follow import Follower, Shown
 from narrows.report.render import render
 
-PORT: Final = 8765
 _TRIES: Final = 20
 """Ports looked at, from the first, where none was asked for."""
 _SIGN_OF_LIFE: Final = 15.0

@@ -3,22 +3,31 @@
 Knows no module, method or training. The format is described in docs/format.md.
 """
 
-from narrows.store.commit import UnconfirmedCommitError
-from narrows.store.content import TaskContent
-from narrows.store.directory import StoreDirectory
-from narrows.store.durable import DamagedFileError
-from narrows.store.lock import StoreLock
-from narrows.store.records import (
-    ISOLATIONS,
-    CarryRef,
-    FileRef,
-    SnapshotRef,
-    StoreHeader,
-    TaskRecord,
-    TaskRef,
-    TensorSpec,
-)
-from narrows.store.verify import Problem
+from typing import TYPE_CHECKING
+
+from narrows.lazy import lazily
+
+if TYPE_CHECKING:
+    from narrows.store.commit import UnconfirmedCommitError
+    from narrows.store.content import TaskContent
+    from narrows.store.directory import StoreDirectory
+    from narrows.store.durable import DamagedFileError
+    from narrows.store.lock import StoreLock
+    from narrows.store.records import (
+        ISOLATIONS,
+        CarryRef,
+        FileRef,
+        SnapshotRef,
+        StoreHeader,
+        TaskRecord,
+        TaskRef,
+        TensorSpec,
+    )
+    from narrows.store.verify import Problem
+else:
+    __getattr__, __dir__ = lazily(
+        __name__, ".durable", ".records", ".lock", ".commit", ".verify", ".content", ".directory"
+    )
 
 __all__ = [
     "ISOLATIONS",

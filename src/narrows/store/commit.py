@@ -12,11 +12,14 @@ import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from narrows.errors import StoreError
 from narrows.store import durable, names
-from narrows.store.change import Change
 from narrows.store.records import StoreHeader, header_from_json, header_to_json
+
+if TYPE_CHECKING:
+    from narrows.store.change import Change
 
 
 class UnconfirmedCommitError(StoreError):

@@ -49,6 +49,8 @@ def name_fault(name: str) -> str | None:
         return "is empty"
     if len(name) > MAX_NAME:
         return f"has {len(name)} characters, more than {MAX_NAME}"
+    if any(unicodedata.category(character) == "Cs" for character in name):
+        return "is no text in the language settings of this terminal (LANG, LC_ALL)"
     if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in name):
         return "holds a control character or a line break"
     return None

@@ -10,17 +10,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Final
 
 from narrows.errors import StoreVersionError
 from narrows.store import names, strict_json
 from narrows.store.durable import RESTORE, DamagedFileError, sha256
 from narrows.store.strict_json import Fields
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 VERSION: Final = 1
+_USUAL: Final = ("float32", "float16", "bfloat16", "float64")
 ISOLATIONS: Final = ("shared", "own", "none")
 RESTORE_STORE: Final = "restore store.json from a backup; the files of the tasks are untouched"
 # The checksum of store.json stands at its very end and is computed with zeros in its own place.
@@ -239,8 +240,17 @@ def _check_format(fields: Fields, expected: str) -> None:
 
 
 def _spec(fields: Fields) -> TensorSpec:
-    dtype = fields.text("dtype", lambda name: isinstance(getattr(torch, name, None), torch.dtype), "be a dtype")
+    dtype = fields.text("dtype", _is_dtype, "be a dtype")
     return TensorSpec(fields.text("name"), fields.shape("shape"), dtype)
+
+
+def _is_dtype(name: str) -> bool:
+    """Whether torch has it; torch itself is asked about unusual ones only, as importing it takes seconds."""
+    if name in _USUAL:
+        return True
+    import torch
+
+    return isinstance(getattr(torch, name, None), torch.dtype)
 
 
 def _file(fields: Fields, accept: Any) -> FileRef:

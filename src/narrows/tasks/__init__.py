@@ -3,14 +3,23 @@
 The model's side of the store: it knows modules and optimizers; it does not know data sets or benchmarks.
 """
 
-from narrows.tasks.account import LayerAccount
-from narrows.tasks.adopting import Adoption, adopt
-from narrows.tasks.checkpoint import Checkpoint
-from narrows.tasks.fit import Fit
-from narrows.tasks.heads import find_head
-from narrows.tasks.routing import Routing
-from narrows.tasks.task import Task
-from narrows.tasks.task_store import TaskStore
+from typing import TYPE_CHECKING
+
+from narrows.lazy import lazily
+
+if TYPE_CHECKING:
+    from narrows.tasks.account import LayerAccount
+    from narrows.tasks.adopting import Adoption, adopt
+    from narrows.tasks.checkpoint import Checkpoint
+    from narrows.tasks.fit import Fit
+    from narrows.tasks.heads import find_head
+    from narrows.tasks.routing import Routing
+    from narrows.tasks.task import Task
+    from narrows.tasks.task_store import TaskStore
+else:
+    __getattr__, __dir__ = lazily(
+        __name__, ".account", ".adopting", ".checkpoint", ".fit", ".heads", ".routing", ".task", ".task_store"
+    )
 
 __all__ = [
     "Adoption",

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from narrows.errors import DamagedStoreError
-from narrows.store import TaskContent, TaskRecord
+from narrows.store.records import TaskRecord
+
+if TYPE_CHECKING:  # records are read without torch
+    from torch import Tensor
+
+    from narrows.store import TaskContent
+
+
+class Counts(NamedTuple):
+    """Of a task: shared weights of the network, those it uses, and of these those with values of its own."""
+
+    weights: int
+    used: int
+    claimed: int
 
 
 @dataclass(frozen=True)
@@ -83,16 +94,35 @@ def _read_layer(name: str, kept: Any) -> LayerAccount:
     return LayerAccount(name, *counts, *figures)  # type: ignore[arg-type]
 
 
+def counts_of(record: TaskRecord) -> Counts:
+    """Of all layers. DamagedStoreError where the record does not count them as narrows writes it."""
+    layers = read_account(record.layers)
+    return Counts(*(sum(getattr(layer, key) for layer in layers) for key in Counts._fields))
+
+
+def used_by(records: Iterable[TaskRecord]) -> float:
+    """`TaskStore.used` as the records of all tasks count it: no mask is read. DamagedStoreError as `counts_of`."""
+    weights = kept = 0
+    apart: dict[str, int] = {}
+    for record in records:
+        counts = counts_of(record)
+        weights = counts.weights
+        if record.isolation == "shared":
+            kept += counts.claimed
+        else:
+            apart[record.isolation] = apart.get(record.isolation, 0) + 1
+    return (kept / weights if weights else 0.0) + apart.get("own", 0) + ("none" in apart)
+
+
 def figures_of(record: TaskRecord) -> dict[str, float]:
     """What trackers are told of a committed task: counts of weights, bytes, seconds, and its metrics that are numbers.
 
     Metrics within metrics get names like "validation.accuracy".
     """
-    layers = read_account(record.layers)
-    total = sum(layer.weights for layer in layers)
+    counts = counts_of(record)
     figures: dict[str, float] = {
-        "density": sum(layer.used for layer in layers) / total if total else 0.0,
-        "new": sum(layer.claimed for layer in layers) / total if total else 0.0,
+        "density": counts.used / counts.weights if counts.weights else 0.0,
+        "new": counts.claimed / counts.weights if counts.weights else 0.0,
         "bytes": record.bytes,
         "seconds": record.seconds or 0.0,
     }

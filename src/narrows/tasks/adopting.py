@@ -23,14 +23,13 @@ from narrows.methods import IBM, Method
 from narrows.store import TaskRecord
 from narrows.tasks.fit import Fit
 from narrows.tasks.heads import Head, find_head
+from narrows.tasks.recipe import DENSITY, EPOCHS, LEARNING_RATE
 from narrows.tasks.task import Task, Told
 from narrows.training import accuracy
 from narrows.training.evaluation import evaluating
 
 Batches = Iterable[tuple[Any, Any]]
 Measure = Callable[[nn.Module, Batches], float]
-
-DENSITY, EPOCHS, LEARNING_RATE = 0.1, 8, 3e-3
 
 
 class Store(Protocol):

@@ -37,7 +37,7 @@ class Folder:
     def write(self, name: str, text: str) -> None:
         """Writes a file whole or not at all."""
         temporary = self.path / f"{name}.new"
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
         os.replace(temporary, self.path / name)
 
 
