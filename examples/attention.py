@@ -54,7 +54,7 @@ def main() -> None:
         "odd or even": (label % 2, 2, F.cross_entropy),
         "centre of ink": (height, 1, F.mse_loss),
     }
-    # The position table is learned by each task for itself: no task shares what a pattern names.
+    # Positions are added, and so each task's own by the rule of what is shared; to name them says that it is meant.
     store = nw.TaskStore.create(Path(tempfile.mkdtemp()) / "store", Reader(), private=["position"])
     for name, (target, outputs, loss) in tasks.items():
         loader = DataLoader(TensorDataset(x[~test], target[~test]), batch_size=64, shuffle=True)

@@ -26,7 +26,18 @@ if TYPE_CHECKING:
         SupSup,
         make_method,
     )
-    from narrows.tasks import Adoption, Checkpoint, Fit, LayerAccount, Routing, Task, TaskStore, adopt, find_head
+    from narrows.tasks import (
+        Adoption,
+        Checkpoint,
+        Fit,
+        LayerAccount,
+        Routing,
+        Task,
+        TaskStore,
+        adopt,
+        find_head,
+        multiplies,
+    )
 else:
     __getattr__, __dir__ = lazily(__name__, ".methods", ".tasks")
 
@@ -56,4 +67,5 @@ __all__ = [
     "errors",
     "find_head",
     "make_method",
+    "multiplies",
 ]

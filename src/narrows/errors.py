@@ -22,14 +22,16 @@ class UnknownNameError(ConfigError, LookupError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint for a name that is not known: the nearest one that is, or else all of them.
+    """A hint for a name that is not known: the nearest one that is, or else the first twenty of them.
 
     >>> nearest("ibn", ["ibm", "wsn"]), nearest("adam", ["ibm", "wsn"])
     ("did you mean 'ibm'?", 'there are: ibm, wsn')
     """
     names = list(known)
     close = get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names) or 'none'}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"there are: {', '.join(names[:20]) or 'none'}" + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
 class TaskExistsError(NarrowsError):

@@ -360,3 +360,48 @@ def test_a_messy_table_is_learned_to_the_same_weights_as_the_clean_one(narrows, 
     code, _, noted = narrows("predict", "messy", "-t", "t", "-d", "wrong.csv", "--bad", "refuse")
     assert code == 1
     assert "1: column 'when' has '31/31/2024', which cannot be read as dates (DD/MM/YYYY)" in noted
+
+
+OWN_NETS = """
+import torch
+from torch import nn
+class Own(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 4)
+        self.w = nn.Parameter(torch.ones(4, 6))
+def own():
+    return nn.Sequential(Own(), nn.Linear(4, 2))
+def uncopyable():
+    model = nn.Sequential(nn.utils.spectral_norm(nn.Linear(4, 4)), nn.Linear(4, 2))
+    model(torch.ones(1, 4))
+    return model
+def lazy():
+    return nn.Sequential(nn.LazyLinear(4), nn.Linear(4, 2))
+"""
+
+
+def test_init_says_what_each_task_keeps_whole_and_what_it_cannot_take(narrows, tmp_path, monkeypatch):
+    (tmp_path / "own_nets.py").write_text(OWN_NETS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    code, said, _ = narrows("init", "said", "--model", "own_nets:own")
+    assert code == 0
+    assert "note: Each task will keep for itself, whole, 44.4% of the weights" in said
+    assert "shared=['0.w']" in said
+    assert "said: 24 weights that tasks will share" in said
+    code, said, _ = narrows("init", "more", "--model", "own_nets:own", "--shared", "0.w")
+    assert (code, "note:" in said) == (0, False)
+    assert "more: 48 weights that tasks will share" in said
+    code, said, _ = narrows("init", "less", "--model", "own_nets:own", "--private", "0")
+    assert (code, "note:" in said) == (0, False)
+    assert "less: 8 weights that tasks will share" in said
+    for words, problem in (
+        (("own_nets:own", "--shared", "0.v"), "shared=['0.v'] names nothing"),
+        (("own_nets:own", "--private", "3"), "private=['3'] names nothing"),
+        (("own_nets:uncopyable",), "parametrizations.spectral_norm"),
+        (("own_nets:lazy",), "'0.weight' has no shape yet"),
+    ):
+        code, _, noted = narrows("init", "none", "--model", *words)
+        assert code == 1
+        assert problem in noted
+        assert "Traceback" not in noted
+        assert not (tmp_path / "none").exists()

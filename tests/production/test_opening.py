@@ -127,3 +127,36 @@ def test_the_record_stands_in_store_json_as_plain_json(tmp_path):
     init(tmp_path / "store", "narrows.networks:mlp", ARGUMENTS, head="head")
     written = json.loads((tmp_path / "store/store.json").read_text())["model"]
     assert written == {"factory": "narrows.networks:mlp", "arguments": ARGUMENTS, "head": "head"}
+
+
+OWN = """
+import torch
+from torch import nn
+class Own(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(6, 9, bias=False)
+        self.words, self.w = nn.Embedding(9, 6), nn.Parameter(torch.ones(6, 6))
+        self.head.weight = self.words.weight
+def own():
+    return Own()
+def wrapped():
+    return torch.compile(Own(), backend="eager")
+"""
+
+
+def test_what_tasks_share_is_said_when_the_store_is_made(package):
+    (package / "shop_own.py").write_text(OWN)
+    with pytest.raises(ModelMismatchError, match=r"the same tensor as 'words\.weight'"):
+        init(package / "store", "shop_own:own", shared=["w"], head="head")
+    with pytest.raises(ModelMismatchError, match=r"private=\['haed'\] names nothing.*did you mean 'head'"):
+        init(package / "store", "shop_own:own", private=["haed"])
+    assert not (package / "store").exists()
+    store = init(package / "store", "shop_own:own", shared=["w"], private=["head"], head="head")
+    assert [spec.name for spec in store.shared] == ["w"]
+
+
+def test_a_factory_that_compiles_gives_the_network_itself(package):
+    (package / "shop_own.py").write_text(OWN)
+    init(package / "store", "shop_own:wrapped", shared=["w"])
+    assert [spec.name for spec in open_store(package / "store").shared] == ["w", "head.weight"]

@@ -124,3 +124,45 @@ def test_weights_that_are_not_finite_are_refused():
     weights["0.weight"][0, 0] = float("nan")
     with pytest.raises(WeightsError, match=r"NaN or infinite values: 0\.weight"):
         put_weights(network(), weights)
+
+
+class Inside(nn.Module):
+    """A network that keeps another one as `model`, or under another name."""
+
+    def __init__(self, name: str = "model") -> None:
+        super().__init__()
+        self.add_module(name, network())
+
+
+@pytest.mark.parametrize(
+    "prefix", ["module.", "model.", "_orig_mod.module.", "module.model._orig_mod.", "model.model."]
+)
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_prefixes_of_wrappers_are_taken_off_in_any_order(prefix, suffix, tmp_path):
+    trained = network()
+    named = {f"{prefix}{name}": value for name, value in trained.state_dict().items()}
+    (save_file if suffix == ".safetensors" else torch.save)(named, tmp_path / f"w{suffix}")
+    for fresh in (network(), Inside()):
+        put_weights(fresh, load_weights(tmp_path / f"w{suffix}"))
+        inside = fresh.model if isinstance(fresh, Inside) else fresh
+        assert all(torch.equal(value, inside.state_dict()[name]) for name, value in trained.state_dict().items())
+
+
+def test_a_prefix_that_is_the_models_own_stays():
+    model = Inside()
+    model.head = nn.Linear(4, 3, bias=False)
+    model.head.weight = model.model[0].weight
+    trained = {name: value + 1 for name, value in model.state_dict().items() if name != "head.weight"}
+    put_weights(model, trained)
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in trained.items())
+
+
+def test_a_prefix_that_remains_is_named():
+    theirs = {f"model.net.{name}": value for name, value in network().state_dict().items()}
+    with pytest.raises(ModelMismatchError, match=r"all names there begin with 'net\.', which would have to go"):
+        put_weights(network(), theirs)
+    with pytest.raises(ModelMismatchError, match=r"all names of the model begin with 'net\.'"):
+        put_weights(Inside("net"), network().state_dict())
+    with pytest.raises(ModelMismatchError) as misfit:
+        put_weights(Inside("net"), {"net.0.weight": torch.zeros(3, 4)})
+    assert "begin with" not in str(misfit.value)

@@ -26,7 +26,7 @@ from narrows.benchmarks.watcher import ForReference, Silent, Watcher
 from narrows.errors import ConfigError, StoreError
 from narrows.methods import Independent
 from narrows.tasks import TaskStore
-from narrows.tasks.partition import shared_specs
+from narrows.tasks.sharing import shared_specs
 from narrows.trackers import LiveFile, Tracker, Trackers
 from narrows.training import Schedule, accuracy
 from narrows.training.metrics import average_accuracy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +31,10 @@ def init_command(
     weights: Annotated[
         str | None, typer.Option(metavar="FILE", help="Trained weights: .safetensors, or a state dict of torch.save.")
     ] = None,
+    shared: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Parameters to share beside the usual layers', by name; repeatable."),
+    ] = None,
     private: Annotated[
         list[str] | None,
         typer.Option(metavar="PATTERN", help="Parameters that each task keeps whole, by name; repeatable."),
@@ -52,13 +57,18 @@ def init_command(
     said = parse_pairs(arguments or [], "--arg", "--arg num_classes=10")
     values: dict[str, Any] = {name: json_value(text) for name, text in said.items()}
     look_here()
+    patterns = {"shared": tuple(shared or ()), "private": tuple(private or ())}
     with telling((store / STORE_FILE).exists, f"The store {store} is made."):
-        made = init(store, model, values, weights=weights, private=tuple(private or ()), head=head, seed=seed)
-        shared, on_disk = sum(spec.numel for spec in made.shared), made.directory.header.base.bytes
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", UserWarning)
+            made = init(store, model, values, weights=weights, head=head, seed=seed, **patterns)
+        for note in told:
+            say(Console(stderr=as_json), f"note: {note.message}")
+        in_common, on_disk = sum(spec.numel for spec in made.shared), made.directory.header.base.bytes
         if as_json:
-            print_json("init", {"store": store, "weights": shared, "bytes": on_disk})
+            print_json("init", {"store": store, "weights": in_common, "bytes": on_disk})
             return
         console = Console()
-        say(console, f"{store}: {shared:,} weights that tasks will share, {size(on_disk)}.")
+        say(console, f"{store}: {in_common:,} weights that tasks will share, {size(on_disk)}.")
         verb = "learn" if weights is None else "adopt"  # trained weights are worth keeping as the first task
         say(console, f"next: {suggest(verb, store)} --task NAME --data FOLDER")

@@ -21,7 +21,9 @@ from narrows.store import DamagedFileError, StoreDirectory
 from narrows.store.names import STORE_FILE
 from narrows.store.records import RESTORE_STORE
 from narrows.tasks import TaskStore
+from narrows.tasks.copying import unwrapped
 from narrows.tasks.heads import require_place
+from narrows.tasks.sharing import Rule, require_not_tied, shared_specs
 
 
 def init(
@@ -30,6 +32,7 @@ def init(
     arguments: Mapping[str, Any] | None = None,
     *,
     weights: str | os.PathLike[str] | None = None,
+    shared: Sequence[str] | Rule = (),
     private: Sequence[str] = (),
     head: str | None = None,
     seed: int = 0,
@@ -44,14 +47,15 @@ def init(
         factory: "package.module:name" of a class or function.
         arguments: its keyword arguments, plain JSON values.
         weights: a file of trained weights to begin from; see `load_weights`. Otherwise the factory's initial ones.
-        private: patterns of parameters that each task keeps whole; see `TaskStore.create`.
+        shared, private: what tasks share beside the rule, and what each keeps whole; see `TaskStore.create`.
         head: dotted path of the module in whose place tasks put their heads; default: found when the first is learned.
         seed: of the initial weights.
 
     Raises:
         ConfigError: factory or arguments are not spelled so.
         ModelBuildError: the factory is not there, or its call fails.
-        WeightsError, ModelMismatchError: the weights cannot be read or do not fit; no module at `head`.
+        WeightsError, ModelMismatchError: the weights cannot be read or do not fit; no module at `head`; what
+            `TaskStore.create` refuses.
         StoreError: there is something at `path` already.
 
     >>> import tempfile
@@ -61,12 +65,13 @@ def init(
     (True, 'head')
     """
     record = ModelRecord(factory, arguments or {}, head)
-    model = record.build(seed)
+    model = unwrapped(record.build(seed))
     if head is not None:
         require_place(model, head)
+        require_not_tied(model, head, shared_specs(model, private, shared))
     if weights is not None:
         put_weights(model, load_weights(weights), weights)
-    store = TaskStore.create(path, model, private=private, about=record.to_json())
+    store = TaskStore.create(path, model, shared=shared, private=private, about=record.to_json())
     remember(record)
     return store
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from narrows.errors import ModelMismatchError, WeightsError
 _COLOURS = re.compile(r"\x1b\[[\d;]*m")
 _TORCH = (".pt", ".pth", ".bin", ".ckpt")
 _WRAPPINGS = ("state_dict", "model_state_dict", "model")
-_PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
+_WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
+_PREFIXES = (*_WRAPPERS, "model.")  # the last of Lightning, and of whoever keeps the network as self.model
 _HOW = (
     "Save the state dict alone, where the model can be loaded: safetensors.torch.save_file(model.state_dict(), "
     "'weights.safetensors') or torch.save(model.state_dict(), 'weights.pt')."
@@ -33,7 +35,7 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """The state dict in a `.safetensors` file or in one of `torch.save` (.pt, .pth, .bin, .ckpt), on the CPU.
 
     A state dict under "state_dict", "model_state_dict" or "model" is unwrapped, and the prefixes "module." and
-    "_orig_mod." of DataParallel and torch.compile are taken off.
+    "_orig_mod." of DataParallel and torch.compile, in any order, are taken off.
 
     Raises:
         WeightsError: there is no such file, it is damaged, or it holds more than tensors (a whole pickled model, say,
@@ -43,22 +45,26 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     if not file.is_file():
         raise WeightsError(f"There is no file of weights at {file}.")
     if file.suffix == ".safetensors":
-        return _strip(_read_safetensors(file))
+        return _strip(_read_safetensors(file), _WRAPPERS)
     if file.suffix in _TORCH:
-        return _strip(_state_dict(_read_torch(file), file))
+        return _strip(_state_dict(_read_torch(file), file), _WRAPPERS)
     raise WeightsError(f"{file} is neither .safetensors nor one of {', '.join(_TORCH)}. {_HOW}")
 
 
 def put_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str | os.PathLike[str] = "the file") -> None:
     """Copies a whole state dict into `model`; `source` names it in errors.
 
-    Tied parameters may stand under any one of their names; a norm's `num_batches_tracked` may be missing.
+    Tied parameters may stand under any one of their names; a norm's `num_batches_tracked` may be missing. Where no
+    name fits as it is, the prefixes "module.", "_orig_mod." and "model.", in any order, are taken off where all names
+    have them, there and here, until nothing changes.
 
     Raises:
-        ModelMismatchError: names or shapes do not fit; up to five of each are said.
+        ModelMismatchError: names or shapes do not fit; up to five of each are said, and a prefix that all have.
         WeightsError: a parameter is NaN or infinite.
     """
     state = model.state_dict(keep_vars=True)
+    if not weights.keys() & state.keys():
+        weights, state = _strip(weights, _PREFIXES), _strip(state, _PREFIXES)
     given = {id(state[name]) for name in weights if name in state}
     missing = [
         name
@@ -74,6 +80,7 @@ def put_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str | o
     said = [("missing", missing), ("unexpected", unexpected), ("of another shape", misshapen)]
     problems = [f"{what}: {_some(names)}" for what, names in said if names]
     if problems:
+        problems += _prefixes(weights, state)
         raise ModelMismatchError(
             f"The weights in {os.fspath(source)} are not this model's. {'; '.join(problems)}. Name the factory, and "
             "give it the arguments, with which they were trained."
@@ -123,11 +130,28 @@ def _is_mapping(value: Any) -> bool:
     return isinstance(value, Mapping)
 
 
-def _strip(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    for prefix in _PREFIXES:
-        if weights and all(name.startswith(prefix) for name in weights):
-            weights = {name.removeprefix(prefix): value for name, value in weights.items()}
-    return weights
+def _strip(weights: Mapping[str, Tensor], prefixes: Sequence[str]) -> dict[str, Tensor]:
+    """Without these prefixes, where all names have them, until nothing changes."""
+    while found := [known for known in prefixes if weights and all(name.startswith(known) for name in weights)]:
+        weights = {name.removeprefix(found[0]): value for name, value in weights.items()}
+    return dict(weights)
+
+
+def _prefixes(weights: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
+    """What all names of one side begin with and none of the other."""
+    theirs, ours = _common(weights), _common(state)
+    found = []
+    if theirs and not any(name.startswith(theirs) for name in state):
+        found.append(f"all names there begin with {theirs!r}, which would have to go")
+    if ours and not any(name.startswith(ours) for name in weights):
+        found.append(f"all names of the model begin with {ours!r}")
+    return found
+
+
+def _common(names: Iterable[str]) -> str:
+    """The modules that all names lie in, with a dot, or nothing."""
+    levels = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    return "".join(f"{level[0]}." for level in takewhile(lambda level: len(set(level)) == 1, levels))
 
 
 def _finite(value: Tensor) -> bool:

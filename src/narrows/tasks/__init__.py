@@ -14,11 +14,21 @@ if TYPE_CHECKING:
     from narrows.tasks.fit import Fit
     from narrows.tasks.heads import find_head
     from narrows.tasks.routing import Routing
+    from narrows.tasks.sharing import multiplies
     from narrows.tasks.task import Task
     from narrows.tasks.task_store import TaskStore
 else:
     __getattr__, __dir__ = lazily(
-        __name__, ".account", ".adopting", ".checkpoint", ".fit", ".heads", ".routing", ".task", ".task_store"
+        __name__,
+        ".account",
+        ".adopting",
+        ".checkpoint",
+        ".fit",
+        ".heads",
+        ".routing",
+        ".sharing",
+        ".task",
+        ".task_store",
     )
 
 __all__ = [
@@ -31,4 +41,5 @@ __all__ = [
     "TaskStore",
     "adopt",
     "find_head",
+    "multiplies",
 ]

@@ -1,6 +1,6 @@
 """Which of a model's tensors tasks share, and which each task keeps whole.
 
-*Shared*: trainable floating-point parameters with two or more dimensions. *Private*: every other trainable
+*Shared*: weights that multiply, by the rule of `narrows.tasks.sharing`. *Private*: every other trainable
 parameter and every persistent buffer (biases, norm scales, running statistics), the task's head, and
 whatever the user names by pattern. *Fixed*: parameters that are not trained (`requires_grad=False`); they
 stay as in the base network. Tied parameters count once, under their first name.
@@ -27,8 +27,8 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
             raise ModelMismatchError(
                 f"The model's state dict holds {name!r}, which is no tensor; a store keeps tensors only."
             )
-        if isinstance(value, nn.parameter.UninitializedParameter):
-            raise ModelMismatchError(f"Parameter {name!r} has no shape yet: run the model once, then make the store.")
+        if isinstance(value, nn.parameter.UninitializedParameter | nn.parameter.UninitializedBuffer):
+            raise ModelMismatchError(f"{name!r} has no shape yet: run the model once, then make the store.")
         if id(value) not in seen:
             seen.add(id(value))
             found[name] = value
@@ -42,29 +42,17 @@ def live_tensors(model: nn.Module) -> dict[str, Tensor]:
     return tensors | {name: tensor for name, tensor in model.named_buffers() if id(tensor) not in known}
 
 
-def shared_specs(model: nn.Module, private: Sequence[str]) -> tuple[TensorSpec, ...]:
-    """The parameters of `model` that tasks share, `private` patterns taken out."""
-    return tuple(
-        TensorSpec.of(name, tensor)
-        for name, tensor in named_tensors(model).items()
-        if isinstance(tensor, nn.Parameter)
-        and tensor.requires_grad
-        and tensor.dim() >= 2
-        and tensor.is_floating_point()
-        and not matches(name, private)
-    )
-
-
 def matches(name: str, patterns: Sequence[str]) -> bool:
     """Whether a pattern is the parameter's name, one of the modules it lies in, or a wildcard for either.
 
     >>> matches("head.fc.weight", ["head"]), matches("header.weight", ["head"]), matches("a.norm.weight", ["*.norm"])
     (True, False, True)
     """
-    return any(fnmatchcase(part, pattern) for part in _ancestry(name) for pattern in patterns)
+    return any(fnmatchcase(part, pattern) for part in ancestry(name) for pattern in patterns)
 
 
-def _ancestry(name: str) -> Iterator[str]:
+def ancestry(name: str) -> Iterator[str]:
+    """The name, and the modules it lies in, from the inside out."""
     while name:
         yield name
         name = name.rpartition(".")[0]

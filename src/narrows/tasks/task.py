@@ -136,15 +136,20 @@ class Task(InProgress):
         examples: int | None = None,
         batch_size: int | None = None,
     ) -> torch.optim.Optimizer:
-        """Lets this task's method see the steps of an optimizer made elsewhere; see `optimizer`."""
+        """Lets this task's method see the steps of an optimizer made elsewhere; see `optimizer`.
+
+        Raises:
+            ModelMismatchError: `task.model` is another than `begin` made, or sharded, or a part of it was wrapped.
+        """
         self._require_open()
         if self._attached is not None:
             raise OptimizerError(f"Task {self.name!r} has an optimizer already; one trains it from start to end.")
+        model = self._weights.own_model(self.model)
         self._weights.require_same_layout()
-        check_optimizer(optimizer, self.model)
+        check_optimizer(optimizer, model)
         plan = Plan(total_steps, examples, batch_size)
         learner = self.method.learner(self._weights.shared(), plan, self._carry)
-        self._attached = Attachment(self.model, self._weights, learner, optimizer, plan)
+        self._attached = Attachment(model, self._weights, learner, optimizer, plan)
         return optimizer
 
     def fit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from narrows.store.progress import ProgressFile
 from narrows.store.reading import StoreReader
 from narrows.store.records import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
+from narrows.tasks.copying import copied, require_plain, require_whole, unwrapped
 from narrows.tasks.heads import Head, build_head, put_head, require_place
-from narrows.tasks.partition import assign, matches, named_tensors, require_match, shared_specs
+from narrows.tasks.partition import assign, matches, named_tensors, require_match
 from narrows.tasks.routing import Routing, route
+from narrows.tasks.sharing import Rule, kept_whole, require_not_tied, require_patterns, shared_specs
 from narrows.tasks.task import Task
 
 
@@ -53,43 +56,69 @@ class TaskStore:
         path: str | os.PathLike[str],
         model: nn.Module,
         *,
+        shared: Sequence[str] | Rule = (),
         private: Sequence[str] = (),
         about: Mapping[str, Any] | None = None,
     ) -> TaskStore:
         """A new store at `path` (which must be empty or not exist) around `model`.
 
+        Tasks share the weights that multiply: those of linear, convolutional, recurrent, attention and embedding
+        layers; `narrows.tasks.sharing` has the rule and its reasons. Each task has its own of everything else. Where
+        that is 1% of the weights or more and neither `shared` nor `private` names it, a warning does. What wraps the
+        model (torch.compile, DataParallel, DistributedDataParallel) is left out.
+
         Args:
-            private: patterns of parameters that each task keeps whole instead of sharing: names of
-                parameters or modules, `*` allowed, as `["norm*", "blocks.*.gate"]`. Parameters of one
-                dimension, buffers and the task's head are private always.
+            shared: patterns of parameters to share besides: names of parameters or modules, `*` allowed, as
+                `["matrix", "h.*.c_attn"]`. Or a rule in the place of the default one, a function
+                of a module and the name of one of its parameters, as `lambda module, name: narrows.multiplies(module,
+                name) or isinstance(module, Conv1D)`. Parameters of one dimension are never shared.
+            private: patterns of parameters that each task keeps whole although the rule or `shared` says otherwise,
+                as `["norm*", "blocks.*.gate"]`. The task's head is private always.
             about: how to build the model again, say: plain JSON kept with the store (`TaskStore.about`), without
                 meaning here.
 
         Raises:
-            ModelMismatchError: the model has nothing to share, or holds what is no tensor.
+            ModelMismatchError: the model has nothing to share, holds what is no tensor or cannot be copied, or is
+                sharded; a pattern names nothing.
             StoreError: there is something at `path` already.
         """
-        shared = shared_specs(model, private)
-        if not shared:
+        model = unwrapped(model)
+        require_plain(model)
+        require_patterns(model, private, shared)
+        template = copied(model)
+        specs = shared_specs(template, private, shared)
+        said = kept_whole(template, private, shared, specs)
+        if not specs:
             raise ModelMismatchError(
-                "The model has no parameter to share: none is trainable, floating-point, of two or more "
-                "dimensions and outside the private patterns."
+                "The model has no parameter to share: none is trainable, floating-point, of two or more dimensions, "
+                f"one that multiplies (narrows.tasks.sharing) and outside the private patterns. {said or ''}".strip()
             )
-        base = {name: tensor.detach().cpu() for name, tensor in named_tensors(model).items()}
-        return cls(StoreDirectory.create(path, base, shared, tuple(private), about), copy.deepcopy(model).cpu())
+        if said is not None:
+            warnings.warn(said, stacklevel=2)
+        base = {name: tensor.detach() for name, tensor in named_tensors(template).items()}
+        return cls(StoreDirectory.create(path, base, specs, tuple(private), about), template)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], model: nn.Module | None = None) -> TaskStore:
         """The store at `path`. Without `model` it can be looked at and verified, not learned with or loaded from.
 
         Raises:
-            ModelMismatchError: the model's parameters are not the store's; names those that differ.
+            ModelMismatchError: the model's parameters are not the store's; names those that differ. Or it cannot be
+                copied, or is sharded.
             StoreMissingError, StoreVersionError, DamagedStoreError: there is no sound store of a known version.
         """
         directory = StoreDirectory.open(path)
-        if model is not None:
-            require_match(named_tensors(model), directory.base())
-        return cls(directory, None if model is None else copy.deepcopy(model).cpu())
+        if model is None:
+            return cls(directory, None)
+        require_whole(model)
+        base = directory.base()
+        # A store may have been made of a wrapped model, and have its names, before they were left out.
+        if named_tensors(model).keys() != base.keys():
+            model = unwrapped(model)
+            require_plain(model)
+        template = copied(model)
+        require_match(named_tensors(template), base)
+        return cls(directory, template)
 
     @property
     def path(self) -> Path:
@@ -126,12 +155,14 @@ class TaskStore:
             method: a configuration, as `narrows.IBM(density=0.04)`.
             head: (path, module): this task's own module in the place of the model's module at `path`.
                 None where the task uses the network's outputs as they are (regression, say). The first
-                task's head takes its place's parameters out of what tasks share.
+                task's head takes its place's parameters out of what tasks share. Where the model ties the module
+                at `path` to another, the task's head is tied to nothing: the other stays shared.
 
         Raises:
             TaskExistsError: the name is taken.
             ConfigError: no task can have that name.
-            ModelMismatchError: there is no module to put the head at, or nothing left to share.
+            ModelMismatchError: there is no module to put the head at, or nothing left to share; the head would take
+                away the name of a tied tensor.
             CapacityError: fewer weights are free than the method's budget asks for.
             StoreLockedError: another process, or another task of this one, is writing the store.
         """
@@ -146,7 +177,9 @@ class TaskStore:
             check_task_name(name)
             specs, private = self.directory.shared, self.directory.private
             if head is not None:
-                head = (head[0], copy.deepcopy(head[1]).cpu())  # the caller's module is not trained behind their back
+                module = unwrapped(head[1])
+                require_plain(module)
+                head = (head[0], copied(module))  # the caller's module is not trained behind their back
                 require_place(model, head[0])
                 specs, private = self._shared_beside(head[0], model)
                 put_head(model, head)
@@ -185,7 +218,7 @@ class TaskStore:
         )
         model = self._base_model(base)
         if record.head is not None:
-            given = None if head is None else copy.deepcopy(head).cpu()
+            given = None if head is None else copied(unwrapped(head))
             put_head(model, build_head(name, record.head, given, private))
         present = named_tensors(model)
         assign(model, private | {key: value for key, value in shared.items() if key in present and key not in private})
@@ -283,9 +316,10 @@ class TaskStore:
         The first head of a store settles where heads go: no task shares what is there.
         """
         specs, private = self.directory.shared, self.directory.private
+        require_not_tied(model, path, specs)
         if any(matches(spec.name, [path]) for spec in specs) and not self.directory.task_names():
             private = (*private, path)
-            specs = shared_specs(model, private)
+            specs = tuple(spec for spec in specs if not matches(spec.name, [path]))
         if all(matches(spec.name, [path]) for spec in specs):
             raise ModelMismatchError(f"With a head at {path!r}, the model has no parameter left to share.")
         return specs, private

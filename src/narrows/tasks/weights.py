@@ -14,6 +14,7 @@ from narrows.errors import ModelMismatchError, NonFiniteError
 from narrows.methods import SharedWeights
 from narrows.store import TaskContent, TensorSpec
 from narrows.store.compose import Frozen, masked
+from narrows.tasks.copying import require_plain, require_whole, unwrapped
 from narrows.tasks.partition import fixed_names, named_tensors
 
 
@@ -45,6 +46,23 @@ class TaskWeights:
         tensors = named_tensors(self._model)
         names = (spec.name for spec in self._specs if not self._in_head(spec.name))
         return {name: tensor for name in names if isinstance(tensor := tensors[name], nn.Parameter)}
+
+    def own_model(self, given: nn.Module) -> nn.Module:
+        """The model of these weights, out of what was wrapped around it since.
+
+        Raises:
+            ModelMismatchError: `given` is another, or it was sharded, or a part of it wrapped.
+        """
+        model = unwrapped(given, until=self._model)
+        if model is not self._model:
+            raise ModelMismatchError(
+                f"task.model is now another network, a {type(model).__name__}, than the one that store.begin made, "
+                "which is what a commit writes. Train that one: change it in place, or wrap it beside task.model."
+            )
+        require_whole(model)
+        if not {spec.name for spec in self._specs if not self._in_head(spec.name)} <= named_tensors(model).keys():
+            require_plain(model)
+        return model
 
     def require_same_layout(self) -> None:
         """Raises ModelMismatchError where a shared parameter changed since `begin`, or is not to be trained."""

@@ -15,7 +15,7 @@ from narrows.benchmarks.options import RunOptions, with_defaults
 from narrows.benchmarks.streams import Stream, make_stream
 from narrows.errors import CapacityError, ConfigError
 from narrows.networks import make_network
-from narrows.tasks.partition import shared_specs
+from narrows.tasks.sharing import shared_specs
 
 
 @dataclass(frozen=True)
