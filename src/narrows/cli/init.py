@@ -6,12 +6,13 @@ import warnings
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from narrows.cli.as_json import Json, print_json
-from narrows.cli.common import StorePath, look_here, say, telling
+from narrows.cli.common import StorePath, telling
+from narrows.cli.screen import Screen, say
 from narrows.cli.suggesting import suggest
 from narrows.cli.tables import size
+from narrows.here import looking_here
 from narrows.pairs import json_value, parse_pairs
 from narrows.store.names import STORE_FILE
 
@@ -56,19 +57,18 @@ def init_command(
 
     said = parse_pairs(arguments or [], "--arg", "--arg num_classes=10")
     values: dict[str, Any] = {name: json_value(text) for name, text in said.items()}
-    look_here()
     patterns = {"shared": tuple(shared or ()), "private": tuple(private or ())}
-    with telling((store / STORE_FILE).exists, f"The store {store} is made."):
+    with looking_here(model), telling((store / STORE_FILE).exists, f"The store {store} is made."):
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always", UserWarning)
             made = init(store, model, values, weights=weights, head=head, seed=seed, **patterns)
         for note in told:
-            say(Console(stderr=as_json), f"note: {note.message}")
+            say(Screen(stderr=as_json), f"note: {note.message}")
         in_common, on_disk = sum(spec.numel for spec in made.shared), made.directory.header.base.bytes
         if as_json:
             print_json("init", {"store": store, "weights": in_common, "bytes": on_disk})
             return
-        console = Console()
+        console = Screen()
         say(console, f"{store}: {in_common:,} weights that tasks will share, {size(on_disk)}.")
         verb = "learn" if weights is None else "adopt"  # trained weights are worth keeping as the first task
         say(console, f"next: {suggest(verb, store)} --task NAME --data FOLDER")

@@ -16,7 +16,7 @@ from torch import Tensor
 from narrows.data import Skipped, Target
 from narrows.data.extras import require
 from narrows.errors import ConfigError, DataError
-from narrows.store import durable
+from narrows.store import outside
 
 SEPARATOR = "|"
 """Between the labels of one example in a table."""
@@ -110,7 +110,7 @@ class Predictions:
         else:
             require("pyarrow.parquet").write_table(table, sink)
         try:
-            durable.replace(file, sink.getvalue().to_pybytes())
+            outside.replace(file, sink.getvalue().to_pybytes())
         except OSError as error:
             raise DataError(f"{file} cannot be written: {error.strerror or error}") from error
         return file
