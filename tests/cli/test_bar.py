@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 
-from narrows.cli.bar import missed, parse_bar
+from narrows.cli.bar import figures_of, missed, parse_bar, require_figures
 from narrows.errors import ConfigError, UnknownNameError
 from narrows.production import Evaluation
+from narrows.production.scores import classification_scores, figure_names, multilabel_scores, regression_scores
 
 
 def found(**scores: object) -> Evaluation:
@@ -40,3 +42,22 @@ def test_a_figure_that_the_task_has_not_is_no_pass():
 def test_a_bound_that_is_no_number_is_refused(text):
     with pytest.raises(ConfigError, match="is no number"):
         parse_bar([text], "--at-least")
+
+
+def test_the_names_of_the_bar_are_those_of_some_task():
+    known = {"june": ("accuracy", "log_loss"), "price": ("r2", "price.mae")}
+    require_figures(["accuracy", "price.mae"], known)
+    with pytest.raises(
+        UnknownNameError, match=r"no task of the store has a figure 'price.mea': did you mean 'price.mae'"
+    ):
+        require_figures(["price.mea"], known)
+
+
+def test_the_names_of_figures_are_those_that_are_measured():
+    kinds = {
+        "classification": classification_scores(torch.eye(2), torch.tensor([0, 1])),
+        "regression": regression_scores(torch.ones(2, 2), torch.ones(2, 2), ["price", "area"]),
+        "multilabel": multilabel_scores(torch.ones(2, 2), torch.ones(2, 2)),
+    }
+    for kind, scores in kinds.items():
+        assert set(figure_names(kind, ["price", "area"])) == set(figures_of(Evaluation("june", None, scores, (), 0)))

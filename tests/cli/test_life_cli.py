@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -59,19 +60,21 @@ def shop(narrows, tmp_path):
     return tmp_path / "shop"
 
 
-def test_a_task_below_its_bar_ends_with_1(narrows, shop):
+def test_a_task_below_its_bar_ends_with_3_and_a_failure_with_1(narrows, shop):
     ask = ("evaluate", shop.name, "-t", "light", "-d", "photos")
     assert narrows(*ask, "--at-least", "accuracy=0", "--at-most", "log_loss=100")[0] == 0
     code, said, noted = narrows(*ask, "--at-least", "accuracy=1.5", "--at-most", "log_loss=-1")
-    assert code == 1
+    assert code == 3
     assert "accuracy" in said
     assert "light: accuracy is " in noted
     assert "and at least 1.5 is asked for" in noted
     assert "and at most -1 is asked for" in noted
     for bar, problem in (("acuracy=1", "did you mean 'accuracy'"), ("accuracy=x", "is no number"), ("x", "NAME=VALUE")):
-        code, _, noted = narrows(*ask, "--at-least", bar)
-        assert code == 1
-        assert problem in noted
+        for task in (("-t", "light"), ()):  # before the data are looked at
+            code, _, noted = narrows("evaluate", "shop", *task, "-d", "nowhere", "--at-least", bar)
+            assert code == 1
+            assert problem in noted
+    assert narrows("evaluate", "shop", "-t", "light", "-d", "nowhere", "--at-least", "accuracy=1.5")[0] == 1
 
 
 def contents(store: Path) -> dict[str, bytes]:
@@ -133,10 +136,38 @@ def test_forgetting_is_announced_asked_for_and_exact(shop, narrows):
     assert Path("before.csv").read_bytes() == Path("after.csv").read_bytes()
     code, said, _ = narrows("verify", "shop", "--deep")
     assert code == 0
-    assert "1 of 1 tasks give the outputs that were committed, bit for bit" in said
+    assert "1 of 1 task gives the outputs that were committed, bit for bit" in said
     code, _, noted = narrows("predict", "shop", "-t", "light", "-d", "photos")
     assert code == 1
     assert "no task 'light'" in noted
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_density_is_said_in_one_way_or_another_but_not_twice_otherwise(narrows):
+    words = ("learn", "shop", "-d", "photos", "--epochs", "1")
+    assert narrows(*words, "-t", "a", "--density", "0.2")[0] == 0
+    assert narrows(*words, "-t", "b", "--set", "density=0.2")[0] == 0
+    assert narrows(*words, "-t", "c", "--density", "0.2", "--set", "density=0.2", "--set", "refine=false")[0] == 0
+    densities = [record.method["config"]["density"] for record in open_store("shop").tasks()]
+    assert densities[2:] == [0.2, 0.2, 0.2]
+    code, _, noted = narrows(*words, "-t", "d", "--density", "0.2", "--set", "density=0.3")
+    assert code == 1
+    assert "--density 0.2 and --set density=0.3 are two values of one" in noted
+
+
+def test_the_next_command_is_quoted_for_a_shell(narrows, tmp_path):
+    shop_data.images(tmp_path / "photos")
+    _, said, _ = narrows("init", *MODEL, "--head", "head", "--", "-my shop")
+    assert "next: narrows learn './-my shop' --task NAME" in said
+    _, said, _ = narrows("learn", "-t", "it's light", "-d", "photos", *QUICK, "--", "-my shop")
+    words = shlex.split(said.split("next: ")[1])
+    assert words[:5] == ["narrows", "predict", "./-my shop", "--task", "it's light"]
+
+
+def test_the_options_of_learn_stand_in_panels(narrows):
+    _, said, _ = narrows("learn", "--help")
+    panels = [line.split("─")[1].strip() for line in said.splitlines() if line.startswith("╭")]
+    assert panels == ["Arguments", "Options", "Data", "Training", "Machine"]
 
 
 def test_a_trained_network_of_the_users_own_package_is_adopted(narrows, tmp_path, monkeypatch):

@@ -35,6 +35,20 @@ def test_best_takes_exactly_the_best_candidates(rows: list[tuple[float, bool]], 
     assert torch.equal(chosen, best(scores, candidates, count))
 
 
+@given(rows=st.lists(st.tuples(value, value, st.booleans()), max_size=40), count=st.integers(-1, 45))
+def test_of_equal_scores_the_larger_weights_stay(rows: list[tuple[float, float, bool]], count: int) -> None:
+    scores, sizes = torch.tensor([row[0] for row in rows]), torch.tensor([row[1] for row in rows])
+    candidates = torch.tensor([row[2] for row in rows], dtype=torch.bool)
+    order = [at for at, row in enumerate(rows) if row[2]]
+    order.sort(key=lambda at: (-rows[at][0], -rows[at][1], at))
+    expected = torch.zeros(len(rows), dtype=torch.bool)
+    expected[order[: max(count, 0)]] = True
+    assert torch.equal(best(scores, candidates, count, sizes), expected)
+    assert torch.equal(
+        best_each([scores], 0.5, [sizes])[0], best(scores, torch.ones_like(candidates), max(1, len(rows) // 2), sizes)
+    )
+
+
 def test_best_does_not_hand_out_its_argument() -> None:
     candidates = torch.tensor([True, False])
     best(torch.zeros(2), candidates, 5)[1] = True

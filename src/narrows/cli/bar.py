@@ -49,7 +49,7 @@ def require_figures(bar: Iterable[str], known: Mapping[str, Sequence[str]]) -> N
 
 def missed(found: Evaluation, least: Bar, most: Bar) -> Iterator[str]:
     """What a task does not reach, a sentence each. UnknownNameError where it has no figure of that name."""
-    figures = dict(_figures(found))
+    figures = figures_of(found)
     for name in (*least, *most):
         if name not in figures:
             raise UnknownNameError(f"{found.task} has no figure {name!r}: {nearest(name, tuple(figures))}")
@@ -59,10 +59,9 @@ def missed(found: Evaluation, least: Bar, most: Bar) -> Iterator[str]:
                 yield f"{found.task}: {name} is {figures[name]:.4g}, and at {word} {bound:g} is asked for"
 
 
-def _figures(found: Evaluation) -> Iterator[tuple[str, float]]:
+def figures_of(found: Evaluation) -> dict[str, float]:
     """By name, those of a target as TARGET.NAME; NaN where there is no such figure of these data."""
-    for name, value in found.scores.items():
-        if value is None or isinstance(value, int | float):
-            yield name, math.nan if value is None else value
+    figures = {name: value for name, value in found.scores.items() if value is None or isinstance(value, int | float)}
     for target, scores in found.scores.get("targets", {}).items():
-        yield from ((f"{target}.{name}", math.nan if value is None else value) for name, value in scores.items())
+        figures |= {f"{target}.{name}": value for name, value in scores.items()}
+    return {name: math.nan if value is None else value for name, value in figures.items()}

@@ -62,13 +62,14 @@ def init_command(
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always", UserWarning)
             made = init(store, model, values, weights=weights, head=head, seed=seed, **patterns)
-        for note in told:
-            say(Screen(stderr=as_json), f"note: {note.message}")
+        console = Screen(stderr=as_json)
+        notes = [str(note.message) for note in told]
+        for note in notes:
+            say(console, f"note: {note}")
         in_common, on_disk = sum(spec.numel for spec in made.shared), made.directory.header.base.bytes
         if as_json:
-            print_json("init", {"store": store, "weights": in_common, "bytes": on_disk})
+            print_json("init", {"store": store, "weights": in_common, "bytes": on_disk, "notes": notes})
             return
-        console = Screen()
         say(console, f"{store}: {in_common:,} weights that tasks will share, {size(on_disk)}.")
         verb = "learn" if weights is None else "adopt"  # trained weights are worth keeping as the first task
         say(console, f"next: {suggest(verb, store)} --task NAME --data FOLDER")

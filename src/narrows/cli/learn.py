@@ -18,7 +18,7 @@ from narrows.cli.tables import percent, size
 from narrows.cli.training import Watch, interruptible
 from narrows.errors import ConfigError
 from narrows.pairs import parse_pairs
-from narrows.production.defaults import BATCH_SIZE, DENSITY, EPOCHS
+from narrows.production.defaults import BATCH_SIZE, DENSITY, EPOCHS, LEAST_BATCH, STEPS
 from narrows.tasks import recipe
 
 if TYPE_CHECKING:
@@ -67,7 +67,13 @@ def learn_command(
     mean: say_of.Mean = None,
     std: say_of.Std = None,
     bad: say_of.Bad = "refuse",
-    epochs: Epochs = EPOCHS,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Passes over the data; default: {EPOCHS}, or as many as make {STEPS} steps.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
     method: Annotated[
         str, typer.Option("--method", "-m", help="A method; see `narrows methods`.", rich_help_panel=_TRAINING)
     ] = "ibm",
@@ -88,7 +94,13 @@ def learn_command(
     lr: Annotated[
         float | None, typer.Option(help="Learning rate; default: the method's own.", rich_help_panel=_TRAINING)
     ] = None,
-    batch_size: BatchSize = BATCH_SIZE,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Examples a step; default: {BATCH_SIZE}, or down to {LEAST_BATCH} of few examples.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
     patience: Annotated[
         int | None,
         typer.Option(
@@ -160,8 +172,10 @@ def learn_command(
                 begun=watch.begun,
                 measured=watch.measured,
             )
+        for note in learned.doubts:
+            say(errors, f"note: {note}")
         if as_json:
-            print_json("learn", _told(opened, task))
+            print_json("learn", {**_told(opened, task), "doubts": learned.doubts})
             return
         console = Screen()
         say(console, f"learned {task} in {learned.fit.seconds:.1f} s{_ended(learned.fit)}")
@@ -259,7 +273,7 @@ def adopt_command(
         for note in adopted.doubts:
             say(errors, f"note: {note}")
         if as_json:
-            print_json("adopt", _told(opened, task))
+            print_json("adopt", {**_told(opened, task), "doubts": adopted.doubts})
             return
         say(console, f"adopted {task} in {found.seconds:.1f} s")
         if adopted.measures_accuracy:

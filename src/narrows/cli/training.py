@@ -11,6 +11,7 @@ import typer
 
 from narrows.cli.common import INTERRUPTED, TERMINATED, holds, telling
 from narrows.cli.screen import Screen, say
+from narrows.cli.tables import counted
 
 if TYPE_CHECKING:
     from narrows.production.material import Material
@@ -43,7 +44,11 @@ class Watch:
         self.resumed = resumed
         held = "" if material.valid is None else f", {len(material.valid):,} to measure on"
         say(self._console, f"{self.name}: {material.schema.summary()}")
-        say(self._console, f"{len(material.train):,} examples to learn from{held}")
+        say(
+            self._console,
+            f"{counted(len(material.train), 'example')} to learn from{held}; {material.epochs} passes in batches of "
+            f"{material.batch_size} are {material.steps:,} steps",
+        )
         for note in material.notes:
             say(self._console, f"note: {note}")
         if resumed:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,25 +18,29 @@ SAMPLED = 17
 """Of so many values, one is in the sample; prime, so that it falls on no one column of a matrix."""
 
 
-def best(scores: Tensor, candidates: Tensor, count: int) -> Tensor:
+def best(scores: Tensor, candidates: Tensor, count: int, sizes: Tensor | None = None) -> Tensor:
     """Mask of the `count` candidates with the highest score: never more, fewer only if there are fewer.
 
-    Ties are broken by position, so a budget is met exactly and the choice is deterministic.
+    Of equal scores those of the larger `sizes` stay, and of those equal too the first by position, so that a budget is
+    met exactly and the choice is deterministic. Scores of exactly 0 are common: weights of a unit that never fired.
 
     Args:
         scores: any shape, non-NaN.
         candidates: bool, same shape; nothing else is chosen.
         count: how many to keep.
+        sizes: what decides between equal scores, same shape, non-NaN.
 
     Raises:
         NonFiniteError: a candidate's score is NaN.
 
     >>> best(torch.tensor([3., 1., 2., 9.]), torch.tensor([True, True, True, False]), 2)
     tensor([ True, False,  True, False])
+    >>> best(torch.zeros(3), torch.ones(3, dtype=torch.bool), 1, sizes=torch.tensor([1., 2., 2.]))
+    tensor([False,  True, False])
     """
     values = scores[candidates]
     chosen = torch.zeros_like(candidates)
-    chosen[candidates] = _top(values, count)
+    chosen[candidates] = _top(values, count, None if sizes is None else lambda: sizes[candidates])
     return chosen
 
 
@@ -44,13 +49,24 @@ def above(scores: Tensor, candidates: Tensor, threshold: float) -> Tensor:
     return candidates & (scores > threshold)
 
 
-def best_each(scores: Sequence[Tensor], fraction: float) -> list[Tensor]:
-    """For each tensor apart, the mask of its best `fraction` (at least one weight; rounded down)."""
-    return [_top(score.reshape(-1), max(1, int(fraction * score.numel()))).view(score.shape) for score in scores]
+def best_each(scores: Sequence[Tensor], fraction: float, sizes: Sequence[Tensor] | None = None) -> list[Tensor]:
+    """For each tensor apart, the mask of its best `fraction` (at least one weight; rounded down).
+
+    Between equal scores `sizes` decide, as in `best`.
+    """
+    rows = zip(scores, [None] * len(scores) if sizes is None else sizes, strict=True)
+    return [
+        _top(
+            score.reshape(-1),
+            max(1, int(fraction * score.numel())),
+            None if size is None else partial(size.reshape, -1),
+        ).view(score.shape)
+        for score, size in rows
+    ]
 
 
-def _top(values: Tensor, count: int) -> Tensor:
-    """Mask of the `count` highest of a vector, the first ones where some are equal."""
+def _top(values: Tensor, count: int, sizes: Callable[[], Tensor] | None = None) -> Tensor:
+    """Mask of the `count` highest of a vector; where some are equal those of larger `sizes`, then the first ones."""
     available = values.numel()
     if available and torch.isnan(values.max()):  # the maximum of what holds a NaN is NaN
         raise NonFiniteError(
@@ -65,7 +81,10 @@ def _top(values: Tensor, count: int) -> Tensor:
     surplus = int(kept.sum()) - count
     if surplus:
         ties = (values == threshold).nonzero().squeeze(1)
-        kept[ties[-surplus:]] = False
+        if sizes is None:
+            kept[ties[-surplus:]] = False
+        else:
+            kept[ties] = _top(sizes()[ties], len(ties) - surplus)
     return kept
 
 

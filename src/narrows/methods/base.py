@@ -38,12 +38,14 @@ class SharedWeights:
         params: the live parameters of the task's model.
         frozen: bool, a parameter's shape: weights some earlier task uses.
         values: the frozen weights' values, 0 elsewhere.
+        resting: ids of parameters whose learning rate is 0 in this step.
     """
 
     names: tuple[str, ...]
     params: list[nn.Parameter]
     frozen: list[Tensor]
     values: list[Tensor]
+    resting: frozenset[int] = frozenset()
 
     def total(self) -> int:
         """Number of shared weights."""

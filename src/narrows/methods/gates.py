@@ -62,6 +62,11 @@ class Gates:
             priced = price * unused if e.grad is None else e.grad + price * unused
             e.grad = smax * slope * priced
 
+    def hold(self) -> None:
+        """No gradient for the embeddings: they stay where they are."""
+        for e in self.embeddings:
+            e.grad = None
+
     def settle(self, least: float) -> None:
         """Keeps embeddings within reach, and the best of each set at `least` or above."""
         for e in self.embeddings:

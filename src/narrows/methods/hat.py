@@ -33,6 +33,7 @@ from torch import Tensor
 
 from narrows.errors import ConfigError, OptimizerError
 from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, copy_each
+from narrows.methods.evidence import Evidence
 from narrows.methods.gates import REACH, Gates
 
 
@@ -86,6 +87,7 @@ class HATLearner(Learner):
         self._cycle = self._total if config.anneal == "task" else _steps_per_epoch(plan, self._total)
         self._step = 0
         self._sampled = False
+        self._evidence = Evidence(shared, "hat")
         self._weights = [param.detach().clone() for param in shared.params]
         self.gates = [Gates(param, frozen) for param, frozen in zip(shared.params, shared.frozen, strict=True)]
         unused = sum(float(part.sum()) for gates in self.gates for part in gates.unused)
@@ -141,8 +143,12 @@ class HATLearner(Learner):
                 "`with task.sample(): loss = ...; loss.backward()`."
             )
         self._sampled = False
-        for gates in self.gates:
-            gates.compensate(self._price, self.steepness, self._config.smax)
+        self._evidence.add()
+        for at, (gates, param) in enumerate(zip(self.gates, self.shared.params, strict=True)):
+            if param.grad is None or at in self._evidence.lacking:
+                gates.hold()  # its price alone would shut it
+            else:
+                gates.compensate(self._price, self.steepness, self._config.smax)
         # The optimizer moves w, not the effective weight: its weight decay and its state are about w.
         for param, weight, frozen in zip(self.shared.params, self._weights, self.shared.frozen, strict=True):
             param.copy_(weight)
@@ -158,6 +164,7 @@ class HATLearner(Learner):
         self._settle()
 
     def finish(self) -> None:
+        self._evidence.doubt()
         self._show()
 
     @property
@@ -168,12 +175,14 @@ class HATLearner(Learner):
     def state(self) -> State:
         return {
             "step": self._step,
+            "evidence": self._evidence.state(),
             "weights": list(self._weights),
             "embeddings": [[e.detach() for e in gates.embeddings] for gates in self.gates],
         }
 
     def load_state(self, state: State) -> None:
         self._step = state["step"]
+        self._evidence.load_state(state["evidence"])
         copy_each(self._weights, state["weights"])
         for gates, embeddings in zip(self.gates, state["embeddings"], strict=True):
             copy_each(gates.embeddings, embeddings)

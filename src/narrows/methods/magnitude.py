@@ -21,7 +21,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from narrows.methods.base import Learner, Plan, SharedWeights, State
+from narrows.methods.base import Learner, Plan, SharedWeights
 from narrows.methods.gradual import GradualLearner
 from narrows.methods.information import FisherAverage
 from narrows.methods.options import BudgetOptions, ScheduleOptions, check_choices
@@ -72,7 +72,8 @@ class MagnitudeLearner(GradualLearner):
 
     def __init__(self, shared: SharedWeights, config: Magnitude, plan: Plan) -> None:
         self._config = config
-        self._fisher = FisherAverage(shared.params, config.decay) if config.score == "ib" else None
+        self._fisher = FisherAverage(shared, config.name, config.decay) if config.score == "ib" else None
+        self.evidence = self._fisher
         super().__init__(shared, config, plan)
 
     def target(self) -> Budget:
@@ -83,14 +84,6 @@ class MagnitudeLearner(GradualLearner):
         if self._fisher is not None and not self.settled:
             self._fisher.add()
         self.isolator.mask_gradients()
-
-    def state(self) -> State:
-        return super().state() | ({} if self._fisher is None else {"fisher": self._fisher.state()})
-
-    def load_state(self, state: State) -> None:
-        super().load_state(state)
-        if self._fisher is not None:
-            self._fisher.load_state(state["fisher"])
 
     def scores(self, weights: Sequence[Tensor]) -> Tensor:
         if self._fisher is not None:

@@ -12,7 +12,8 @@ Where we differ from the published code (github.com/arunmallya/packnet):
 * One fraction for all tasks; there the first task prunes 50%, the next ones 75%, and the last one nothing.
 * The network at the end of training is kept; there that of the epoch with the best accuracy on the test images.
 * The network need not be pretrained; there the first task is ImageNet, pretrained.
-* The fraction kept is rounded down, ties by position, and at least one weight of a layer while any is free.
+* The fraction kept is rounded down, equal scores go by |w|, then by position, and at least one weight of a layer
+  stays while any is free.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from torch import Tensor
 from narrows.errors import CapacityError, ConfigError
 from narrows.masks import best
 from narrows.methods.base import Learner, Method, Plan, SharedWeights, State
+from narrows.methods.evidence import latest_start
 from narrows.methods.information import FisherAverage
 from narrows.methods.isolation import Isolator
 from narrows.methods.options import check_choices, check_decay, check_range
@@ -117,10 +119,11 @@ class PackNetLearner(Learner):
         super().__init__(shared)
         self._config = config
         self._total_steps = plan.require_steps(config.name)
-        self._prune_step = max(1, round(config.prune_at * self._total_steps))
+        self._prune_step = self._asked = max(1, round(config.prune_at * self._total_steps))
         self._step = 0
         self._pruned = False
-        self._fisher = FisherAverage(shared.params, config.decay) if config.score == "ib" else None
+        self._latest = latest_start(self._asked, self._total_steps)
+        self._fisher = FisherAverage(shared, config.name, config.decay) if config.score == "ib" else None
         self._isolator = Isolator(shared)
 
     @property
@@ -134,12 +137,18 @@ class PackNetLearner(Learner):
 
     def after_step(self) -> None:
         self._step += 1
-        if self._step == self._prune_step:
-            self._prune()
+        if not self._pruned and self._step >= self._asked:
+            if self._fisher is not None and self._fisher.awaited(self._step, self._latest):
+                left = self._total_steps - self._step
+                self._prune_step = self._step + max(1, round(self._config.prune_at * left))
+            elif self._step >= self._prune_step:
+                self._prune()
         self._isolator.restore()
 
     def finish(self) -> None:
         if not self._pruned:
+            if self._fisher is not None:
+                self._fisher.require(self._step)
             if self._step:
                 warnings.warn(
                     f"packnet: training ended at step {self._step} of the {self._total_steps} it was told, before "
@@ -161,10 +170,11 @@ class PackNetLearner(Learner):
 
     def state(self) -> State:
         fisher = {} if self._fisher is None else {"fisher": self._fisher.state()}
-        return {"step": self._step, "pruned": self._pruned, "masks": list(self.masks)} | fisher
+        kept = {"step": self._step, "prune_step": self._prune_step, "pruned": self._pruned}
+        return kept | {"masks": list(self.masks)} | fisher
 
     def load_state(self, state: State) -> None:
-        self._step, self._pruned = state["step"], state["pruned"]
+        self._step, self._prune_step, self._pruned = state["step"], state["prune_step"], state["pruned"]
         rows = zip(self.shared.frozen, state["masks"], strict=True)
         self._isolator.use([torch.empty_like(frozen).copy_(mask) for frozen, mask in rows])
         if self._fisher is not None:
@@ -172,9 +182,12 @@ class PackNetLearner(Learner):
 
     @torch.no_grad()
     def _prune(self) -> None:
-        rows = zip(self._scores(), self.shared.frozen, strict=True)
+        rows = zip(self._scores(), self.shared.frozen, self.shared.params, strict=True)
         self._isolator.use(
-            [frozen | best(score, ~frozen, self._config.claims(int((~frozen).sum()))) for score, frozen in rows]
+            [
+                frozen | best(score, ~frozen, self._config.claims(int((~frozen).sum())), param.abs())
+                for score, frozen, param in rows
+            ]
         )
         self._pruned = True
 

@@ -43,10 +43,11 @@ class Curve:
     stop: int
 
     @classmethod
-    def over(cls, total_steps: int, start: float, stop: float) -> Curve:
-        """From fractions of training to steps; always leaves at least one step to prune at."""
-        last = max(1, round(stop * total_steps))
-        return cls(min(round(start * total_steps), last - 1), last)
+    def over(cls, total_steps: int, start: float, stop: float, after: int = 0) -> Curve:
+        """From fractions of the steps that come `after` some to steps; always leaves at least one to prune at."""
+        left = total_steps - after
+        last = max(1, round(stop * left))
+        return cls(after + min(round(start * left), last - 1), after + last)
 
     def interval(self) -> int:
         """Steps between two choices: 10, or fewer where that would make less than 20 of them.
@@ -80,6 +81,14 @@ class Choice:
         return self.own | self.reused
 
 
+@dataclass(frozen=True)
+class Worth:
+    """What weights are worth, shape (total,): their scores, and their sizes, which decide between equal scores."""
+
+    scores: Tensor
+    sizes: Tensor
+
+
 class Chooser:
     """Shrinks a sub-network toward its target.
 
@@ -98,16 +107,16 @@ class Chooser:
         )
         self._start = Budget(new=int(self.all.own.sum()), reuse=int(frozen.sum()))
 
-    def choose(self, own_scores: Tensor, reuse_scores: Tensor, choice: Choice, progress: float) -> Choice:
+    def choose(self, own: Worth, reuse: Worth, choice: Choice, progress: float) -> Choice:
         """What stays of `choice` at this progress.
 
         Args:
-            own_scores: what each weight's own value is worth, shape (total,).
-            reuse_scores: what each frozen value is worth, shape (total,).
+            own: what each weight's own value is worth.
+            reuse: what each frozen value is worth.
         """
-        own = self._group(own_scores, choice.own, progress, "new")
-        reusable = choice.reused | (choice.own & ~own & self._frozen)
-        return Choice(own, self._group(reuse_scores, reusable, progress, "reuse"))
+        kept = self._group(own, choice.own, progress, "new")
+        reusable = choice.reused | (choice.own & ~kept & self._frozen)
+        return Choice(kept, self._group(reuse, reusable, progress, "reuse"))
 
     def threshold(self, scores: Tensor, choice: Choice) -> Tensor:
         """For each weight, the score at which its group's last weight was kept: what one had to beat."""
@@ -118,12 +127,12 @@ class Chooser:
         claimable = choice.own | (~choice.reused & ~self._frozen)
         return torch.where(claimable, new, reuse)
 
-    def _group(self, scores: Tensor, candidates: Tensor, progress: float, group: str) -> Tensor:
+    def _group(self, worth: Worth, candidates: Tensor, progress: float, group: str) -> Tensor:
         goal = getattr(self._target, group)
         if isinstance(self._target, Price):
-            return above(scores, candidates, goal * progress) if progress > 0 else candidates
+            return above(worth.scores, candidates, goal * progress) if progress > 0 else candidates
         start = getattr(self._start, group)
-        return best(scores, candidates, goal + int((start - goal) * (1 - progress)))
+        return best(worth.scores, candidates, goal + int((start - goal) * (1 - progress)), worth.sizes)
 
 
 def _lowest(scores: Tensor, kept: Tensor) -> float:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from narrows.errors import ConfigError
 from narrows.masks import best_each
 from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, copy_each
+from narrows.methods.evidence import Evidence
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class SupSupLearner(Learner):
     def __init__(self, shared: SharedWeights, density: float) -> None:
         super().__init__(shared)
         self._density = density
+        self._evidence = Evidence(shared, SupSup.name)
         self._fixed = [param.detach().clone() for param in shared.params]
         self._scores = [nn.Parameter(_initial_score(param)) for param in shared.params]
         self._choose()
@@ -88,6 +90,7 @@ class SupSupLearner(Learner):
 
     @torch.no_grad()
     def before_step(self) -> None:
+        self._evidence.add()
         for param, score, fixed in zip(self.shared.params, self._scores, self._fixed, strict=True):
             if param.grad is not None:
                 # straight through the choice by |score|: d loss / d|score| = d loss / d(w m) * w
@@ -98,6 +101,7 @@ class SupSupLearner(Learner):
         self._choose()
 
     def finish(self) -> None:
+        self._evidence.doubt()
         self._choose()
 
     @property
@@ -106,11 +110,13 @@ class SupSupLearner(Learner):
         return True
 
     def state(self) -> State:
-        return {"fixed": list(self._fixed), "scores": [score.detach() for score in self._scores]}
+        scores = [score.detach() for score in self._scores]
+        return {"fixed": list(self._fixed), "scores": scores, "evidence": self._evidence.state()}
 
     def load_state(self, state: State) -> None:
         copy_each(self._fixed, state["fixed"])
         copy_each(self._scores, state["scores"])
+        self._evidence.load_state(state["evidence"])
         self._choose()
 
     @torch.no_grad()

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from narrows.errors import ConfigError
 from narrows.masks import best_each
 from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, copy_each
+from narrows.methods.evidence import Evidence
 from narrows.methods.information import FisherAverage
 from narrows.methods.options import check_choices, check_curve, check_decay, check_range
 from narrows.methods.schedule import Curve
@@ -102,7 +103,8 @@ class WSNLearner(Learner):
         self._step = 0
         self._dense = [param.detach().clone() for param in shared.params]
         self._free = [~frozen for frozen in shared.frozen]
-        self._fisher = FisherAverage(shared.params, config.decay) if config.score == "ib" else None
+        self._fisher = FisherAverage(shared, config.name, config.decay) if config.score == "ib" else None
+        self._evidence = self._fisher or Evidence(shared, config.name)
         learned = config.score == "learned"
         self._scores = [nn.Parameter(_initial_score(param)) for param in shared.params] if learned else []
         self._take_up(carry or {})
@@ -118,8 +120,7 @@ class WSNLearner(Learner):
 
     @torch.no_grad()
     def before_step(self) -> None:
-        if self._fisher is not None:
-            self._fisher.add()
+        self._evidence.add()
         for param, score, dense in zip(self.shared.params, self._scores, self._dense, strict=False):
             if param.grad is not None:
                 score.grad = param.grad * dense  # straight through: d loss/d score = d loss/d(w m) * w
@@ -145,19 +146,20 @@ class WSNLearner(Learner):
         return None if self._curve is None else (self._curve.start, self._curve.stop)
 
     def state(self) -> State:
-        fisher = {} if self._fisher is None else {"fisher": self._fisher.state()}
-        return {"step": self._step, "dense": list(self._dense), "scores": [s.detach() for s in self._scores]} | fisher
+        scores = [score.detach() for score in self._scores]
+        evidence = self._evidence.state()
+        return {"step": self._step, "dense": list(self._dense), "scores": scores, "evidence": evidence}
 
     def load_state(self, state: State) -> None:
         self._step = state["step"]
         copy_each(self._dense, state["dense"])
         copy_each(self._scores, state["scores"])
-        if self._fisher is not None:
-            self._fisher.load_state(state["fisher"])
+        self._evidence.load_state(state["evidence"])
         self._choose()
         self._show()
 
     def finish(self) -> None:
+        self._evidence.doubt()
         if self._curve is not None and not self.settled:
             if self._step:
                 warnings.warn(
@@ -200,7 +202,8 @@ class WSNLearner(Learner):
 
     @torch.no_grad()
     def _choose(self) -> None:
-        self._masks = best_each(self._ranking(), self._fraction())
+        sizes = None if self._fisher is None else [dense.abs() for dense in self._dense]  # learned scores do not tie
+        self._masks = best_each(self._ranking(), self._fraction(), sizes)
         self._trainable = [mask & free for mask, free in zip(self._masks, self._free, strict=True)]
 
     @torch.no_grad()

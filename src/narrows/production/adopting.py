@@ -96,7 +96,7 @@ def adopt(
     options = options or DataOptions(seed=seed)
     network = store.network()
     material = read_material(
-        network, data, valid, options, batch_size=batch_size, seed=seed, augment=augment, scale=scale
+        network, data, valid, options, epochs=epochs, batch_size=batch_size, seed=seed, augment=augment, scale=scale
     )
     sample = material.sample()
     try_out(network, sample, material.schema)

@@ -15,7 +15,8 @@ from torch import nn
 from narrows.data import DataOptions
 from narrows.errors import ConfigError, TaskExistsError
 from narrows.methods import IBM, Method
-from narrows.production.defaults import BATCH_SIZE, DENSITY, EPOCHS
+from narrows.production.defaults import DENSITY
+from narrows.production.doubts import doubts_of
 from narrows.production.evaluating import scores_of
 from narrows.production.material import Material, Scale, Source, read_material
 from narrows.production.network import head_path, loss_of, new_head, require_finite, require_outputs, try_out
@@ -40,12 +41,14 @@ class Learned:
         fit: how training went.
         resumed: whether it went on from a checkpoint.
         notes: what people should be told of how the data were read.
+        doubts: what is odd about the result: next to nothing learned, or much of it lost in pruning.
     """
 
     record: TaskRecord
     fit: Fit
     resumed: bool
     notes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 def learn(
@@ -56,9 +59,9 @@ def learn(
     valid: Source | None = None,
     method: Method | None = None,
     options: DataOptions | None = None,
-    epochs: int = EPOCHS,
+    epochs: int | None = None,
     lr: float | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     patience: int | None = None,
     augment: bool = False,
     scale: Scale | None = None,
@@ -85,7 +88,8 @@ def learn(
             `options.holdout` takes a part of `data` instead.
         method: default `IBM(density=0.04)`.
         options: how the data are to be read.
-        epochs, batch_size: passes over the data, and examples a step.
+        epochs, batch_size: passes over the data, and examples a step. By default batches of 64, smaller ones (down to
+            16) where there are less than 1024 examples, and 10 passes, or as many as make 400 steps.
         lr: learning rate; default: the method's own.
         patience: stop after so many epochs without a better one on the validation data, of those that count.
         augment: crop and mirror images at random.
@@ -118,10 +122,11 @@ def learn(
     options = options or DataOptions(seed=seed)
     network = store.network()
     material = read_material(
-        network, data, valid, options, batch_size=batch_size, seed=seed, augment=augment, scale=scale
+        network, data, valid, options, epochs=epochs, batch_size=batch_size, seed=seed, augment=augment, scale=scale
     )
     if patience is not None and material.valid is None:
         raise ConfigError("patience is about validation data: say those too, as valid or as a part to hold out.")
+    epochs = material.epochs
     sample = material.sample()
     try_out(network, sample, material.schema)
     head = new_head(network, head_path(store, network, sample), material.schema.target.outputs, seed)
@@ -148,11 +153,15 @@ def learn(
         )
         best = None if fit.best_epoch is None else fit.best_epoch + 1  # people count from 1
         training = {"epochs": len(fit.losses), "best_epoch": best, "lr": lr, "device": device}
-        record = task.commit(
-            metrics=lambda settled: validation(settled, material),
-            data=lambda settled: about(settled, material, options, training),
-        )
-    return Learned(record, fit, checkpoint.resumed, material.notes)
+        doubts: tuple[str, ...] = ()
+
+        def told(settled: nn.Module) -> dict[str, Any]:
+            nonlocal doubts
+            doubts = doubts_of(settled, material, fit, task.history())
+            return about(settled, material, options, training | ({"doubts": list(doubts)} if doubts else {}))
+
+        record = task.commit(metrics=lambda settled: validation(settled, material), data=told)
+    return Learned(record, fit, checkpoint.resumed, material.notes, doubts)
 
 
 def require_isolation(method: Method) -> None:
@@ -164,10 +173,10 @@ def require_isolation(method: Method) -> None:
         )
 
 
-def require_numbers(*, epochs: int, lr: float | None, batch_size: int) -> None:
+def require_numbers(*, epochs: int | None, lr: float | None, batch_size: int | None) -> None:
     """ConfigError, before any data are read, where one of them is out of range."""
     for what, value, least in (("epochs", epochs, 1), ("batch size", batch_size, 1)):
-        if value < least:
+        if value is not None and value < least:
             raise ConfigError(f"The {what} must be at least {least}; got {value}.")
     if lr is not None and not 0 < lr < math.inf:
         raise ConfigError(f"The learning rate must be a number above 0; got {lr}.")

@@ -5,6 +5,7 @@ Knows files, schemas and the network's first layer; trains nothing.
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from narrows.data import (
     split,
 )
 from narrows.errors import ConfigError
+from narrows.production.defaults import batch_size_for, epochs_for
 from narrows.production.network import fit_width
 
 Source = str | os.PathLike[str]
@@ -42,6 +44,7 @@ class Material:
         source: where the examples were read.
         schema: fitted to `train`.
         train, valid: the examples; `valid` is None where there are none.
+        epochs: passes over them.
         batch_size: examples a step.
         seed: of their order.
         augment: whether images are cropped and mirrored at random.
@@ -51,9 +54,15 @@ class Material:
     schema: Schema
     train: Examples
     valid: Examples | None
+    epochs: int
     batch_size: int
     seed: int
     augment: bool
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of all passes."""
+        return self.epochs * math.ceil(len(self.train) / self.batch_size)
 
     def training(self, device: str = "cpu") -> Batches:
         """Shuffled, anew for each epoch."""
@@ -94,7 +103,8 @@ def read_material(
     valid: Source | None,
     options: DataOptions,
     *,
-    batch_size: int,
+    epochs: int | None,
+    batch_size: int | None,
     seed: int,
     augment: bool = False,
     scale: Scale | None = None,
@@ -103,6 +113,7 @@ def read_material(
 
     Args:
         network: what it is for: tables get zero columns up to its inputs.
+        epochs, batch_size: how to learn from it; by default as `defaults` says for so many examples.
         valid: data to measure on. With `options.holdout` they are a part of `data` instead.
         scale: what images are scaled with, in the place of the mean and deviation of their own channels.
 
@@ -120,7 +131,9 @@ def read_material(
         held = read_with(schema, _text(valid), options)
     elif options.holdout:
         train, held = split(train, options.holdout, options.seed)
-    return Material(str(data), schema, train, held, batch_size, seed, augment)
+    size = batch_size or batch_size_for(len(train))
+    passes = epochs or epochs_for(len(train), size)
+    return Material(str(data), schema, train, held, passes, size, seed, augment)
 
 
 def read_for(schema: Schema, data: Source, options: DataOptions, *, targets: bool) -> Examples:

@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -20,7 +21,7 @@ from narrows.tasks.account import LayerAccount, account
 from narrows.tasks.hooks import join
 from narrows.tasks.partition import live_tensors
 from narrows.tasks.weights import TaskWeights
-from narrows.training import Recorder, Schedule
+from narrows.training import History, Recorder, Schedule
 from narrows.training.device import device_of, to_device
 from narrows.training.recording import quantiles
 
@@ -71,6 +72,12 @@ class Attachment:
             ratios = effective_ranks(self._model, sample, list(self._weights.live()))
         self.learner.set_ratio(ratios)
         return ratios
+
+    def history(self) -> History:
+        """How it was trained; the choice may have had to wait, and come later than was planned."""
+        prune_from, prune_until = self.learner.pruning or (None, None)
+        found = self.recorder.history()
+        return replace(found, schedule=replace(found.schedule, prune_from=prune_from, prune_until=prune_until))
 
     def state(self) -> dict[str, Any]:
         """See `Task.state`."""
@@ -160,6 +167,10 @@ class InProgress:
             OptimizerError: there is no optimizer yet, and so nothing chosen.
         """
         return self._require_attached().explain()
+
+    def history(self) -> History:
+        """How it was trained so far, as it will stand with the task."""
+        return self._require_attached().history()
 
     @property
     def recorder(self) -> Recorder:

@@ -53,6 +53,7 @@ def join(optimizer: torch.optim.Optimizer, learner: Learner, after: Callable[[],
         if first:
             first = False
             _refuse_sparse(learner)
+        learner.shared.resting = _resting(optimizer)
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is None:
             learner.before_step()
@@ -71,6 +72,12 @@ def join(optimizer: torch.optim.Optimizer, learner: Learner, after: Callable[[],
         after()
 
     return [optimizer.register_step_pre_hook(before_step), optimizer.register_step_post_hook(after_step)]
+
+
+def _resting(optimizer: torch.optim.Optimizer) -> frozenset[int]:
+    """Parameters whose learning rate is 0. One that is a tensor is not looked at: on a GPU that would wait."""
+    groups = [group for group in optimizer.param_groups if type(group.get("lr")) in (int, float) and group["lr"] == 0]
+    return frozenset(id(param) for group in groups for param in group["params"])
 
 
 def _refuse_sparse(learner: Learner) -> None:

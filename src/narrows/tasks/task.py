@@ -78,6 +78,8 @@ class Task(InProgress):
         isolated = method.isolation == "shared"
         self._weights = TaskWeights(model, head and head[0], specs, frozen, isolated=isolated)
         shared = self._weights.shared()
+        # What is frozen from here on is frozen for a while, not fixed.
+        self._trained = {name for name, param in model.named_parameters() if param.requires_grad} | set(shared.names)
         method.check(shared)
         method.initialise(shared, carry)
 
@@ -107,7 +109,8 @@ class Task(InProgress):
 
         Args:
             kind: any `torch.optim.Optimizer` class.
-            params: parameter groups built from `task.model`; default: all trainable parameters in one.
+            params: parameter groups built from `task.model`; default: all trainable parameters in one, those too that
+                are frozen for the beginning (`requires_grad_(False)` after `begin`).
             total_steps: optimizer steps that will be taken; needed by ibm.
             examples: training examples; needed where information has a price (`beta`, or variational).
             batch_size: examples that one optimizer step averages over, accumulation included; needed with `beta`.
@@ -124,8 +127,10 @@ class Task(InProgress):
             OptimizerError: `params` are not the model's, what the method needs was not said, or the task has an
                 optimizer already.
         """
-        chosen = [param for param in self.model.parameters() if param.requires_grad] if params is None else params
-        optimizer = kind(chosen, **options)
+        if params is None:
+            everything = self.model.named_parameters()
+            chosen = [param for name, param in everything if param.requires_grad or name in self._trained]
+        optimizer = kind(chosen if params is None else params, **options)
         return self.attach(optimizer, total_steps=total_steps, examples=examples, batch_size=batch_size)
 
     def attach(
@@ -220,7 +225,7 @@ class Task(InProgress):
             parents=self._frozen.parents(used, claimed) if self.method.isolation == "shared" else (),
             layers={layer.name: layer.to_json() for layer in attached.explain()},
             weights_sha256=digest(self._weights.baked(content), content.private),
-            history=attached.recorder.history().to_json() if history else None,
+            history=attached.history().to_json() if history else None,
         )
         written = self._directory.append(
             record, content, carry=learner.carry(), after=self._known, layout=self._layout

@@ -65,18 +65,13 @@ class TaskWeights:
         return model
 
     def require_same_layout(self) -> None:
-        """Raises ModelMismatchError where a shared parameter changed since `begin`, or is not to be trained."""
+        """Raises ModelMismatchError where a shared parameter is of another kind since `begin`."""
         specs = {spec.name: spec for spec in self._specs}
         for name, param in self.live().items():
             if TensorSpec.of(name, param) != specs[name]:
                 raise ModelMismatchError(
                     f"{name} is {param.dtype} now and {specs[name].dtype} in the store. Move task.model to a device if "
                     "need be, not to another dtype; for speed use autocast."
-                )
-            if not param.requires_grad:
-                raise ModelMismatchError(
-                    f"{name} has requires_grad=False, and tasks share it. Train it, or keep it out of what is shared: "
-                    "TaskStore.create(..., private=[...])."
                 )
 
     def shared(self) -> SharedWeights:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from narrows.errors import OptimizerError
-from narrows.methods.base import Plan, SharedWeights, State
+from narrows.methods.base import Plan, SharedWeights
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.learner import IBMLearner
 from narrows.methods.information import FisherAverage
@@ -60,7 +60,7 @@ class LaplaceLearner(IBMLearner):
     """
 
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
-        self.fisher = FisherAverage(shared.params, config.decay)
+        self.fisher = self.evidence = FisherAverage(shared, config.name, config.decay)
         super().__init__(shared, config, plan)
 
     def target(self) -> Budget | Price:
@@ -80,13 +80,6 @@ class LaplaceLearner(IBMLearner):
         if not self.settled:
             self.fisher.add()
         self.isolator.mask_gradients()
-
-    def state(self) -> State:
-        return super().state() | {"fisher": self.fisher.state()}
-
-    def load_state(self, state: State) -> None:
-        super().load_state(state)
-        self.fisher.load_state(state["fisher"])
 
     def scores(self, weights: Sequence[Tensor]) -> Tensor:
         scores = self.layout.join(self.fisher.scores(weights))

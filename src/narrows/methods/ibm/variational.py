@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from narrows.errors import OptimizerError
 from narrows.methods.base import Plan, SharedWeights, State, copy_each
+from narrows.methods.evidence import Evidence
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.learner import IBMLearner
 from narrows.methods.schedule import Budget, Price
@@ -33,6 +34,8 @@ TINY = 1e-20
 class VariationalLearner(IBMLearner):
     """What both kinds of gates share. `signal` is what sigma is measured against: theta, or mu."""
 
+    evidence: Evidence
+
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
         super().__init__(shared, config, plan)
         if not plan.examples:
@@ -40,10 +43,10 @@ class VariationalLearner(IBMLearner):
                 "ibm: the variational estimator weighs loss against nats and must know the number of "
                 "training examples: say task.optimizer(..., examples=len(dataset))."
             )
+        self.evidence = Evidence(shared, config.name)
         self._examples = plan.examples
         self._sampled = False
-        signal = (square + TINY for square in self.signal_squares())
-        self.log_variance = [nn.Parameter(square.log() + config.log_alpha) for square in signal]
+        self.log_variance = [nn.Parameter(value) for value in self._first_gates()]
 
     @abc.abstractmethod
     def signal_squares(self) -> list[Tensor]:
@@ -109,6 +112,7 @@ class VariationalLearner(IBMLearner):
                 "`with task.sample(): loss = ...; loss.backward()`."
             )
         self._sampled = False
+        self.evidence.add()
         weights = self._weights()
         rows = zip(self.log_variance, self.signal_squares(), weights, self.masks, strict=True)
         for log_variance, square, weight, mask in rows:
@@ -128,6 +132,10 @@ class VariationalLearner(IBMLearner):
             log_variance.clamp_(log_square + low, log_square + high)
         super().after_step()
 
+    def waited(self) -> None:
+        """Gates are learned from when all have a gradient, or those that have waited would lag behind."""
+        copy_each(self.log_variance, self._first_gates())
+
     def state(self) -> State:
         return super().state() | {"log_variance": [value.detach() for value in self.log_variance]}
 
@@ -136,11 +144,21 @@ class VariationalLearner(IBMLearner):
         copy_each(self.log_variance, state["log_variance"])
 
     def _weights(self) -> list[Tensor]:
-        """beta / N of every weight at this step: warm-up, layer ratio, new or reused."""
+        """beta / N of every weight at this step: warm-up, layer ratio, new or reused.
+
+        It is 0 where there is no gradient: the price alone would shut those gates.
+        """
         warm = min(1.0, (self.step + 1) / max(1.0, self.config.kl_warmup * self.total_steps))
         new, reuse = (warm * price / self._examples for price in self.config.prices())
-        rows = zip(self.shared.frozen, self.layer_prices(), strict=True)
+        priced = [
+            0.0 if param.grad is None or at in self.evidence.lacking else ratio
+            for at, (param, ratio) in enumerate(zip(self.shared.params, self.layer_prices(), strict=True))
+        ]
+        rows = zip(self.shared.frozen, priced, strict=True)
         return [torch.where(frozen, reuse * ratio, new * ratio) for frozen, ratio in rows]
+
+    def _first_gates(self) -> list[Tensor]:
+        return [(square + TINY).log() + self.config.log_alpha for square in self.signal_squares()]
 
     def _sigmas(self) -> list[Tensor]:
         return [torch.exp(0.5 * value.detach()) for value in self.log_variance]
