@@ -16,6 +16,7 @@ from torch import Tensor
 from narrows.data import Skipped, Target
 from narrows.data.extras import require
 from narrows.errors import ConfigError, DataError
+from narrows.production import spreadsheet
 from narrows.store import outside
 
 SEPARATOR = "|"
@@ -95,15 +96,18 @@ class Predictions:
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Writes `columns` as .csv or .parquet, whole or not at all, in the place of what is there.
 
+        A text that a spreadsheet would take for a formula has an apostrophe before it in a .csv file: `spreadsheet`.
+
         Raises:
             ConfigError: another suffix.
-            DataError: the file cannot be written.
+            DataError: the file cannot be written, or what is there is a link or no file.
         """
         file = Path(path)
         if file.suffix not in (".csv", ".parquet"):
             raise ConfigError(f"predictions are written as .csv or .parquet, not {file.name!r}")
         pyarrow = require("pyarrow")
-        columns = {_text(name): [_text(cell) for cell in cells] for name, cells in self.columns().items()}
+        said = _cell if file.suffix == ".csv" else _text
+        columns = {said(name): [said(value) for value in values] for name, values in self.columns().items()}
         table, sink = pyarrow.table(columns), pyarrow.BufferOutputStream()
         if file.suffix == ".csv":
             require("pyarrow.csv").write_csv(table, sink)
@@ -119,6 +123,10 @@ class Predictions:
         return {f"{prefix}{name}": numbers[:, column].tolist() for column, name in enumerate(self.target.names)}
 
 
-def _text(cell: Any) -> Any:
+def _text(value: Any) -> Any:
     """Names of files and folders may have bytes that are no text, which no table holds."""
-    return cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _cell(value: Any) -> Any:
+    return spreadsheet.cell(_text(value)) if isinstance(value, str) else value
