@@ -18,7 +18,7 @@ from narrows.cli.plan import plan_command
 from narrows.cli.predict import evaluate_command, predict_command, route_command
 from narrows.cli.report import report_command
 from narrows.cli.run import run_command
-from narrows.cli.screen import Screen, say_all
+from narrows.cli.screen import Screen, say_all, shown_warnings
 from narrows.cli.show import methods_command, show_command, streams_command, tasks_command
 from narrows.cli.terminal import unfailing
 from narrows.cli.upkeep import compact_command, forget_command, verify_command
@@ -103,7 +103,7 @@ def _narrows(
 
 def main() -> None:
     """Entry point: what narrows raises on purpose, or a disk does, is one message and exit code 1."""
-    with unfailing():
+    with unfailing(), shown_warnings():
         try:
             app(prog_name="narrows")
         except NarrowsError as error:

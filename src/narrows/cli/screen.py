@@ -7,6 +7,9 @@ its number. Only a `Text`, which is made of our own words, has lines and colours
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -42,3 +45,18 @@ def say_all(console: Console, text: str, lead: str = "", style: str = "") -> Non
     say(console, first, lead, style)
     for line in rest:
         say(console, f"    {line}")
+
+
+@contextmanager
+def shown_warnings() -> Iterator[None]:
+    """Within, the text of a Python warning is shown as any other."""
+    former = warnings.formatwarning
+
+    def told(*args: Any, **how: Any) -> str:
+        return "\n".join(map(shown, former(*args, **how).split("\n")))
+
+    warnings.formatwarning = told
+    try:
+        yield
+    finally:
+        warnings.formatwarning = former
