@@ -12,14 +12,14 @@ import pytest
 
 from narrows.cli.app import app
 
-OPTIONAL = """
-apex aspera bodo cuda cudf cupy cupyx dask datasets deepspeed dill duckdb fastparquet fbgemm_gpu fire fsspec functorch
-habana_frameworks html5lib hypothesis_torchstat intel_extension_for_pytorch ipywidgets IPython jax lxml mkl mpi4py
-modin msgpack ninja numba numexpr nvfuser onnx onnxruntime openpyxl opt_einsum pandas_stubs pl pkg_resources polars psutil
-pycuda pydot pymysql pynvml pytz pyxlsb redis s3fs scipy_openblas64 sitecustomize snappy sqlalchemy tables tabulate
-tensorrt torch_xla torchao torchaudio torchvision tqdm_notebook transformers triton usercustomize uvloop xarray xlrd
-xlsxwriter yaml zmq zstandard_backend orjson simplejson cchardet chardet OpenSSL brotli
-""".split()
+NAMES = """
+IPython apex bodo bottleneck brotli cuda cudf cupy cython dask datasets envwrap fastparquet flint fx2trt_oss gmpy gmpy2
+html5lib ipywidgets jax lxml lz4 monkeytype mpi4py msvcrt numba numexpr onnx onnx_tf onnxruntime openpyxl opt_einsum org
+polars psutil pydot pynvml pytz redis scikits sksparse sqlalchemy tables tabulate tensorflow tensorrt torch2trt
+torch_xla torchaudio torchcomms torchdistx torchvision transformers tree triton tvm uarray usercustomize xarray xlrd
+"""
+OPTIONAL = NAMES.split()
+"""What torch, pandas and others try to import, or may."""
 INSTALLED = ("typer", "torch", "numpy", "PIL", "rich", "click", "pandas", "pyarrow", "optuna", "safetensors", "layers")
 MINE = """
 import torch
@@ -39,6 +39,7 @@ CALLS = [
     ["init", "worn", "--model", "mine:net"],
     ["learn", *ASK, *QUICK, "--holdout", "0.25"],
     ["adopt", "worn", *ASK[1:], "--epochs", "1", "--density", "0.5"],
+    ["learn", "shop", "-t", "b", "-d", "hook:mine:data", *QUICK],
     ["predict", *ASK, "--out", "x.csv"],
     ["predict", *ASK, "--out", "x.parquet"],
     ["evaluate", *ASK],
@@ -50,7 +51,22 @@ CALLS = [
     ["plan", "shop"],
     ["watch", "shop", "--port", "0"],
     ["run", "split-digits", "--tasks", "1", "--epochs", "1", "--out", "run", "--log", "tensorboard"],
-    ["compare", "split-digits", "-m", "finetune", "--seeds", "1", "--epochs", "1", "--tasks", "1", "--out", "grid"],
+    [
+        "compare",
+        "split-digits",
+        "-m",
+        "finetune",
+        "--seeds",
+        "1",
+        "--epochs",
+        "1",
+        "--tasks",
+        "1",
+        "--tune",
+        "0",
+        "--out",
+        "grid",
+    ],
     ["streams"],
     ["methods"],
     ["forget", "shop", "a", "--yes"],
