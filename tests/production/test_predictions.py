@@ -17,7 +17,7 @@ IDS = ("-1+cmd|'/c calc'!A1", '+1+HYPERLINK("http://x")', "-7")
 CLASSES = ("@red", "-2")
 FOUND = Predictions(
     "a",
-    Target("classification", "y", CLASSES),
+    Target("classification", CLASSES, ("y",), text=True, mean=(), std=(), why=""),
     IDS,
     torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]),
     kept={"=name": ("=1", "'=1", "plain")},
@@ -25,7 +25,8 @@ FOUND = Predictions(
 
 
 def test_no_text_of_a_csv_file_is_a_formula_and_all_can_be_had_back(tmp_path):
-    head, *rows = csv.reader(FOUND.write(tmp_path / "p.csv").open(newline=""))
+    with FOUND.write(tmp_path / "p.csv").open(newline="") as file:
+        head, *rows = csv.reader(file)
     assert head == ["id", "'=name", "prediction", "probability", "p_@red", "p_-2"]
     assert [row[0] for row in rows] == [f"'{IDS[0]}", f"'{IDS[1]}", "-7"]
     assert [row[1] for row in rows] == ["'=1", "''=1", "plain"]
