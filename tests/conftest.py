@@ -1,6 +1,12 @@
-"""What every test starts from: a fixed seed, and Hypothesis without chance or haste."""
+"""What every test starts from: a fixed seed, a Ctrl-C that works, and Hypothesis without chance or haste."""
 
 from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from multiprocessing.process import BaseProcess
 
 import pytest
 import torch
@@ -13,3 +19,30 @@ settings.load_profile("narrows")
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c() -> Iterator[None]:
+    """`nohup` and `&` start the tests with SIGINT ignored, and their children with it."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+Child = subprocess.Popen[str] | subprocess.Popen[bytes] | BaseProcess
+
+
+@pytest.fixture
+def ends() -> Iterator[Callable[[Child], Child]]:
+    """`ends(child)` kills a child that was started, and waits for it, when the test ends, however it ends."""
+    with ExitStack() as stack:
+
+        def register(child: Child) -> Child:
+            if isinstance(child, subprocess.Popen):
+                stack.enter_context(child)  # waits, and closes its pipes
+            else:
+                stack.callback(child.join)
+            stack.callback(child.kill)
+            return child
+
+        yield register

@@ -42,3 +42,25 @@ def test_a_broken_link_is_seen(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# One `two`, three\n[a](#one-two-three) [b](#four) [c](gone.md) [d](https://example.org/x)\n")
     assert broken(page) == ["#four", "gone.md"]
+
+
+def unquoted(page: Path) -> list[str]:
+    """Commands with brackets outside quotes, which zsh takes for a pattern."""
+    text = page.read_text()
+    commands = [*re.findall(r"`((?:narrows|pip) [^`]*|--[a-z-]+ [^`]*)`", text)]
+    commands += re.findall(r"^ {4}(?:\$ )?((?:narrows|pip) .*)$", text, re.M)
+    bare = [re.sub(r"\"[^\"]*\"|'[^']*'|  +#.*", "", command) for command in commands]
+    return [command for command in bare if re.search(r"=\S*\[|\w\[", command)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_brackets_in_commands_are_quoted(page: Path) -> None:
+    assert not unquoted(page)
+
+
+def test_a_bracket_that_is_not_quoted_is_seen(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        '`pip install narrows[data]` `pip install "narrows[data]"`\n\n    narrows init shop --arg shape=[1]\n'
+    )
+    assert unquoted(page) == ["pip install narrows[data]", "narrows init shop --arg shape=[1]"]

@@ -10,6 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -88,6 +91,10 @@ def test_the_readme_code_runs(tmp_path: Path) -> None:
     assert round(used, 3) == 0.05
 
 
+def test_the_code_of_the_page_on_training_runs(tmp_path: Path) -> None:
+    assert run(tmp_path, "-c", code("docs/training.md")) == ""
+
+
 USE_OF_THE_METHOD = """
 import torch
 model = torch.nn.Sequential(torch.nn.Linear(8, 40), torch.nn.ReLU(), torch.nn.Linear(40, 3))
@@ -114,6 +121,10 @@ def test_the_code_of_the_production_page_runs(tmp_path: Path) -> None:
     assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 3
 
 
+def test_the_code_of_the_page_on_fit_runs(tmp_path: Path) -> None:
+    run(tmp_path, "-c", code("docs/fit.md"))
+
+
 def test_the_method_of_the_architecture_page_keeps_the_contract(tmp_path: Path) -> None:
     run(tmp_path, "-c", code("docs/architecture.md") + USE_OF_THE_METHOD)
 
@@ -127,6 +138,51 @@ for sys.argv in json.loads(sys.argv[1]):
     except SystemExit as end:
         assert not end.code, sys.argv
 """
+
+
+def commands(page: str) -> list[list[str]]:
+    """The commands that stand on a page without their output."""
+    return [shlex.split(line) for line in re.findall(r"^    (narrows (?!run).+)$", (ROOT / page).read_text(), re.M)]
+
+
+def photos(where: Path, classes: tuple[str, ...], each: int = 20) -> None:
+    """A folder of photos for each class, of different sizes, as JPEG."""
+    draw = np.random.default_rng(len(where.name))
+    for number, name in enumerate(classes):
+        (where / name).mkdir(parents=True)
+        for i in range(each):
+            noise = draw.integers(0, 60, (40 + i, 60, 3), dtype=np.uint8)
+            Image.fromarray(noise + np.uint8(120 * number)).save(where / name / f"{i:02}.jpg")
+
+
+def test_the_readme_s_example_of_production_runs(tmp_path: Path) -> None:
+    words = commands("README.md")[:4]
+    assert [command[1] for command in words] == ["init", "learn", "learn", "predict"]
+    photos(tmp_path / "photos", ("cup", "plate"))
+    photos(tmp_path / "photos-held-out", ("cup", "plate"), 3)
+    photos(tmp_path / "returns-photos", ("broken", "whole"))
+    photos(tmp_path / "new-photos", ("some",), 3)
+    said = call(tmp_path, "-c", IN_TURN, json.dumps(words)).stdout
+    assert "wrote 3 predictions of returns" in said
+    assert (tmp_path / "predictions.parquet").exists()
+
+
+NETS = """
+from narrows.networks import mlp
+def net():
+    return mlp([3, 8, 8], 2)
+"""
+
+
+def test_the_production_page_s_example_of_adopting_runs(tmp_path: Path) -> None:
+    words = [command for command in commands("docs/production.md") if {"--weights", "adopt"} & set(command)]
+    assert [command[1] for command in words] == ["init", "adopt"]
+    (tmp_path / "nets.py").write_text(NETS)
+    run(tmp_path, "-c", "import nets, torch; torch.save(nets.net().state_dict(), 'trained.pt')")
+    photos(tmp_path / "photos", ("cup", "plate"))
+    photos(tmp_path / "photos-held-out", ("cup", "plate"), 3)
+    words[1] += ["--image-size", "8"]  # photos of one size need it not
+    assert "capacity won" in call(tmp_path, "-c", IN_TURN, json.dumps(words)).stdout
 
 
 def test_the_commands_of_the_guide_s_pilot_run(tmp_path: Path) -> None:

@@ -161,11 +161,13 @@ MLP = TOYS["mlp"]
 
 
 def learn(store: nw.TaskStore, name: str, method: nw.Method, toy: Toy = MLP, classes: int = 3, epochs: int = 6) -> Any:
-    """One task learned and committed, by `fit`; the task."""
+    """One task learned and committed, by `fit`; the task, and in `task.learner` what it let go of."""
     with store.begin(name, method, head=toy.head(classes)) as task:
         batches = [toy.batch(8, classes, seed) for seed in (1, 2)]
         task.fit(batches, epochs, loss=toy.loss, examples=16, batch_size=8)
+        learner = task._learner
         task.commit()
+    task.learner = learner
     return task
 
 

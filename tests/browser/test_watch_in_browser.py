@@ -124,17 +124,15 @@ def test_it_says_that_the_connection_is_lost_and_comes_back(tmp_path, browser):
         end(*second)
 
 
-def test_a_real_run_is_followed_from_its_beginning_to_its_end(visit, tmp_path, screenshot):
+def test_a_real_run_is_followed_from_its_beginning_to_its_end(visit, tmp_path, screenshot, ends):
     run = tmp_path / "run"
     narrows = [sys.executable, "-m", "narrows"]
-    watching = subprocess.Popen([*narrows, "watch", str(run), "--port", "0"], stdout=subprocess.PIPE, text=True)
+    watching = ends(subprocess.Popen([*narrows, "watch", str(run), "--port", "0"], stdout=subprocess.PIPE, text=True))
     try:
         address = re.search(r"http://\S+", watching.stdout.readline())[0]
         page = visit(address, width=390)
-        learning = subprocess.Popen(
-            [*narrows, "run", "split-digits", "--tasks", "2", "--epochs", "3", "--out", str(run)],
-            stdout=subprocess.DEVNULL,
-        )
+        command = [*narrows, "run", "split-digits", "--tasks", "2", "--epochs", "3", "--out", str(run)]
+        learning = ends(subprocess.Popen(command, stdout=subprocess.DEVNULL))
         expect(page.locator("#live")).to_contain_text("Everything is done", timeout=2 * PATIENCE)
         assert learning.wait(60) == 0
         expect(page.locator("#glance dd").first).to_have_text("2", timeout=PATIENCE)
@@ -145,5 +143,4 @@ def test_a_real_run_is_followed_from_its_beginning_to_its_end(visit, tmp_path, s
     finally:
         watching.send_signal(signal.SIGINT)
         code = watching.wait(60)
-        watching.stdout.close()
     assert code == 130

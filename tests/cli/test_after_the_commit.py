@@ -6,7 +6,7 @@ import pytest
 
 import shop_data
 from narrows.cli import learn as learning
-from narrows.production import init
+from narrows.production import init, learn, open_store
 from narrows.store.listing import StoreListing
 from narrows.trackers import LiveFile
 from terminals import ARGUMENTS, Screen, run
@@ -78,3 +78,12 @@ def test_forgetting_that_is_interrupted_says_what_became_of_the_task(monkeypatch
         patch.setattr("narrows.store.progress.ProgressFile.drop", interrupted)
         assert run(monkeypatch, ["forget", "shop", "light", "--yes"], Screen("utf-8"), err) == 130
     assert "light is forgotten." in err.text
+
+
+def test_a_library_that_is_interrupted_after_the_commit_says_so(shop):
+    store = open_store(shop)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LiveFile, "end", interrupted)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            learn(store, "light", "photos", epochs=2)
+    assert caught.value.__notes__ == ["Task 'light' is in the store all the same: it was committed before this."]

@@ -14,6 +14,9 @@ import pytest
 
 from narrows.benchmarks.streams import stream_names
 from narrows.cli import main
+from narrows.methods import IBM
+from narrows.tasks import TaskStore
+from toys import MLP, learn
 
 QUICK = ["split-digits", "--tasks", "3", "--epochs", "2", "--threads", "1"]
 
@@ -95,10 +98,25 @@ def test_verify_names_the_damaged_file(tmp_path):
     assert "mask.bin" in done.stdout
 
 
-def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_weights(finished, tmp_path):
+def test_verify_says_which_tasks_cannot_be_had_and_no_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    store = TaskStore.create(tmp_path / "s", MLP.make())
+    for name in ("parent", "child"):
+        learn(store, name, IBM(density=0.6, prune_every=2, refine=False))
+    folder = tmp_path / "s/tasks" / store.tasks()[0].directory
+    for file, said in (("private.safetensors", "Tasks not named above are sound"), ("mask.bin", "weights: child.")):
+        (folder / file).write_bytes(b"x")
+        monkeypatch.setattr(sys, "argv", ["narrows", "verify", str(tmp_path / "s")])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code == 1
+        assert said in capsys.readouterr().out
+
+
+def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_weights(finished, tmp_path, ends):
     where, _ = finished
     command = [sys.executable, "-m", "narrows", "run", *QUICK, "--set", "density=0.03", "--out", "out"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = ends(subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
     first = tmp_path / "out/result.json"
     deadline = time.monotonic() + 120
     while not first.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -116,11 +134,10 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_weights(finished
             ).read_bytes()
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path):
+def test_ctrl_c_says_how_to_go_on(tmp_path, ends):
     command = [sys.executable, "-m", "narrows", "run", "split-digits", "--epochs", "2000", "--threads", "1"]
-    process = subprocess.Popen(
-        [*command, "--out", "o"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = ends(subprocess.Popen([*command, "--out", "o"], cwd=tmp_path, **pipes))
     deadline = time.monotonic() + 120
     while not (tmp_path / "o/store/store.json").exists() and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -74,12 +74,13 @@ def wait_for(condition, seconds: float = 120) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_killed_its_runs_stop_and_the_same_grid_goes_on(tmp_path):
+def test_killed_its_runs_stop_and_the_same_grid_goes_on(tmp_path, ends):
     options = CompareOptions(
         "split-digits", parse_variants("independent"), seeds=(0,), epochs=(5000,), tune=0, tasks=2, jobs=1
     )
     process = multiprocessing.get_context("fork").Process(target=compare, args=(options, tmp_path))
     process.start()
+    ends(process)
     store = tmp_path / "runs/independent-e5000-s0/store"
     wait_for(lambda: (store / "store.json").exists() and at_work(store))
     process.kill()

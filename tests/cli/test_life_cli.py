@@ -102,7 +102,7 @@ def test_a_life(narrows, tmp_path):
     assert "and 50 more; --out" in said
     code, said, noted = narrows("route", "shop", "-d", "x.npz")
     assert code == 1
-    assert "fit 1 tasks of the store, and to choose takes two" in noted
+    assert "fit 1 of the store's tasks, and to choose takes two" in noted
 
 
 @pytest.mark.usefixtures("shop")
@@ -289,14 +289,14 @@ def wait_for_checkpoint(store: Path, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_stopped_in_the_middle_the_same_command_goes_on_to_the_same_weights(number, code, narrows, tmp_path):
+def test_stopped_in_the_middle_the_same_command_goes_on_to_the_same_weights(number, code, narrows, tmp_path, ends):
     epochs = ["--epochs", "30"]
     shop_data.images(tmp_path / "photos")
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole/photos").symlink_to(tmp_path / "photos")
     for folder in (tmp_path, tmp_path / "whole"):
         assert narrows("init", folder / "shop", *MODEL, "--head", "head")[0] == 0
-    process = start(tmp_path, *SLOW, *epochs)
+    process = ends(start(tmp_path, *SLOW, *epochs))
     wait_for_checkpoint(tmp_path / "shop", process)
     process.send_signal(number)
     _, noted = process.communicate(timeout=120)

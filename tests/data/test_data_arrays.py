@@ -43,6 +43,7 @@ def test_images_in_arrays_are_resized_and_ambiguous_ones_refused(tmp_path: Path)
     assert examples.notes == (
         "4 of 4 images were resized to 4 x 4 pixels",
         "4 of 4 images were grey and got three equal channels",
+        "4 of 4 images are in more than one class, pixel for pixel: 0 in '0' is 1 in '1'",
     )
     with pytest.raises(DataError, match="may have their channels first or last"):
         read_training(npz(tmp_path, x=np.zeros((4, 3, 6, 3), dtype=np.uint8), y=Y))

@@ -103,7 +103,7 @@ def test_infinite_features_and_missing_targets_are_bad_rows(tmp_path: Path) -> N
 
 def test_nan_in_a_regression_target_is_a_bad_row(tmp_path: Path) -> None:
     path = parquet(tmp_path / "a.parquet", {"a": [1, 2, 3, 4], "y": [0.5, float("nan"), None, float("inf")]})
-    with pytest.raises(DataError, match=r"(?s)3 of 4.*1: the target 'y' is missing.*3: the target 'y' is infinite"):
+    with pytest.raises(DataError, match=r"(?s)3 of 4.*1, 2: the target 'y' is missing.*3: the target 'y' is infinite"):
         read_training(path)
 
 

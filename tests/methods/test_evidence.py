@@ -205,7 +205,7 @@ def test_a_layer_that_gets_its_first_gradient_late_is_chosen_by_it(
         task.model.branched = not frozen
 
     monkeypatch.setitem(BEFORE_FORWARD, "late", late)
-    _, record = trained(tmp_path, nw.IBM(density=0.1), digits, "late", 100, unused())
+    _, record = trained(tmp_path, nw.IBM(density=0.1), digits, "late", 100)
     assert record.layers["branch.weight"]["used"]
     assert record.history["prune_from"] > 100
 

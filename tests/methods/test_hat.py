@@ -91,12 +91,12 @@ def test_used_units_are_protected_and_free_to_reuse(tmp_path: Path) -> None:
     store = nw.TaskStore.create(tmp_path / "store", MLP.make())
     first = learn(store, "a", nw.HAT())
     before = store.load("a").state_dict()
-    for mask in first._learner.masks:
+    for mask in first.learner.masks:
         assert torch.equal(mask, mask.any(1)[:, None] & mask.any(0)[None, :])  # whole units
         assert mask.any()
     with store.begin("b", nw.HAT(), head=MLP.head(3)) as task:
         task.optimizer(torch.optim.Adam, lr=0.1, total_steps=4)
-        for gates, mask in zip(task._learner.gates, first._learner.masks, strict=True):
+        for gates, mask in zip(task._learner.gates, first.learner.masks, strict=True):
             assert [part.bool().tolist() for part in gates.unused] == [(~mask.any(dim)).tolist() for dim in (1, 0)]
     learn(store, "b", nw.HAT())
     assert all(torch.equal(value, before[name]) for name, value in store.load("a").state_dict().items())

@@ -148,7 +148,7 @@ def test_gates_are_folded_into_the_weights(tmp_path: Any) -> None:
     store = nw.TaskStore.create(tmp_path / "store", MLP.make())
     learn(store, "a", nw.IBM(density=0.3, estimator="variational", prune_every=2))
     task = learn(store, "b", nw.IBM(density=0.3, estimator="variational", prune_every=2))
-    learner, content = task._learner, store.directory.content("b")
+    learner, content = task.learner, store.directory.content("b")
     assert content.private.keys() == {"one.bias", "two.bias", "head.weight", "head.bias"}
     moved = False
     for name, weight, scale, frozen in zip(
@@ -168,8 +168,8 @@ def test_log_alpha_stays_in_its_range(gates: Any, tmp_path: Any) -> None:
         density=0.5, estimator="variational", gates=gates, gate_lr=1.0, log_alpha_range=(-4.5, -3.5), prune_every=2
     )
     task = learn(nw.TaskStore.create(tmp_path / "store", MLP.make()), "a", method)
-    squares = [square + 1e-20 for square in task._learner.signal_squares()]
-    for log_variance, square, mask in zip(task._learner.log_variance, squares, task._learner.masks, strict=True):
+    squares = [square + 1e-20 for square in task.learner.signal_squares()]
+    for log_variance, square, mask in zip(task.learner.log_variance, squares, task.learner.masks, strict=True):
         alpha = (log_variance - square.log())[mask]
         assert alpha.min() >= -4.501
         assert alpha.max() <= -3.499

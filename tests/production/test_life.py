@@ -279,8 +279,8 @@ def test_another_processor_is_no_damage(store, tmp_path, monkeypatch):
     learned(store, "light", shop_data.images(tmp_path / "photos"))
     answer = probe.answer
 
-    def elsewhere(model, shape):
-        said = answer(model, shape)
+    def elsewhere(*asked):
+        said = answer(*asked)
         close = [value * (1 + 1e-5) if math.isfinite(value) else value for value in said["outputs"]]
         return said | {"sha256": "0" * 64, "outputs": close, "engine": said["engine"] | {"cpu": "another"}}
 
@@ -317,3 +317,49 @@ def test_a_network_that_diverged_is_said():
     nn.init.constant_(network.weight, math.nan)
     with pytest.raises(NonFiniteError, match=r"diverged.*--lr"):
         require_finite(network, torch.ones(3, 2))
+
+
+WORDS = """
+import torch
+from torch import nn
+
+class Words(nn.Module):
+    def __init__(self, picky=False):
+        super().__init__()
+        self.picky, self.words, self.head = picky, nn.Embedding(50, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        if self.picky and not bool((x[:, 1:] >= x[:, :-1]).all()):
+            raise ValueError("sorted ids only")
+        return self.head(self.words(x.long()).mean(1))
+
+def data():
+    x = torch.randint(50, (60, 5), generator=torch.Generator().manual_seed(1)).sort(1).values
+    return x, (x[:, 0] > 8).long()
+"""
+
+
+@pytest.mark.parametrize("picky", [False, True])
+def test_a_network_of_token_ids_is_asked_in_token_ids(tmp_path, monkeypatch, picky):
+    (tmp_path / "token_ids.py").write_text(WORDS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "token_ids", raising=False)
+    store = init(tmp_path / "store", "token_ids:Words", {"picky": picky}, head="head")
+    told = []
+    made = learned(store, "mail", "hook:token_ids:data", begun=lambda material, _: told.append(material.notes))
+    kept = made.record.data["probe"]
+    check = verify_outputs(open_store(store.path))[0]
+    if picky:  # what is made up cannot be sorted: said before training, and the task is learned all the same
+        assert kept is None
+        assert "fails on made-up inputs" in told[0][-1]
+        assert (check.verdict, check.harmless) == ("unknown", True)
+        return
+    assert all(0 <= low <= high < 50 for low, high in kept["whole"])
+    assert check.verdict == "same"
+    assert told == [()]
+
+
+def test_a_probe_recorded_without_ranges_is_asked_as_it_was(store, tmp_path):
+    made = learned(store, "light", shop_data.images(tmp_path / "photos"))
+    assert made.record.data["probe"].keys() == {"shape", "sha256", "engine", "outputs"}
+    assert verify_outputs(store)[0].verdict == "same"

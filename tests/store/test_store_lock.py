@@ -75,16 +75,15 @@ sys.stdin.readline()
 """
 
 
-def test_locked_by_another_process_until_it_dies(tmp_path):
+def test_locked_by_another_process_until_it_dies(tmp_path, ends):
     store = make(tmp_path / "s", 1)
     command = [sys.executable, "-c", HOLD, str(tmp_path / "s")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
-        with pytest.raises(StoreLockedError, match=f"process {process.pid} on"):
-            store.lock()
-        process.kill()
-        process.wait()
+    process = ends(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+    assert process.stdout.readline() == b"held\n"
+    with pytest.raises(StoreLockedError, match=f"process {process.pid} on"):
+        store.lock()
+    process.kill()
+    process.wait()
     with store.lock():
         store.append(record("task 1"), content(1))
     assert_sound(tmp_path / "s", 2)

@@ -58,8 +58,8 @@ def test_it_says_what_the_tasks_say(store: StoreDirectory) -> None:
 
 def test_the_next_task_reads_no_older_one(store: StoreDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
-    real = StoreDirectory.content
-    monkeypatch.setattr(StoreDirectory, "content", lambda self, name: read.append(name) or real(self, name))
+    real = StoreDirectory.claims
+    monkeypatch.setattr(StoreDirectory, "claims", lambda self, name: read.append(name) or real(self, name))
     frozen_weights(store)
     assert read == [f"task {step}" for step in range(2 * EVERY, TASKS)]
 

@@ -163,7 +163,7 @@ with store.begin("task", METHODS["laplace"], head=MLP.head(3)) as task:
 """
 
 
-def test_ctrl_c_in_a_process_of_its_own(store: nw.TaskStore, tmp_path: Path) -> None:
+def test_ctrl_c_in_a_process_of_its_own(store: nw.TaskStore, tmp_path: Path, ends: Callable[[Any], Any]) -> None:
     plain, kept = train(store, None), tmp_path / "kept"
     tests = str(Path(__file__).parents[1])
     where = [tests, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -172,20 +172,22 @@ def test_ctrl_c_in_a_process_of_its_own(store: nw.TaskStore, tmp_path: Path) -> 
     def start(pace: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-W", "error", "-c", PROGRAM, str(store.path), str(kept), pace]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, env=environment, **pipes)
+        child: subprocess.Popen[str] = ends(subprocess.Popen(command, env=environment, **pipes))
+        return child
 
-    with start("slow") as child:
-        assert child.stdout is not None
-        assert child.stderr is not None
-        for _ in range(6):
-            child.stdout.readline()
-        child.send_signal(signal.SIGINT)
-        last = int(("6\n" + child.stdout.read()).split()[-1])
-        assert "KeyboardInterrupt" in child.stderr.read()
+    child = start("slow")
+    assert child.stdout is not None
+    assert child.stderr is not None
+    for _ in range(6):
+        child.stdout.readline()
+    child.send_signal(signal.SIGINT)
+    last = int(("6\n" + child.stdout.read()).split()[-1])
+    assert "KeyboardInterrupt" in child.stderr.read()
+    child.wait()
     assert 6 <= last < STEPS
     assert torch.load(kept, weights_only=True)["position"]["steps"] == last
-    with start("fast") as child:
-        said, wrong = child.communicate(timeout=60)
+    child = start("fast")
+    said, wrong = child.communicate(timeout=60)
     assert child.returncode == 0, wrong
     assert [int(step) for step in said.split()] == list(range(last + 1, STEPS + 1))
     again = nw.TaskStore.open(store.path, MLP.make())

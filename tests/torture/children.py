@@ -18,6 +18,8 @@ from typing import Any
 
 Ready = Callable[[], AbstractContextManager[Any]]
 HUNG = 60  # seconds after which a child is taken to hang
+RUNNING: set[int] = set()
+"""The process ids of the children that nobody has waited for yet."""
 
 
 def child(work: Callable[[], object], trace: list[str] | None = None, ready: Ready = nullcontext) -> int:
@@ -54,6 +56,7 @@ def start(work: Callable[[], object], ready: Ready = nullcontext, *pipes: int) -
         warnings.simplefilter("ignore", DeprecationWarning)  # torch has threads; the child needs none of them
         pid = os.fork()
     if pid:
+        RUNNING.add(pid)
         return pid
     code = 1
     try:
@@ -77,11 +80,18 @@ def wait(pid: int) -> int:
     while time.monotonic() < until:
         found, status = os.waitpid(pid, os.WNOHANG)
         if found:
+            RUNNING.discard(pid)
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.0005)
+    end(pid)
+    raise TimeoutError(f"the child {pid} hung")
+
+
+def end(pid: int) -> None:
+    """Kill a child, and wait for it."""
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    raise TimeoutError(f"the child {pid} hung")
+    RUNNING.discard(pid)
 
 
 def _attach(pid: int, options: list[str]) -> subprocess.Popen[str]:
@@ -92,8 +102,8 @@ def _attach(pid: int, options: list[str]) -> subprocess.Popen[str]:
     assert tracer.stderr is not None
     said = tracer.stderr.readline()
     if "attached" not in said:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        end(pid)
+        tracer.communicate()
         raise PermissionError(said)
     return tracer
 

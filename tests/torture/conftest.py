@@ -13,9 +13,18 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import torture_store
+from children import RUNNING, end
 from operations import OPERATIONS, Operation, Range
 from tally import Tally, lines, table
 from torture_store import LONG
+
+
+@pytest.fixture(autouse=True)
+def _end_children() -> Iterator[None]:
+    """A test that fails leaves none of its children behind."""
+    yield
+    for pid in list(RUNNING):
+        end(pid)
 
 
 @pytest.fixture

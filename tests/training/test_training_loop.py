@@ -197,3 +197,93 @@ def test_the_mean_loss_weighs_examples_alike() -> None:
     assert mean_loss(model, batches, F.mse_loss) == pytest.approx(expected)
     with pytest.raises(DataError, match="no example"):
         mean_loss(model, [], F.mse_loss)
+
+
+def frozen() -> nn.Sequential:
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2))
+    model[1].eval()
+    return model
+
+
+def trained(model: nn.Module, **options: Any) -> None:
+    batches = [(torch.randn(4, 3), torch.tensor([0, 1, 1, 0]))] * 2
+    train(model, torch.optim.SGD(model.parameters(), lr=0.1), batches, 2, total_steps=4, **options)
+
+
+def test_a_module_in_eval_mode_stays_in_it() -> None:
+    model = frozen()
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    trained(model, before_epoch=lambda _: model.train() and None)
+    assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
+    assert [module.training for module in model] == [True, False, True, True]
+
+
+def test_a_model_that_was_only_evaluated_is_trained_whole() -> None:
+    model = frozen().eval()
+    trained(model)
+    assert all(module.training for module in model.modules())
+    assert model[1].num_batches_tracked == 4
+
+
+def test_a_train_method_of_the_models_own_is_called() -> None:
+    class Own(nn.Sequential):
+        def train(self, mode: bool = True) -> Any:
+            super().train(mode)
+            return self[1].eval() and self
+
+    model = Own(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))  # its BatchNorm is in train mode at first
+    trained(model)
+    assert model[1].num_batches_tracked == 0
+
+
+class Uneven:
+    """One batch more in each pass."""
+
+    def __init__(self) -> None:
+        self.passes = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.passes += 1
+        return iter(setup()[2][:1] * (self.passes + 1))
+
+
+def test_epochs_that_differ_in_steps_are_said_and_the_schedule_ends_where_it_was_to() -> None:
+    model, optimizer, _ = setup()
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=4)
+    rates: list[float] = []
+    with pytest.warns(UserWarning, match=r"After epoch 2 of 2 training has taken 5 steps.*2 in each.*steps_per_epoch"):
+        train(
+            model,
+            optimizer,
+            Uneven(),
+            2,
+            total_steps=4,
+            scheduler=scheduler,
+            callbacks=[lambda step: rates.append(step.lr)],
+        )
+    assert len(rates) == 5
+    assert rates[4] == pytest.approx(0, abs=1e-12)  # and does not rise again
+
+
+def test_an_epoch_may_end_before_the_data_do() -> None:
+    model, optimizer, batches = setup()
+    assert train(model, optimizer, batches, 2, total_steps=4, steps_per_epoch=2).steps == 4
+    endless = (batches[0] for _ in iter(int, 1))
+    assert train(model, optimizer, endless, 3, total_steps=6, steps_per_epoch=2).steps == 6
+
+
+def test_batches_that_come_once_are_said_to_be_used_up() -> None:
+    model, optimizer, batches = setup()
+    with pytest.raises(DataError, match=r"Epoch 2 has no batch, after 3 steps: the data can be passed over once only"):
+        train(model, optimizer, iter(batches), 2, total_steps=6)
+
+
+def test_gradients_left_from_before_do_not_count() -> None:
+    models = [nn.Linear(3, 2) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    models[1](torch.randn(4, 3)).sum().backward()
+    torch.manual_seed(0)
+    batches = [(torch.randn(4, 3), torch.tensor([0, 1, 1, 0]))]
+    for model in models:
+        train(model, torch.optim.SGD(model.parameters(), lr=0.1), batches, 1, total_steps=1)
+    assert torch.equal(models[0].weight, models[1].weight)

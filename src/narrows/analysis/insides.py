@@ -86,12 +86,12 @@ def insides(
     [('first', 2)]
     """
     found = []
-    reader = StoreReader(store.path, store.directory.header)
+    reader = StoreReader.open(store.path)
     for standing in standings(reader):
         record = standing.record
         if record.name not in tasks:
             continue
-        model, masks = store.load(record.name), own_masks(record, standing.content.used)
+        model, masks = store.load(record.name), own_masks(record, standing.claims.used)
         inputs = inputs_of(record, description)
         head = None if record.head is None else str(record.head["path"])
         filters = None if inputs is None else first_filters(record.name, model, masks, inputs, most=most)

@@ -85,7 +85,7 @@ def measure(
     (64, 'accuracy', ['0.weight'])
     """
     options = options or MeasureOptions()
-    names = store.directory.task_names()
+    names = store.names()
     for name in data:
         if name not in names:
             raise UnknownNameError(
@@ -126,7 +126,7 @@ class _Measuring:
         return Measured(tasks, alike, left_out)
 
     def _tasks(self) -> Iterator[TaskMeasured]:
-        reader = StoreReader(self.store.path, self.store.directory.header)
+        reader = StoreReader.open(self.store.path)
         before: list[str] = []
         for standing in standings(reader):
             name = standing.record.name
@@ -157,7 +157,7 @@ class _Measuring:
     def _measured(self, standing: Standing, sample: Labelled, given: int) -> TaskMeasured:
         record = standing.record
         model = self.store.load(record.name).to(self.options.device)
-        masks = own_masks(record, standing.content.used)
+        masks = own_masks(record, standing.claims.used)
         earlier = {name: (standing.earlier.masks[name], standing.earlier.values[name]) for name in masks}
         start = record.metrics.get("start_accuracy")
         return TaskMeasured(

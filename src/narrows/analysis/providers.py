@@ -64,7 +64,7 @@ def run_subject(folder: Path, data: Path | None = None) -> tuple[TaskStore, Lazy
     result = Result.load(folder / "result.json")
     material = _material(result, data)
     store = TaskStore.open(folder / "store", material.base_network())
-    names = store.directory.task_names()
+    names = store.names()
     return store, LazyData(
         {
             task["name"]: _of_stream(material, index)
@@ -91,7 +91,7 @@ def store_subject(
     Data that do not fit are refused when they are read; `measure` then leaves the task out and says why.
     """
     store = open_store(path, trust=trust)
-    names = store.directory.task_names()
+    names = store.names()
     for name in sources:
         if name not in names:
             raise UnknownNameError(f"The store {path} holds no task {name!r}: {nearest(name, names)}")

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from narrows.analysis.picture import Array, Picture, pooled_sums
-from narrows.store import TaskContent, TaskRecord
+from narrows.store import TaskRecord
 from narrows.store.compose import Frozen, baked_weights
+from narrows.store.content import Claims
 from narrows.store.reading import StoreReader
 from narrows.tasks import TaskStore
 
@@ -35,7 +36,7 @@ class Standing:
     """A task as it stands in its store. `earlier`, what the tasks before it hold, is only valid until the next one."""
 
     record: TaskRecord
-    content: TaskContent
+    claims: Claims
     earlier: Frozen
 
     def states(self) -> dict[str, Tensor]:
@@ -44,8 +45,8 @@ class Standing:
         Tasks of methods that do not share ("own", "none") find nothing of earlier ones.
         """
         found = {}
-        for name, used in self.content.used.items():
-            claimed = self.content.claimed[name]
+        for name, used in self.claims.used.items():
+            claimed = self.claims.claimed[name]
             earlier = self.earlier.masks[name] if self.record.isolation == "shared" else torch.zeros_like(used)
             codes = torch.where(earlier, 1, 0)
             codes = torch.where(used & ~claimed, 2, codes)
@@ -107,9 +108,9 @@ def standings(reader: StoreReader) -> Iterator[Standing]:
     """Every task in turn with what those before it hold: one pass over the store's files."""
     earlier = Frozen.nothing(reader.shared)
     for name in reader.task_names():
-        record, content = reader.record(name), reader.content(name)
-        yield Standing(record, content, earlier)
-        earlier.add(name, record.isolation, content if record.isolation == "shared" else None)
+        record, claims = reader.record(name), reader.claims(name)
+        yield Standing(record, claims, earlier)
+        earlier.add(name, record.isolation, claims if record.isolation == "shared" else None)
 
 
 def layer_states(
@@ -147,7 +148,7 @@ def magnitudes(
         UnknownNameError: there is no such task; suggests the nearest name.
         DamagedStoreError: a file is damaged.
     """
-    values, used = store.directory.steadily(lambda reader: (baked_weights(reader, task)[0], reader.content(task).used))
+    values, used = store.directory.steadily(lambda reader: (baked_weights(reader, task)[0], reader.masks(task)[0]))
     return tuple(
         _pooled_values(task, name, value, used[name], height, width)
         for name, value in values.items()

@@ -123,6 +123,7 @@ def check_store(reader: StoreReader, progress: Progress | None = None) -> StoreC
     seconds = time.perf_counter() - started
     wrong = [problem for problem in problems if not problem.harmless]
     damaged = {problem.task for problem in wrong}
+    spreading = {problem.task for problem in wrong if problem.spreads}
     overwritten, rebuilt, size = [], 0, 0
     last = None if wrong else last_overwriting(store)
     for name in store.task_names():
@@ -133,7 +134,7 @@ def check_store(reader: StoreReader, progress: Progress | None = None) -> StoreC
         size += record.bytes
         if record.isolation == "none" and last not in (None, name):
             overwritten.append(name)
-        elif name not in damaged and not damaged & set(record.parents) and (None not in damaged):
+        elif name not in damaged and not spreading & set(record.parents) and (None not in damaged):
             rebuilt += 1
     return StoreCheck(
         checked=begun,

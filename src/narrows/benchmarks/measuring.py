@@ -46,7 +46,7 @@ def task_row(store: TaskStore, record: TaskRecord, measured: float, used: float)
         claimed=claimed,
         reused=reused,
         used=used,
-        bytes=store.directory.bytes_of(record.name),
+        bytes=store.directory.steadily(lambda reader: reader.bytes_of(record.name)),
         seconds=record.metrics.get("seconds", record.seconds or 0.0),
         step_seconds=record.metrics["step_seconds"],
         start_accuracy=record.metrics["start_accuracy"],

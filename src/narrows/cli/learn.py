@@ -14,7 +14,7 @@ from narrows.cli.common import Log, StorePath, Trust, open_for_use
 from narrows.cli.data_options import data_options, names_of, scale_of
 from narrows.cli.screen import Screen, say
 from narrows.cli.suggesting import suggest
-from narrows.cli.tables import percent, size
+from narrows.cli.tables import counted, percent, size
 from narrows.cli.training import Watch, interruptible
 from narrows.errors import ConfigError
 from narrows.pairs import parse_pairs
@@ -319,7 +319,7 @@ def _told(store: TaskStore, task: str) -> dict[str, Any]:
 def _ended(fit: Any) -> str:
     if fit.best_epoch is None:
         return ""
-    early = f", stopped after {len(fit.losses)} epochs" if fit.stopped_early else ""
+    early = f", stopped after {counted(len(fit.losses), 'epoch')}" if fit.stopped_early else ""
     return f"{early}; epoch {fit.best_epoch + 1} was the best on the validation data"
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from narrows.cli.screen import Screen, say
+from narrows.cli.tables import counted
 
 if TYPE_CHECKING:
     from narrows.benchmarks.compare.check import Grid
@@ -42,7 +43,7 @@ class GridProgress:
     def begun(self, grid: Grid, slots: int) -> None:
         names = ", ".join(variant.label for variant in grid.options.variants)
         added = "; independent was added as the dense reference" if grid.added_dense else ""
-        say(self._console, f"{grid.options.stream}, {grid.tasks} tasks: {names}{added}. {slots} at once.")
+        say(self._console, f"{grid.options.stream}, {counted(grid.tasks, 'task')}: {names}{added}. {slots} at once.")
 
     def started(self, job: Job) -> None:
         """Nothing: the live lines show it, and plain ones would double."""

@@ -28,7 +28,7 @@ def streams_command(as_json: Json = False) -> None:
     where = {"none": "built in", "optional": "--data optional", "required": "--data"}
     for spec in stream_names().values():
         classes = "all classes" if spec.classes is None else f"{spec.classes} classes"
-        defaults = (f"{spec.tasks} tasks x {classes}", spec.network, f"{spec.epochs} epochs", where[spec.data])
+        defaults = (f"{spec.tasks} tasks x {classes}", spec.network, counted(spec.epochs, "epoch"), where[spec.data])
         table.add_row(spec.name, Text.assemble(f"{spec.summary}\n", (", ".join(defaults), "dim")))
     console = Screen()
     console.print(table)

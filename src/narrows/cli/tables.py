@@ -94,7 +94,7 @@ def print_comparison(console: Screen, comparison: Comparison) -> None:
     cost = HEADINGS.index("density (%)")
     several = len({row.epochs for row in comparison.rows}) > 1
     names = [heading for heading in HEADINGS[:2] if several or heading != "epochs"]
-    title = f"{comparison.grid['stream']}, {comparison.grid['tasks']} tasks"
+    title = f"{comparison.grid['stream']}, {counted(comparison.grid['tasks'], 'task')}"
     for what, headings in (("accuracy", HEADINGS[2:cost]), ("cost", HEADINGS[cost:])):
         table = plain_table()
         table.title = f"{title}: {what}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,8 +49,7 @@ def verify_command(
     checks = _checked_outputs(store, trust, console) if deep and not damaged else []
     sound = not damaged and all(check.harmless for check in checks)
     if as_json:
-        names = opened.directory.task_names()
-        print_json("verify", {"sound": sound, "tasks": names, "problems": problems, "outputs": checks})
+        print_json("verify", {"sound": sound, "tasks": opened.names(), "problems": problems, "outputs": checks})
     if not sound:
         raise typer.Exit(FAILED)
 
@@ -60,22 +60,23 @@ def _print_problems(
     for problem in problems:
         _print_problem(console, problem)
     if damaged:
-        rest = _rest(store, {problem.task for problem in damaged})
-        say(console, rest, f"{counted(len(damaged), 'problem')}.", "bold red")
+        say(console, _rest(store, damaged), f"{counted(len(damaged), 'problem')}.", "bold red")
         return
-    count = counted(len(store.directory.task_names()), "task")
+    count = counted(len(store.names()), "task")
     weights = " and every task's rebuilt weights agree." if deep else " agrees."
     say(console, f"{count}, every file's SHA-256{weights}", "sound:", "green")
 
 
-def _rest(store: TaskStore, damaged: set[str | None]) -> str:
+def _rest(store: TaskStore, problems: Sequence[Problem]) -> str:
     """What of the store can be used though some of it is damaged."""
+    damaged = {problem.task for problem in problems}
     if None in damaged:
         return ""
+    spreading = {problem.task for problem in problems if problem.spreads}
     built: list[str] = []
-    for name in store.directory.task_names():
+    for name in store.names():
         with suppress(StoreError):
-            if name not in damaged and damaged & set(store.directory.record(name).parents):
+            if name not in damaged and spreading & set(store.directory.record(name).parents):
                 built.append(name)
     if built:
         return f"Not to be had without them, as they reuse their weights: {', '.join(built)}. All others are sound."

@@ -5,6 +5,7 @@ whatever comes later, `make_batches` feeds a network.
 """
 
 from narrows.data.batches import Batches
+from narrows.data.doubles import in_both
 from narrows.data.examples import Examples, Skipped, split
 from narrows.data.inputs import ArrayInputs, CategoryColumn, HookInputs, ImageInputs, NumberColumn, TableInputs
 from narrows.data.loading import make_batches
@@ -26,6 +27,7 @@ __all__ = [
     "Skipped",
     "TableInputs",
     "Target",
+    "in_both",
     "make_batches",
     "read_training",
     "read_with",

@@ -77,6 +77,10 @@ class Examples:
         kept = {name: tuple(values[row] for row in numbers) for name, values in self.kept.items()}
         return replace(self, x=self.x[rows], y=y, ids=tuple(self.ids[row] for row in numbers), kept=kept)
 
+    def noting(self, note: str) -> Examples:
+        """The same with one more note, unless it is empty."""
+        return replace(self, notes=(*self.notes, note)) if note else self
+
     def padded(self, width: int) -> Examples:
         """The same with zero columns up to `width`, as `Schema.padded` has them.
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from narrows.data.examples import Skipped
 from narrows.errors import DataError, DatasetMissingError
 
-SHOWN = 5
+SHOWN = 50
+"""So many rows are named, so that one reading tells of all that is to be mended."""
 
 
 class Faults:
@@ -97,9 +98,12 @@ class Faults:
         return (*self.notes, f"{len(left_out)} of {self._rows} examples were left out ({'; '.join(self.told())})")
 
     def told(self) -> list[str]:
-        """The first rows that cannot be used, each with its reason, and how many more there are."""
+        """The first rows that cannot be used, by their reasons, and how many more there are."""
+        rows: dict[str, list[str]] = {}
+        for row in self.skipped[:SHOWN]:
+            rows.setdefault(row.reason, []).append(row.id)
         rest = len(self.skipped) - SHOWN
-        return [f"{row.id}: {row.reason}" for row in self.skipped[:SHOWN]] + [f"and {rest} more"] * (rest > 0)
+        return [f"{', '.join(ids)}: {reason}" for reason, ids in rows.items()] + [f"and {rest} more"] * (rest > 0)
 
     @property
     def _rows(self) -> int:

@@ -40,10 +40,10 @@ def images_in(array: Values) -> Pixels | None:
     return array if first else None
 
 
-def fit_shape(raw: Raw, found: Pixels | None, options: DataOptions) -> Shape:
+def fit_shape(raw: Raw, found: Pixels | None, options: DataOptions, faults: Faults) -> Shape:
     """(channels, height, width) that the images are to have: what was asked for, or else what they have.
 
-    DataError: they differ and no size was asked for, or none can be read.
+    DataError: they differ and no size was asked for (names also those that are broken), or none can be read.
     """
     size = options.image_size
     if size is not None and options.channels is not None:
@@ -51,7 +51,7 @@ def fit_shape(raw: Raw, found: Pixels | None, options: DataOptions) -> Shape:
     if found is not None:
         channels, height, width = found.shape[1:]
     else:
-        channels, height, width = _survey(raw, ask_size=size is None)
+        channels, height, width = _survey(raw, faults, ask_size=size is None)
     return (options.channels or channels, size or height, size or width)
 
 
@@ -59,13 +59,14 @@ def read_images(raw: Raw, found: Pixels | None, shape: Shape, faults: Faults) ->
     """uint8 (n, *shape). Images that cannot be decoded are faults, and black here; what was changed is noted."""
     channels, height, width = shape
     if found is not None:
-        changed = Header(found.shape[2], found.shape[3], found.shape[1], False)
+        changed = Header(found.shape[2], found.shape[3], found.shape[1])
         _note_changes(Counter({changed: len(found)}), shape, faults)
         if found.shape[1:] == shape:
             return found
         return np.stack([reshape(image, (height, width), channels) for image in found])
     x = np.zeros((len(raw), *shape), dtype=np.uint8)
     seen: Counter[Header] = Counter()
+    brightest = 0
     for row in range(len(raw)):
         try:
             x[row], was = decode_with_header(_data(raw, row), (height, width), "", channels)
@@ -73,7 +74,13 @@ def read_images(raw: Raw, found: Pixels | None, shape: Shape, faults: Faults) ->
             faults.add([row], str(error).removeprefix(": "))
         else:
             seen[was] += 1
+            brightest = max(brightest, int(x[row].max())) if was.deep else brightest
     _note_changes(seen, shape, faults)
+    if any(was.deep for was in seen) and brightest < 128:
+        faults.note(
+            f"the brightest pixel of those with more than 8 bits is {brightest} of 255: where a camera fills only some "
+            "of its 16 bits, scale its values up, or their fine steps are lost"
+        )
     return x
 
 
@@ -100,26 +107,26 @@ def _data(raw: Raw, row: int) -> bytes:
         raise DataError(f"the file cannot be read: {error}") from error
 
 
-def _survey(raw: Raw, ask_size: bool) -> Shape:
+def _survey(raw: Raw, faults: Faults, ask_size: bool) -> Shape:
     """What the images have: the channels that keep all colour, and the one size; 1 x 1 where that is not asked."""
     sizes: dict[tuple[int, int], str] = {}
-    grey, trouble = True, ""
+    grey = True
     for row in range(len(raw)):
         try:
             found = header(_data(raw, row), at(row))
-        except DataError as error:
-            trouble = trouble or str(error)
-            continue
+        except DataError:
+            continue  # named when it is decoded
         grey = grey and found.channels == 1
         sizes.setdefault((found.height, found.width), raw.ids[row])
-    if not sizes:
-        raise DataError(f"{raw.where}: none of the {len(raw)} images can be read; {trouble}")
     if ask_size and len(sizes) > 1:
         (first, one), (second, other) = list(sizes.items())[:2]
-        raise DataError(
-            f"{raw.where}: the images have {len(sizes)} different sizes: {one} has {first[0]} x {first[1]} pixels, "
-            f"{other} has {second[0]} x {second[1]}. Say image_size (--image-size), and all are resized to it"
+        faults.refuse(
+            f"the images have {len(sizes)} different sizes: {one} has {first[0]} x {first[1]} pixels, {other} has "
+            f"{second[0]} x {second[1]}. Say image_size (--image-size), and all are resized to it"
         )
+    if not sizes or (ask_size and len(sizes) > 1):
+        read_images(raw, None, (1, 1, 1), faults)  # finds all that are broken, so that one run tells of them
+        faults.settle()
     height, width = next(iter(sizes)) if ask_size else (1, 1)
     return (1 if grey else 3, height, width)
 
@@ -128,10 +135,14 @@ def _note_changes(seen: Counter[Header], shape: Shape, faults: Faults) -> None:
     channels, height, width = shape
     total = sum(seen.values())
     for changed, what in (
+        ([h.turned for h in seen], "turned or mirrored as their EXIF says"),
         ([(h.height, h.width) != (height, width) for h in seen], f"resized to {height} x {width} pixels"),
+        ([h.height * width != h.width * height for h in seen], "stretched for it, as their sides are in another ratio"),
         ([h.channels < channels for h in seen], "grey and got three equal channels"),
         ([h.channels > channels for h in seen], "coloured and made grey"),
         ([h.transparent for h in seen], "transparent in parts and drawn on white"),
+        ([h.deep for h in seen], "grey with more than 8 bits a pixel, of which the upper 8 were kept"),
+        ([h.frames for h in seen], "of several frames or pages, of which the first was taken"),
     ):
         count = sum(number for number, yes in zip(seen.values(), changed, strict=True) if yes)
         if count:

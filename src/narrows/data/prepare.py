@@ -107,7 +107,7 @@ def prepare_new(raw: Raw, options: DataOptions, targets: Sequence[str], faults: 
         return _as_is(raw, faults)
     found = None if raw.array is None else images_in(raw.array)
     if found is not None or raw.image is not None:
-        return Images(read_images(raw, found, fit_shape(raw, found, options), faults))
+        return Images(read_images(raw, found, fit_shape(raw, found, options, faults), faults))
     assert raw.array is not None
     return Array(read_array(raw.array, faults))
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from narrows.data.choosing import note_spaces
 from narrows.data.column import Column, Values
+from narrows.data.doubles import in_two_classes
 from narrows.data.encoding import encode, find_missing
 from narrows.data.examples import Examples
 from narrows.data.faults import Faults
@@ -82,6 +83,7 @@ def read_training(data: str | Path, options: DataOptions = _DEFAULTS) -> tuple[S
     assert target is not None  # or it was refused
     if target.kind == "classification":
         _require_each(columns[0].labels(), faults.good(), options.classes, raw.where)
+        examples = examples.noting(in_two_classes(examples, target.names))
     return Schema(inputs, target), examples
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import types
 import typing
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from narrows.methods.magnitude import Magnitude
 from narrows.methods.packnet import PackNet
 from narrows.methods.supsup import SupSup
 from narrows.methods.wsn import WSN
+from narrows.pairs import json_value
 
 METHODS: dict[str, type[Method]] = {
     kind.name: kind for kind in (IBM, WSN, PackNet, Magnitude, SupSup, HAT, EWC, Finetune, Independent, Joint)
@@ -51,7 +51,7 @@ def make_method(name: str, options: Mapping[str, Any] | None = None) -> Method:
 
 
 def _read(what: str, value: Any, hint: Any) -> Any:
-    """`value` as the type `hint`, text being read as JSON where the type is not text."""
+    """`value` as the type `hint`, text being read as `json_value` does where the type is not text."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         if value is None or value in ("none", "null", "None"):
@@ -63,10 +63,7 @@ def _read(what: str, value: Any, hint: Any) -> Any:
         return value
     if hint is str:
         return str(value)
-    try:
-        parsed = json.loads(value.lower() if value in ("True", "False") else value) if isinstance(value, str) else value
-    except json.JSONDecodeError:
-        parsed = None
+    parsed = json_value(value) if isinstance(value, str) else value
     if hint is bool and isinstance(parsed, bool):
         return parsed
     if hint is float and isinstance(parsed, int | float) and not isinstance(parsed, bool):

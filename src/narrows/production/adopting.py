@@ -18,7 +18,7 @@ from narrows.production.learning import checkpoint_of, live_file, measure_of, re
 from narrows.production.material import Material, Scale, Source, read_material
 from narrows.production.network import head_path, loss_of, require_outputs, try_out
 from narrows.production.seeding import seeded
-from narrows.production.tasks import about
+from narrows.production.tasks import about, tried
 from narrows.tasks import Adoption, TaskStore
 from narrows.tasks import adopt as adopt_network
 from narrows.tasks.recipe import DENSITY, EPOCHS, LEARNING_RATE
@@ -103,6 +103,7 @@ def adopt(
     path = head_path(store, network, sample)
     _require_classes(network, path, material.schema)
     require_outputs(network, sample, material.schema)
+    material = tried(network, material)
     checkpoint = checkpoint_of(store, name, material, {"epochs": epochs, "lr": lr}, restart=restart)
     if begun is not None:
         begun(material, checkpoint.exists)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.data import DataOptions, Examples, Schema
-from narrows.errors import DataError, StoreError
+from narrows.errors import DataError, StoreError, UnknownNameError
 from narrows.production.material import Source, in_order, read_for
 from narrows.production.scores import Scores, classification_scores, multilabel_scores, regression_scores
 from narrows.production.tasks import schema_of
@@ -80,10 +80,10 @@ def evaluate_all(
     """
     done: list[Evaluation] = []
     left_out: dict[str, str] = {}
-    for name in store.directory.task_names():
+    for name in store.names():
         try:
             done.append(evaluate(store, name, data, options=options, device=device))
-        except (DataError, StoreError) as error:
+        except (DataError, StoreError, UnknownNameError) as error:
             left_out[name] = str(error)
     if not done:
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in left_out.items())

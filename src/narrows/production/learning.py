@@ -22,7 +22,7 @@ from narrows.production.material import Material, Scale, Source, read_material
 from narrows.production.network import head_path, loss_of, new_head, require_finite, require_outputs, try_out
 from narrows.production.resuming import TermsCheckpoint
 from narrows.production.seeding import seeded
-from narrows.production.tasks import about
+from narrows.production.tasks import about, tried
 from narrows.store import TaskRecord
 from narrows.store.names import check_task_name
 from narrows.tasks import Fit, TaskStore
@@ -133,6 +133,7 @@ def learn(
     lr = method.learning_rate if lr is None else lr
     with seeded(seed, device), store.begin(name, method, head=head) as task:
         require_outputs(task.model, sample, material.schema)
+        material = tried(task.model, material)
         task.model.to(device)
         terms = {"method": method.name, **method.config(), "epochs": epochs, "lr": lr}
         checkpoint = checkpoint_of(store, name, material, terms, restart=restart)
@@ -185,8 +186,7 @@ def require_numbers(*, epochs: int | None, lr: float | None, batch_size: int | N
 def require_new(store: TaskStore, name: str) -> None:
     """Before any data are read: TaskExistsError where the store has such a task, ConfigError where none may be."""
     check_task_name(name)
-    store.directory.reload()
-    if name in store.directory.task_names():
+    if name in store.names():
         raise TaskExistsError(f"The store already has a task {name!r}, and tasks do not change. Choose another name.")
 
 
@@ -201,7 +201,7 @@ def checkpoint_of(
         "batch size": material.batch_size,
         "seed": material.seed,
         "augment": material.augment,
-        "tasks": list(store.directory.task_names()),
+        "tasks": list(store.names()),
     }
     return TermsCheckpoint(store.progress(name), name, said, restart=restart)
 

@@ -19,6 +19,7 @@ from narrows.data import (
     Examples,
     ImageInputs,
     Schema,
+    in_both,
     make_batches,
     read_training,
     read_with,
@@ -89,7 +90,15 @@ class Material:
     def notes(self) -> tuple[str, ...]:
         """What people should be told of how the data were read."""
         valid = self.valid.notes if self.valid is not None else ()
-        return (*self.train.notes, *(f"validation: {note}" for note in valid if note not in self.train.notes))
+        held = (f"validation: {note}" for note in valid if note not in self.train.notes)
+        return (*self.train.notes, *held, *self._alone())
+
+    def _alone(self) -> tuple[str, ...]:
+        """See `Batches`: a single example makes no batch to train on."""
+        count, size = len(self.train), self.batch_size
+        if count <= size or count % size != 1:
+            return ()
+        return (f"{count} examples leave one over batches of {size}: each epoch does without one, another each time",)
 
 
 def in_order(schema: Schema, examples: Examples, device: str = "cpu") -> Batches:
@@ -131,6 +140,8 @@ def read_material(
         held = read_with(schema, _text(valid), options)
     elif options.holdout:
         train, held = split(train, options.holdout, options.seed)
+    if held is not None:
+        held = held.noting(in_both(train, held))
     size = batch_size or batch_size_for(len(train))
     passes = epochs or epochs_for(len(train), size)
     return Material(str(data), schema, train, held, passes, size, seed, augment)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.data import DataOptions, Schema
-from narrows.errors import DataError, RoutingError
+from narrows.errors import DataError, RoutingError, UnknownNameError
 from narrows.production.evaluating import outputs_of
 from narrows.production.material import Source, in_order, read_for
 from narrows.production.predictions import Predictions
@@ -63,11 +63,11 @@ def route(
     networks: dict[str, nn.Module] = {}
     unfit: dict[str, str] = {}
     ids: tuple[str, ...] | None = None
-    for name in store.directory.task_names():
+    for name in store.names():
         try:
             schema = schema_of(store, name)
             examples = read_for(schema, data, options or DataOptions(), targets=False)
-        except DataError as error:
+        except (DataError, UnknownNameError) as error:
             unfit[name] = str(error)
             continue
         if ids is not None and examples.ids != ids:
@@ -77,7 +77,7 @@ def route(
         networks[name] = _Asked(store.load(name), _inputs(schema, examples))
     if len(networks) < 2 or ids is None:
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in unfit.items())
-        raise RoutingError(f"The data fit {len(networks)} tasks of the store, and to choose takes two.{reasons}")
+        raise RoutingError(f"The data fit {len(networks)} of the store's tasks, and to choose takes two.{reasons}")
     ranked = rank(store, torch.arange(len(ids)), names=list(networks), batch=batch, by=by, networks=networks)
     return Routing(ranked.ranking, ranked.examples, {**unfit, **ranked.left_out}, ranked.by)
 

@@ -5,18 +5,20 @@ Plain JSON values in the record's `data` and `metrics`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 import torch
 from torch import nn
 
-from narrows.data import DataOptions, Schema
-from narrows.errors import DataError
+from narrows.data import DataOptions, HookInputs, Schema
+from narrows.errors import DataError, ModelMismatchError
 from narrows.production import probe
 from narrows.production.material import Material
 from narrows.store.durable import DamagedFileError
 from narrows.tasks import TaskStore
+from narrows.training import evaluating
 
 SCHEMA, PROBE = "schema", "probe"
 
@@ -43,8 +45,33 @@ def about(network: nn.Module, material: Material, options: DataOptions, training
         "augment": material.augment,
         "narrows": version("narrows"),
         "torch": str(torch.__version__),
-        PROBE: probe.answer(network, material.schema.shape),
+        PROBE: ask(network, material),
     }
+
+
+def ask(network: nn.Module, material: Material) -> dict[str, Any] | None:
+    """What the network, on the CPU, answers to its task's probe; None where it fails on it. ModelMismatchError."""
+    x, inputs = material.train.x, material.schema.inputs
+    # Other inputs reach the network scaled: what was whole is so no longer.
+    as_they_are = isinstance(inputs, HookInputs) and inputs.dtype == "float32"
+    try:
+        with evaluating(network):
+            return probe.answer(network, inputs.shape, probe.ranges_of(x) if as_they_are else None)
+    except ModelMismatchError:
+        raise
+    except Exception:  # whatever the user's forward may raise on inputs that are made up
+        return None
+
+
+def tried(network: nn.Module, material: Material) -> Material:
+    """The material, with a note where the network, not trained yet, fails on the probe. ModelMismatchError."""
+    if ask(network, material) is not None:
+        return material
+    note = (
+        "the network takes these data and fails on made-up inputs of their shape, so no answer is recorded, and verify "
+        "--deep compares weights only"
+    )
+    return replace(material, train=replace(material.train, notes=(*material.train.notes, note)))
 
 
 def schema_of(store: TaskStore, name: str) -> Schema:

@@ -113,7 +113,7 @@ def _allowed(record: ModelRecord, origin: Origin) -> bool:
     """A name alone says nothing of the arguments, which the store chooses, nor of code that lies where one stands."""
     named, digest = {name.strip() for name in os.environ.get(VARIABLE, "").split(",")}, _digest(record, origin)
     by_name = record.factory in named and not record.arguments and not origin.here
-    return by_name or f"{record.factory}@{digest}" in named or digest in _read()
+    return by_name or f"{ascii(record.factory)[1:-1]}@{digest}" in named or digest in _read()
 
 
 def _otherwise(record: ModelRecord) -> str:

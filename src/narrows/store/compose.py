@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from narrows.errors import StoreError
-from narrows.store.content import TaskContent
+from narrows.store.content import Claims
 from narrows.store.records import TaskRecord, TensorSpec
 
 
@@ -33,8 +33,14 @@ class Reader(Protocol):
     def record(self, name: str) -> TaskRecord:
         """What is written down of a task."""
 
-    def content(self, name: str) -> TaskContent:
-        """The tensors of a task."""
+    def claims(self, name: str) -> Claims:
+        """What others may reuse of a task."""
+
+    def kept(self, name: str) -> dict[str, Tensor]:
+        """What a task keeps for itself."""
+
+    def masks(self, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """What a task uses, and what of it it claims."""
 
     def snapshot(self) -> Frozen | None:
         """What the first tasks hold, gathered before; None where it must be gathered from the tasks."""
@@ -69,14 +75,14 @@ class Frozen:
         owners = zeros([replace(spec, dtype="int32") for spec in shared])
         return cls(masks, zeros(shared), {name: owner.sub_(1) for name, owner in owners.items()})
 
-    def add(self, name: str, isolation: str, content: TaskContent | None) -> None:
-        """Takes in the next task; `content` matters for isolation "shared" only."""
-        if isolation == "shared" and content is not None:
-            scatter(content, self.values)
-            for parameter, claimed in content.claimed.items():
+    def add(self, name: str, isolation: str, claims: Claims | None) -> None:
+        """Takes in the next task; `claims` matter for isolation "shared" only."""
+        if isolation == "shared" and claims is not None:
+            scatter(claims, self.values)
+            for parameter, claimed in claims.claimed.items():
                 self.masks[parameter] |= claimed
                 self.owners[parameter][claimed] = len(self.tasks)
-            self.kept += sum(value.numel() for value in content.values.values())
+            self.kept += sum(value.numel() for value in claims.values.values())
         self.own += isolation == "own"
         self.overwriting |= isolation == "none"
         self.tasks = (*self.tasks, name)
@@ -88,11 +94,11 @@ class Frozen:
             owners.update(torch.unique(self.owners[name][mask & ~claimed[name]]).tolist())
         return tuple(self.tasks[position] for position in sorted(owners - {-1}))
 
-    def bake(self, content: TaskContent) -> dict[str, Tensor]:
+    def bake(self, claims: Claims) -> dict[str, Tensor]:
         """The shared weights of a task that comes next: its claims over what is frozen, 0 outside its mask."""
         values = {name: value.clone() for name, value in self.values.items()}
-        scatter(content, values)
-        return {name: masked(value, content.used[name]) for name, value in values.items()}
+        scatter(claims, values)
+        return {name: masked(value, claims.used[name]) for name, value in values.items()}
 
     def used(self) -> float:
         """Values kept / shared weights, and 1 for each network kept beside them."""
@@ -108,18 +114,25 @@ def frozen_weights(reader: Reader, *, anew: bool = False) -> Frozen:
     frozen = (None if anew else reader.snapshot()) or Frozen.nothing(reader.shared)
     for name in reader.task_names()[len(frozen.tasks) :]:
         isolation = reader.record(name).isolation
-        frozen.add(name, isolation, reader.content(name) if isolation == "shared" else None)
+        frozen.add(name, isolation, reader.claims(name) if isolation == "shared" else None)
     return frozen
 
 
 def baked_weights(reader: Reader, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """(shared, private) tensors of a task: shared weights with the mask baked in, 0 outside it."""
-    record = reader.record(name)
-    content = reader.content(name)
+    """(shared, private) tensors of a task: shared weights with the mask baked in, 0 outside it.
+
+    Only what they consist of is read: damage to what other tasks keep for themselves does not matter.
+    """
     values = zeros(reader.shared)
-    for source in _sources(reader, record):
-        scatter(content if source == name else reader.content(source), values)
-    return {key: masked(value, content.used[key]) for key, value in values.items()}, content.private
+    used: dict[str, Tensor] | None = None
+    for source in _sources(reader, reader.record(name)):
+        claims = reader.claims(source)
+        scatter(claims, values)
+        if source == name:
+            used = claims.used
+    if used is None:  # its weights are those of a later task
+        used, _ = reader.masks(name)
+    return {key: masked(value, used[key]) for key, value in values.items()}, reader.kept(name)
 
 
 def masked(value: Tensor, used: Tensor) -> Tensor:
@@ -143,11 +156,11 @@ def digest(shared: Mapping[str, Tensor], private: Mapping[str, Tensor]) -> str:
     return sha.hexdigest()
 
 
-def scatter(content: TaskContent, values: dict[str, Tensor]) -> None:
+def scatter(claims: Claims, values: dict[str, Tensor]) -> None:
     """Puts the claimed values of a task in their places, in place."""
-    for name, packed in content.values.items():
+    for name, packed in claims.values.items():
         if packed.numel():
-            values[name][content.claimed[name]] = packed
+            values[name][claims.claimed[name]] = packed
 
 
 def dtype_of(spec: TensorSpec) -> torch.dtype:

@@ -19,12 +19,18 @@ from narrows.store.records import TensorSpec
 
 
 @dataclass(frozen=True)
-class TaskContent:
-    """The tensors of a task; every shared parameter's name is in `used` and `claimed`."""
+class Claims:
+    """What others may reuse of a task; every shared parameter's name is in `used` and `claimed`."""
 
     used: dict[str, Tensor]  # bool, of the parameter's shape
     claimed: dict[str, Tensor]  # bool, a subset of `used`: where this task has a value of its own
     values: dict[str, Tensor]  # 1-D, C order, the parameter's dtype; only where something is claimed
+
+
+@dataclass(frozen=True)
+class TaskContent(Claims):
+    """The tensors of a task."""
+
     private: dict[str, Tensor]  # whatever the task keeps for itself
 
 
@@ -66,6 +72,14 @@ def decode(read: Callable[[str], bytes], specs: Sequence[TensorSpec], where: str
 
     `where` is put before a file's name in errors.
     """
+    claims = decode_claims(read, specs, where, remedy)
+    return TaskContent(claims.used, claims.claimed, claims.values, decode_private(read, where, remedy))
+
+
+def decode_claims(
+    read: Callable[[str], bytes], specs: Sequence[TensorSpec], where: str, remedy: str = RESTORE
+) -> Claims:
+    """`decode` without what the task keeps for itself, whose file is not asked for."""
     used, claimed = mask_file.decode(read(MASK_FILE), specs, where + MASK_FILE, remedy)
     label = where + CLAIMED_FILE
     values = tensors_file.decode(read(CLAIMED_FILE), label, remedy)
@@ -76,8 +90,12 @@ def decode(read: Callable[[str], bytes], specs: Sequence[TensorSpec], where: str
         fault = _value_fault(values[spec.name], spec, counts[spec.name]) if spec.name in values else None
         if fault:
             raise DamagedFileError(label, f"does not fit: the values of {spec.name} {fault}", remedy)
-    private = tensors_file.decode(read(PRIVATE_FILE), where + PRIVATE_FILE, remedy)
-    return TaskContent(used, claimed, values, private)
+    return Claims(used, claimed, values)
+
+
+def decode_private(read: Callable[[str], bytes], where: str, remedy: str = RESTORE) -> dict[str, Tensor]:
+    """What the task keeps for itself: that file alone is asked for."""
+    return tensors_file.decode(read(PRIVATE_FILE), where + PRIVATE_FILE, remedy)
 
 
 def _check_names(content: TaskContent, specs: Sequence[TensorSpec]) -> None:

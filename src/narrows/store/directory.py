@@ -6,11 +6,11 @@ Knows tensors by name only: no module, method or training. What it reads is chec
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -19,6 +19,7 @@ from narrows.store import change, commit, durable, names, snapshot, tensors_file
 from narrows.store.compose import frozen_weights
 from narrows.store.content import TaskContent
 from narrows.store.forget import Forgetting, Revise, forget
+from narrows.store.listing import T
 from narrows.store.lock import StoreLock
 from narrows.store.progress import ProgressFile
 from narrows.store.reading import StoreReader
@@ -68,6 +69,14 @@ class StoreDirectory(StoreReader):
             raise StoreError(f"no store could be made at {root}: {error}; create it again") from error
         return cls(root, header)
 
+    def steadily(self, read: Callable[[Self], T]) -> T:
+        """What `read` makes of the store as it is committed now, by whomever; see `StoreReader.steadily`.
+
+        `header` stays as it is: a writer in another thread works by it.
+        """
+        newest = type(self).open(self.path)
+        return super(StoreDirectory, newest).steadily(read)
+
     def progress(self, name: str) -> ProgressFile:
         """The checkpoint of the task `name` while it is learned. ConfigError: no task can have that name."""
         return ProgressFile(self.path, name)
@@ -78,14 +87,15 @@ class StoreDirectory(StoreReader):
         `progress(file, done, total)` is called before each file. `deep`: puts every task's weights together and
         compares their digests with those that were committed.
         """
+        reader = StoreReader(self.path, self.header)
         while True:
-            problems = verify.verify(self, progress, deep=deep)
-            before = self.header
+            problems = verify.verify(reader, progress, deep=deep)
+            before = reader.header
             if not problems:
                 return problems
             with suppress(StoreError):
-                self.reload()
-            if self.header == before:  # otherwise a writer changed the store meanwhile: look again
+                reader.reload()
+            if reader.header == before:  # otherwise a writer changed the store meanwhile: look again
                 return problems
 
     def lock(self) -> StoreLock:
@@ -142,10 +152,10 @@ class StoreDirectory(StoreReader):
         `revise` brings the records of rewritten tasks up to date. With `dry_run` nothing is changed, and no lock
         needed. UnknownNameError; DamagedStoreError; StoreError if the disk fails, with what became of the store.
         """
-        self.reload()
         if dry_run:
             return self.steadily(lambda reader: forget(reader, name, revise)[0])
         self._require_lock("forget")
+        self.reload()
         forgetting, changed = forget(self, name, revise)
         left = self._apply(changed)
         with suppress(StoreError):  # what stays of it is removed by compact

@@ -17,7 +17,7 @@ from narrows.errors import StoreError
 from narrows.store import change, content, snapshot
 from narrows.store.change import Change
 from narrows.store.compose import Frozen, Reader, digest, frozen_weights, scatter, zeros
-from narrows.store.content import TaskContent
+from narrows.store.content import Claims, TaskContent
 from narrows.store.reading import StoreReader
 from narrows.store.records import StoreHeader, TaskRecord, TensorSpec
 
@@ -84,7 +84,7 @@ class _Heir:
 
 def _inherit(reader: Reader, name: str, later: dict[str, TaskRecord]) -> dict[str, _Heir]:
     """The tasks that reuse weights of `name`, with the content and the parents they have without it."""
-    gone = reader.content(name)
+    gone = reader.claims(name)
     values = zeros(reader.shared)
     scatter(gone, values)
     # Where a task that comes now would find the forgotten value: with the forgotten task, or with whom it went to.
@@ -95,7 +95,7 @@ def _inherit(reader: Reader, name: str, later: dict[str, TaskRecord]) -> dict[st
     for other, record in later.items():
         if record.isolation != "shared":
             continue
-        theirs = reader.content(other)
+        theirs = reader.claims(other)
         mine: dict[str, Tensor] = {}
         found: set[int] = set()
         for key, used in theirs.used.items():
@@ -109,15 +109,17 @@ def _inherit(reader: Reader, name: str, later: dict[str, TaskRecord]) -> dict[st
         if name in record.parents:
             parents = heirs_before | set(record.parents) - {name}
             order = tuple(known for known in reader.task_names() if known in parents)
-            heirs[other] = _Heir(_take_over(theirs, mine, values) if taken else theirs, order, taken)
+            whole = _take_over(theirs, mine, values) if taken else theirs
+            full = TaskContent(whole.used, whole.claimed, whole.values, reader.kept(other))
+            heirs[other] = _Heir(full, order, taken)
         elif taken or heirs_before:
             raise StoreError(f"{other!r} reuses weights of {name!r} and does not name it among its parents")
         holders.append(other)
     return heirs
 
 
-def _take_over(theirs: TaskContent, mine: dict[str, Tensor], values: dict[str, Tensor]) -> TaskContent:
-    """The content with the weights in `mine` claimed too, at the given values."""
+def _take_over(theirs: Claims, mine: dict[str, Tensor], values: dict[str, Tensor]) -> Claims:
+    """The claims with the weights in `mine` claimed too, at the given values."""
     claimed = {key: mask | mine[key] for key, mask in theirs.claimed.items()}
     packed = {}
     for key, mask in claimed.items():
@@ -126,7 +128,7 @@ def _take_over(theirs: TaskContent, mine: dict[str, Tensor], values: dict[str, T
             if key in theirs.values:
                 whole[theirs.claimed[key]] = theirs.values[key]
             packed[key] = whole[mask]
-    return TaskContent(theirs.used, claimed, packed, theirs.private)
+    return Claims(theirs.used, claimed, packed)
 
 
 class _After:
@@ -147,8 +149,11 @@ class _After:
     def record(self, name: str) -> TaskRecord:
         return self._records.get(name) or self._reader.record(name)
 
-    def content(self, name: str) -> TaskContent:
-        return self._contents.get(name) or self._reader.content(name)
+    def claims(self, name: str) -> Claims:
+        return self._contents.get(name) or self._reader.claims(name)
+
+    def kept(self, name: str) -> dict[str, Tensor]:
+        return self._reader.kept(name)
 
     def blobs(self, name: str) -> dict[str, bytes]:
         changed = self._contents.get(name)
@@ -172,14 +177,14 @@ def _check(after: _After, rewritten: dict[str, TaskRecord]) -> Frozen:
     frozen = Frozen.nothing(after.shared)
     for name in after.task_names():
         isolation = after.record(name).isolation
-        tensors = after.content(name) if isolation == "shared" else None
+        claims = after.claims(name) if isolation == "shared" else None
         expected = rewritten[name].weights_sha256 if name in rewritten else None
-        if tensors and expected and digest(frozen.bake(tensors), tensors.private) != expected:
+        if claims and expected and digest(frozen.bake(claims), after.kept(name)) != expected:
             raise StoreError(
                 f"{name!r} would not keep the weights it was committed with; nothing was changed. "
                 "Verify the store: `narrows verify --deep`"
             )
-        frozen.add(name, isolation, tensors)
+        frozen.add(name, isolation, claims)
     return frozen
 
 

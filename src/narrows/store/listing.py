@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class StoreListing:
-    """A store at `path`, as it was when store.json was last read."""
+    """A store at `path`, as it was when store.json was last read; `StoreDirectory` sees what is committed since."""
 
     def __init__(self, path: Path, header: StoreHeader) -> None:
         self.path, self.header = path, header

@@ -12,7 +12,7 @@ from torch import Tensor
 from narrows.errors import StoreError
 from narrows.store import content, durable, mask_file, names, records, snapshot, tensors_file
 from narrows.store.compose import Frozen
-from narrows.store.content import TaskContent
+from narrows.store.content import Claims, TaskContent
 from narrows.store.durable import DamagedFileError
 from narrows.store.listing import StoreListing, place_of
 from narrows.store.records import FileRef
@@ -32,6 +32,17 @@ class StoreReader(StoreListing):
     def content(self, name: str) -> TaskContent:
         """The tensors of the task `name`. UnknownNameError or DamagedStoreError."""
         return content.decode(self._blob_reader(name), self.shared, place_of(self._ref(name)))
+
+    def claims(self, name: str) -> Claims:
+        """What others may reuse of the task `name`: damage to what it keeps for itself does not matter.
+
+        UnknownNameError or DamagedStoreError.
+        """
+        return content.decode_claims(self._blob_reader(name), self.shared, place_of(self._ref(name)))
+
+    def kept(self, name: str) -> dict[str, Tensor]:
+        """What the task `name` keeps for itself. UnknownNameError or DamagedStoreError."""
+        return content.decode_private(self._blob_reader(name), place_of(self._ref(name)))
 
     def masks(self, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """(used, claimed) of the task `name`, bool, of each parameter's shape: mask.bin alone is read.

@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from narrows.errors import StoreError
 from narrows.store import commit, content, durable, names, snapshot
 from narrows.store.compose import Frozen, digest, last_overwriting
-from narrows.store.content import TaskContent
+from narrows.store.content import Claims
 from narrows.store.durable import DamagedFileError
+from narrows.store.reading import StoreReader
 from narrows.store.records import RESTORE_STORE, SnapshotRef, TaskRecord
-
-if TYPE_CHECKING:
-    from narrows.store.directory import StoreDirectory
 
 Progress = Callable[[str, int, int], None]
 _CONFLICT = "restore the whole store from a backup: files of different stores were mixed"
@@ -36,12 +35,17 @@ class Problem:
     remedy: str
     harmless: bool = False  # takes up room, and hurts nothing
 
+    @property
+    def spreads(self) -> bool:
+        """Whether tasks that reuse this task's weights cannot be had either: they do without its private tensors."""
+        return not self.file.endswith(f"/{names.PRIVATE_FILE}")
+
     def __str__(self) -> str:
         return f"{self.file} {self.what}; {self.remedy}"
 
 
 class _Verification:
-    def __init__(self, store: StoreDirectory, progress: Progress | None, deep: bool) -> None:
+    def __init__(self, store: StoreReader, progress: Progress | None, deep: bool) -> None:
         self.store, self.progress, self.deep = store, progress, deep
         self.problems: list[Problem] = []
         self.frozen = Frozen.nothing(store.shared)
@@ -105,40 +109,43 @@ class _Verification:
             with self.noting(where + file, name):
                 path = self.store.path / where / file
                 blobs[file] = durable.read_checked(path, where + file, blob["sha256"], blob["bytes"])
-        if len(blobs) < len(names.BLOB_FILES):
+        if not {names.MASK_FILE, names.CLAIMED_FILE} <= blobs.keys():
             return
         with self.noting(where + names.MASK_FILE, name):
-            tensors = content.decode(blobs.__getitem__, self.store.shared, where)
+            claims = content.decode_claims(blobs.__getitem__, self.store.shared, where)
             if record.isolation == "shared":
-                self.sources(name, where, tensors)
-            if self.deep:
-                self.weights(record, tensors)
-            self.frozen.add(name, record.isolation, tensors)
+                self.sources(name, where, claims)
+            with self.noting(where + names.PRIVATE_FILE, name):  # later tasks do without it
+                if names.PRIVATE_FILE in blobs:
+                    private = content.decode_private(blobs.__getitem__, where)
+                    if self.deep:
+                        self.weights(record, claims, private)
+            self.frozen.add(name, record.isolation, claims)
 
-    def sources(self, name: str, where: str, tensors: TaskContent) -> None:
+    def sources(self, name: str, where: str, claims: Claims) -> None:
         """Each weight that a task reuses must be one that a task before it claimed."""
-        for parameter, used in tensors.used.items():
-            orphans = int((used & ~tensors.claimed[parameter] & ~self.frozen.masks[parameter]).sum())
+        for parameter, used in claims.used.items():
+            orphans = int((used & ~claims.claimed[parameter] & ~self.frozen.masks[parameter]).sum())
             if orphans and not self.problems:  # a damaged task before it would be the cause, and is named already
                 what = f"reuses {orphans} weights of {parameter} that no task before it claimed"
                 self.problems.append(Problem(where + names.MASK_FILE, name, what, _CONFLICT))
 
-    def weights(self, record: TaskRecord, tensors: TaskContent) -> None:
+    def weights(self, record: TaskRecord, claims: Claims, private: dict[str, Tensor]) -> None:
         """A task's weights, put together, must be those that were committed.
 
-        Not where a task before it is damaged, which would be the cause, nor where it was overwritten by design.
+        Not where the claims of a task before it are damaged, the cause, nor where it was overwritten by design.
         """
         shared = record.isolation == "shared"
-        if shared and set(record.parents) & {problem.task for problem in self.problems}:
+        if shared and not set(record.parents) <= set(self.frozen.tasks):
             return
         if record.isolation == "none" and record.name != last_overwriting(self.store):
             return
         frozen = self.frozen if shared else Frozen.nothing(self.store.shared)
-        if digest(frozen.bake(tensors), tensors.private) != record.weights_sha256:
+        if digest(frozen.bake(claims), private) != record.weights_sha256:
             what = "does not give the weights that were committed, though each file is what it should be"
             file = f"{names.TASKS_DIR}/{record.directory}"
             self.problems.append(Problem(file, record.name, what, _CONFLICT))
-        elif shared and record.parents != self.frozen.parents(tensors.used, tensors.claimed):
+        elif shared and record.parents != self.frozen.parents(claims.used, claims.claimed):
             what = "names other parents than the tasks whose weights it reuses"
             file = f"{names.TASKS_DIR}/{record.directory}/{names.TASK_FILE}"
             self.problems.append(Problem(file, record.name, what, _CONFLICT))
@@ -160,7 +167,7 @@ class _Verification:
             self.problems.append(Problem(file, task, f"cannot be read: {error}", remedy))
 
 
-def verify(store: StoreDirectory, progress: Progress | None = None, *, deep: bool = False) -> list[Problem]:
+def verify(store: StoreReader, progress: Progress | None = None, *, deep: bool = False) -> list[Problem]:
     """Every fault of `store`; `progress(file, done, total)` is called before each file.
 
     `deep`: also puts every task's weights together and compares their digests.

@@ -26,6 +26,7 @@ from narrows.tasks.heads import Head, find_head
 from narrows.tasks.recipe import DENSITY, EPOCHS, LEARNING_RATE
 from narrows.tasks.task import Task, Told
 from narrows.training import accuracy
+from narrows.training.device import device_of
 from narrows.training.evaluation import evaluating
 
 Batches = Iterable[tuple[Any, Any]]
@@ -137,14 +138,16 @@ def adopt(
             task.model.to(device)
         before = _measured(measure, task.model, measured_on)
         fit = task.fit(batches, epochs, lr=lr, **options)
-        after = _measured(measure, task.model, measured_on)
+        after: list[float] = []
 
         def figures(settled: nn.Module) -> dict[str, Any]:
+            after.append(_measured(measure, settled.to(device_of(task.model)), measured_on))
+            settled.cpu()
             told = metrics(settled) if callable(metrics) else metrics or {}
-            return {"adopted": True, "before": before, "after": after, **told}
+            return {"adopted": True, "before": before, "after": after[0], **told}
 
         record = task.commit(metrics=figures, data=data)
-    return Adoption(before, after, store.used(), fit.seconds, fit, record)
+    return Adoption(before, after[0], store.used(), fit.seconds, fit, record)
 
 
 def _own_head(network: nn.Module, path: str) -> Head:

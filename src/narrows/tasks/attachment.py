@@ -19,7 +19,9 @@ from narrows.methods.base import copy_each
 from narrows.methods.features import effective_ranks
 from narrows.tasks.account import LayerAccount, account
 from narrows.tasks.hooks import join
+from narrows.tasks.moved import Attached, moved_since
 from narrows.tasks.partition import live_tensors
+from narrows.tasks.sameness import SeenInputs
 from narrows.tasks.weights import TaskWeights
 from narrows.training import History, Recorder, Schedule
 from narrows.training.device import device_of, to_device
@@ -32,9 +34,11 @@ class Attachment:
     """Joins `learner` to the steps of `optimizer`.
 
     Attributes:
+        model: what is trained.
         learner: what decides which of the model's weights the task uses.
         steps: optimizer steps that made the task what it is at this moment.
         recorder: of how it is trained.
+        seen: what the model was called with.
     """
 
     def __init__(
@@ -42,17 +46,35 @@ class Attachment:
     ) -> None:
         self.learner = learner
         self.steps = 0
-        self._model = model
+        self.model = model
         self._weights = weights
         self._started = time.perf_counter()
         self._optimizer = optimizer
         self.recorder = Recorder(_schedule(plan, learner, optimizer))
+        self._parameters = Attached(model)
+        self.seen = SeenInputs(model)
         self._hooks = join(optimizer, learner, self._count)
+
+    def go_on(self, before: Attachment, epochs: int) -> None:
+        """Follows another attachment of the same learner, which had trained for so many epochs in all."""
+        self.steps = before.steps
+        self.recorder.go_on(before.recorder, epochs)
 
     @property
     def seconds(self) -> float:
         """Since it was joined."""
         return time.perf_counter() - self._started
+
+    def finish(self) -> list[str]:
+        """Settles the sub-network; names the shared parameters that somebody changed since the last step.
+
+        That is where masks take away what they hold, or put back what a method keeps elsewhere.
+
+        Raises:
+            OptimizerError: a parameter is not the one that was trained.
+        """
+        self._parameters.require_same()
+        return moved_since(self.learner)
 
     def masks(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The weights the task uses, and those of them that it claims."""
@@ -67,9 +89,9 @@ class Attachment:
         """See `Task.measure_ratio`."""
         with torch.random.fork_rng(devices=[]):  # a DataLoader draws from the global generator
             # A copy of the batches: counting the epochs of the original is for the training.
-            device = device_of(self._model)
+            device = device_of(self.model)
             sample = ((to_device(x, device), y) for x, y in islice(copy.copy(batches), RATIO_BATCHES))
-            ratios = effective_ranks(self._model, sample, list(self._weights.live()))
+            ratios = effective_ranks(self.model, sample, list(self._weights.live()))
         self.learner.set_ratio(ratios)
         return ratios
 
@@ -81,13 +103,13 @@ class Attachment:
 
     def state(self) -> dict[str, Any]:
         """See `Task.state`."""
-        tensors = {name: tensor.detach() for name, tensor in live_tensors(self._model).items()}
+        tensors = {name: tensor.detach() for name, tensor in live_tensors(self.model).items()}
         learner, history = self.learner.state(), self.recorder.state()
         return {"tensors": tensors, "learner": learner, "steps": self.steps, "history": history}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """See `Task.load_state`."""
-        tensors, kept = live_tensors(self._model), state["tensors"]
+        tensors, kept = live_tensors(self.model), state["tensors"]
         _require_alike(tensors, kept)
         copy_each([tensors[name] for name in kept], list(kept.values()))
         self.learner.load_state(state["learner"])
@@ -99,8 +121,10 @@ class Attachment:
         """The optimizer is an ordinary one again."""
         for hook in self._hooks:
             hook.remove()
+        self.seen.let_go()
 
     def _count(self) -> None:
+        self._parameters.require_same()
         self.steps += 1
         if self.recorder.step():
             sizes = self.learner.signals()

@@ -175,9 +175,8 @@ class Keeper:
     def after_epoch(self, at: Position, /) -> None:
         if self._stopping is not None:
             self._stopping.look()
-            epoch, score = len(self._stopping.scores) - 1, self._stopping.scores[-1]
-            self._recorder.score(score)
-            self._trackers.score(epoch, score)
+            score = self._stopping.scores[-1]
+            self._trackers.score(self._recorder.score(score), score)
         self._save(at)
 
     def interrupted(self, at: Position, /) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -14,10 +14,13 @@ from torch import nn
 from narrows.errors import ConfigError, DataError
 from narrows.methods import Method
 from narrows.tasks.checkpoint import Checkpoint, Keeper, Training
+from narrows.tasks.counting import batch_size_of, examples_of, sized
 from narrows.tasks.signals import StopSignals
 from narrows.tasks.stopping import EarlyStopping, Learning, Measure
 from narrows.training import Callback, ProgressBar, Recorder, Tracker, Trackers, train
-from narrows.training.loop import Loss
+from narrows.training.batch import Loss
+from narrows.training.device import device_of
+from narrows.training.evaluation import kept_in_eval
 from narrows.training.tracking import as_one
 
 
@@ -93,6 +96,7 @@ def fit(
     cosine: bool = True,
     examples: int | None = None,
     batch_size: int | None = None,
+    steps_per_epoch: int | None = None,
     progress: bool | None = None,
     callbacks: Iterable[Callback] = (),
     trackers: Iterable[Tracker] | Trackers = (),
@@ -112,18 +116,25 @@ def fit(
     are held back until the step is over, and are then raised as KeyboardInterrupt and SystemExit(143); a second one
     acts at once, and the last checkpoint stands. `task.commit` drops it.
 
+    Modules in eval mode stay in it, a BatchNorm that is to keep its statistics, say; unless the whole model is in it,
+    as after an evaluation, and is put into train mode.
+
     With `valid` the network kept is that of the epoch with the best score. Compared are epochs after which the
     sub-network is settled (`narrows.methods.Learner.settled`): where it shrinks over training, those after that. Of
     equals the latest is kept.
 
     Args:
-        batches: (inputs, targets), iterable anew for each epoch and with a length: a `DataLoader`, say.
+        batches: (inputs, targets), iterable anew for each epoch and with a length: a `DataLoader`, say. The batches of
+            a generator are kept in memory. Where there is no length (an `IterableDataset`) and `steps_per_epoch` is not
+            said, they are passed over once to count them, with a warning.
         epochs: passes, at least 1.
         lr: learning rate; default: the method's own (`task.method.learning_rate`).
         optimizer: class of the optimizer.
         loss: of (outputs, targets), a mean over the batch; cross-entropy by default, any for regression.
         cosine: whether the learning rate falls to 0 on a cosine over the task.
         examples, batch_size: of the data; read from a `DataLoader` by default.
+        steps_per_epoch: batches of an epoch, for streams: an epoch ends after as many, and nothing is counted. An
+            iterator is drawn on from epoch to epoch.
         progress: whether to draw a progress bar; default: where standard error is a terminal.
         callbacks: called with a `narrows.training.Step` after every step.
         trackers: told how training goes; see `narrows.trackers`. The task's commit, or its end without one, is what
@@ -137,11 +148,18 @@ def fit(
         **options: given to the optimizer's class.
 
     Raises:
-        ConfigError: the checkpoint is of another training (says what differs); patience without valid.
-        DataError: no batch, or class labels outside the head.
+        ConfigError: the checkpoint is of another training (says what differs); patience without valid; a loss that
+            gives no number.
+        DataError: no batch, targets that do not fit the outputs, or one example to train BatchNorm; see
+            `narrows.training.train`, also for what is warned of.
         NonFiniteError: the loss is NaN or infinite, with the step.
     """
-    batches, length = _sized(batches)
+    batches, length = sized(batches, steps_per_epoch, device_of(task.model))
+    if checkpoint is not None and isinstance(batches, Iterator):
+        raise ConfigError(
+            "A checkpoint goes on with batches that can be drawn again, and an iterator gives them once. Give what the "
+            "iterator is of, or leave checkpoint out."
+        )
     if epochs < 1 or not length:
         raise DataError(
             f"There is nothing to train on: {epochs} epochs of {length} batches. Check the data set and drop_last."
@@ -153,7 +171,7 @@ def fit(
         stopping = EarlyStopping(task, valid, loss=loss, measure=measure, patience=patience)
     total = epochs * length
     lr = task.method.learning_rate if lr is None else lr
-    data = {"examples": examples or _examples(batches), "batch_size": batch_size or _batch_size(batches)}
+    data = {"examples": examples or examples_of(batches), "batch_size": batch_size or batch_size_of(batches)}
     wrapped = task.optimizer(
         optimizer,
         lr=lr,
@@ -163,11 +181,17 @@ def fit(
         **options,
     )
     recorder, told = task.recorder, as_one(trackers)
-    recorder.schedule = replace(recorder.schedule, epochs=epochs, cosine=cosine)
+    before = recorder.schedule.epochs or 0  # of earlier fits
+    recorder.schedule = replace(recorder.schedule, epochs=before + epochs, cosine=cosine)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(wrapped, T_max=total) if cosine else None
 
     def before_epoch(epoch: int) -> None:
-        if task.wants_ratio(epoch):
+        if task.wants_ratio(before + epoch):
+            if isinstance(batches, Iterator):
+                raise ConfigError(
+                    f"{task.method.name} measures the layers' outputs on the first batches before it trains on them: "
+                    "give batches that can be iterated anew, not an iterator, or say ratio='none'."
+                )
             task.measure_ratio(batches)
 
     drawn = sys.stderr.isatty() if progress is None else progress
@@ -178,6 +202,7 @@ def fit(
             said = {"epochs": epochs, "total_steps": total, **data, "lr": lr, "cosine": cosine, "options": options}
             by = {"optimizer": optimizer, "loss": loss, "valid": valid is not None}
             by |= {"measure": measure, "patience": patience}
+            by |= {"in eval mode": kept} if (kept := list(kept_in_eval(task.model))) else {}
             training = Training(task, wrapped, scheduler, stopping, checkpoint, _plan(task) | said | by)
             resume = training.load()
         told.begin(task.name, _about(task))
@@ -188,6 +213,7 @@ def fit(
             epochs,
             loss=loss,
             total_steps=total,
+            steps_per_epoch=steps_per_epoch,
             scheduler=scheduler,
             sample=task.sample,
             before_epoch=before_epoch,
@@ -198,7 +224,8 @@ def fit(
     if stopping is not None:
         stopping.put_back()
     scores = () if stopping is None else tuple(stopping.scores)
-    best = recorder.best_epoch = None if stopping is None else stopping.kept_epoch
+    best = None if stopping is None else stopping.kept_epoch
+    recorder.best_epoch = None if best is None else before + best
     return Fit(log.steps, log.seconds, tuple(log.losses), scores, best, len(log.losses) < epochs)
 
 
@@ -214,25 +241,3 @@ def _about(task: Trainable) -> dict[str, Any]:
 
 def _method(task: Trainable) -> dict[str, Any]:
     return {"name": task.method.name, "config": task.method.config()}
-
-
-def _sized(batches: Iterable[tuple[Any, Any]]) -> tuple[Iterable[tuple[Any, Any]], int]:
-    """The batches and how many there are; counts them where they do not say."""
-    if isinstance(batches, Iterator):
-        batches = list(batches)  # a generator gives its batches once only
-    try:
-        return batches, len(batches) if isinstance(batches, Sized) else sum(1 for _ in batches)
-    except TypeError:  # a DataLoader over an IterableDataset has __len__ and cannot say
-        return batches, sum(1 for _ in batches)
-
-
-def _batch_size(batches: Any) -> int | None:
-    size = getattr(batches, "batch_size", None)
-    return None if size is None else int(size)
-
-
-def _examples(batches: Any) -> int | None:
-    if hasattr(batches, "examples"):
-        return int(batches.examples)
-    dataset = getattr(batches, "dataset", None)
-    return len(dataset) if isinstance(dataset, Sized) else None

@@ -1,9 +1,10 @@
 """Which of a model's tensors tasks share, and which each task keeps whole.
 
 *Shared*: weights that multiply, by the rule of `narrows.tasks.sharing`. *Private*: every other trainable
-parameter and every persistent buffer (biases, norm scales, running statistics), the task's head, and
-whatever the user names by pattern. *Fixed*: parameters that are not trained (`requires_grad=False`); they
-stay as in the base network. Tied parameters count once, under their first name.
+parameter and every persistent buffer (biases, norm scales, running statistics), the task's head, whatever the user
+names by pattern, and buffers that the state dict leaves out, where training changed them. *Fixed*: parameters that are
+not trained (`requires_grad=False`); they stay as in the base network. Tied parameters count once, under their first
+name.
 """
 
 from __future__ import annotations
@@ -19,19 +20,22 @@ from narrows.store import TensorSpec
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Every parameter and persistent buffer once, under its first name in the state dict; live tensors."""
+    """Every parameter and persistent buffer once, live, under its first name.
+
+    Names are the modules' own, in the order of the state dict; what somebody's `state_dict` makes of them is not asked.
+    """
     found: dict[str, Tensor] = {}
     seen: set[int] = set()
-    for name, value in model.state_dict(keep_vars=True).items():
-        if not isinstance(value, Tensor):
-            raise ModelMismatchError(
-                f"The model's state dict holds {name!r}, which is no tensor; a store keeps tensors only."
-            )
-        if isinstance(value, nn.parameter.UninitializedParameter | nn.parameter.UninitializedBuffer):
-            raise ModelMismatchError(f"{name!r} has no shape yet: run the model once, then make the store.")
-        if id(value) not in seen:
-            seen.add(id(value))
-            found[name] = value
+    for path, module in model.named_modules():
+        left_out = module._non_persistent_buffers_set
+        buffers = ((key, buffer) for key, buffer in module.named_buffers(recurse=False) if key not in left_out)
+        for key, tensor in (*module.named_parameters(recurse=False), *buffers):
+            name = f"{path}.{key}" if path else key
+            if nn.parameter.is_lazy(tensor):
+                raise ModelMismatchError(f"{name!r} has no shape yet: run the model once, then make the store.")
+            if id(tensor) not in seen:
+                seen.add(id(tensor))
+                found[name] = tensor
     return found
 
 
@@ -40,6 +44,26 @@ def live_tensors(model: nn.Module) -> dict[str, Tensor]:
     tensors = named_tensors(model)
     known = {id(tensor) for tensor in tensors.values()}
     return tensors | {name: tensor for name, tensor in model.named_buffers() if id(tensor) not in known}
+
+
+def require_plain_state(model: nn.Module) -> None:
+    """Raises ModelMismatchError where the model's state dict holds what is no parameter or buffer: it would be lost.
+
+    Keys that a hook or an override renames are let through, as long as they lead to the model's own tensors.
+    """
+    tensors = live_tensors(model).values()
+    names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    names |= {name for name, _ in model.named_buffers(remove_duplicate=False)}
+    memory = {tensor.untyped_storage().data_ptr() for tensor in tensors if tensor.numel()}
+    for name, value in model.state_dict().items():
+        own = isinstance(value, Tensor) and value.untyped_storage().data_ptr() in memory
+        if name not in names and not own:
+            what = "tensor" if not isinstance(value, Tensor) else "parameter or buffer of its modules"
+            raise ModelMismatchError(
+                f"The model's state dict holds {name!r}, which is no {what}; a store keeps those only, under the names "
+                "of named_parameters() and named_buffers(). Keep such state in a tensor given to register_buffer, and "
+                "leave the keys of state_dict as they are."
+            )
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
@@ -71,10 +95,21 @@ def assign(model: nn.Module, values: Mapping[str, Tensor]) -> None:
     Raises:
         ModelMismatchError: the model has no such tensor, or of another shape or dtype; names them.
     """
-    tensors = named_tensors(model)
+    tensors = live_tensors(model)
     require_match({name: tensor for name, tensor in tensors.items() if name in values}, values)
     for name, value in values.items():
         tensors[name].copy_(value)
+
+
+def identical(one: Tensor, other: Tensor) -> bool:
+    """Whether shape, dtype and every bit agree, wherever the two lie; a NaN is itself, and -0 is not 0."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return torch.equal(_bits(one), _bits(other))
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
 
 
 def require_match(model: Mapping[str, Tensor], store: Mapping[str, Tensor]) -> None:

@@ -148,6 +148,8 @@ def _network(store: Store, name: str, networks: Mapping[str, nn.Module]) -> nn.M
         return networks[name]
     try:
         return store.load(name)
+    except UnknownNameError as error:
+        raise CannotBeRanked("it was forgotten meanwhile") from error
     except ModelMismatchError as error:
         record = next(record for record in store.tasks() if record.name == name)
         if (record.head or {}).get("kind") != "custom":

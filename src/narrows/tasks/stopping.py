@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from narrows.errors import ConfigError, DataError
 from narrows.tasks.trees import Tree, from_tree
 from narrows.training import accuracy, evaluating, mean_loss
+from narrows.training.batch import Loss
 from narrows.training.device import device_of
-from narrows.training.loop import Loss
 from narrows.training.randomness import order_of, set_order
 
 Measure = Callable[[nn.Module, Any], float]

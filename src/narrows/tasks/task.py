@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
@@ -13,20 +13,30 @@ from torch import Tensor, nn
 
 from narrows.errors import NarrowsError, OptimizerError, StoreError
 from narrows.methods import Method, Plan
-from narrows.store import StoreDirectory, TaskRecord, TensorSpec
+from narrows.store import StoreDirectory, TaskContent, TaskRecord, TensorSpec
 from narrows.store.compose import Frozen, digest
-from narrows.tasks.account import figures_of
+from narrows.tasks.account import LayerAccount, figures_of, read_account
 from narrows.tasks.attachment import Attachment, InProgress
 from narrows.tasks.checkpoint import Checkpoint
 from narrows.tasks.fit import Fit, fit
+from narrows.tasks.fits import Fits
 from narrows.tasks.heads import Head, describe_head
 from narrows.tasks.hooks import check_optimizer
-from narrows.tasks.weights import TaskWeights
+from narrows.tasks.loading import fill
+from narrows.tasks.partition import named_tensors
+from narrows.tasks.sameness import require_same
+from narrows.tasks.weights import TaskWeights, listed
 from narrows.training import Tracker, Trackers
+from narrows.training.device import device_of
+from narrows.training.randomness import undisturbed_generators
 from narrows.training.tracking import as_one
 
 Told = Mapping[str, Any] | Callable[[nn.Module], Mapping[str, Any]]
 """What is kept with a task, or a function of its network that gives it."""
+
+
+Untrained = Callable[[dict[str, Any] | None, Mapping[str, Tensor]], nn.Module]
+"""Of (description of the head, private tensors): a fresh network of the store, the head in its place."""
 
 
 class Lock(Protocol):
@@ -44,7 +54,8 @@ class Task(InProgress):
             before making the optimizer.
         method: what decides which weights it uses.
 
-    A task is a context manager that abandons it where it was not committed.
+    A task is a context manager that abandons it where it was not committed. Committed or abandoned, it lets go of all
+    but `model` (without gradients) and what is in its record: `explain` answers from there.
     """
 
     def __init__(
@@ -54,6 +65,7 @@ class Task(InProgress):
         method: Method,
         *,
         head: Head | None,
+        untrained: Untrained,
         directory: StoreDirectory,
         specs: tuple[TensorSpec, ...],
         private: tuple[str, ...],
@@ -65,6 +77,7 @@ class Task(InProgress):
         self.model = model
         self.method = method
         self._head = head
+        self._untrained = untrained
         self._directory = directory
         self._layout = (specs, private)
         self._lock = lock
@@ -74,7 +87,9 @@ class Task(InProgress):
         self._checkpoint: Checkpoint | None = None
         self._trackers = Trackers()
         self._seconds: float | None = None
+        self._fits = Fits(name, model)
         self._open = True
+        self._committed: TaskRecord | None = None
         isolated = method.isolation == "shared"
         self._weights = TaskWeights(model, head and head[0], specs, frozen, isolated=isolated)
         shared = self._weights.shared()
@@ -147,14 +162,16 @@ class Task(InProgress):
             ModelMismatchError: `task.model` is another than `begin` made, or sharded, or a part of it was wrapped.
         """
         self._require_open()
-        if self._attached is not None:
-            raise OptimizerError(f"Task {self.name!r} has an optimizer already; one trains it from start to end.")
+        self._fits.require_way(self._attached)
         model = self._weights.own_model(self.model)
         self._weights.require_same_layout()
         check_optimizer(optimizer, model)
         plan = Plan(total_steps, examples, batch_size)
-        learner = self.method.learner(self._weights.shared(), plan, self._carry)
+        before = self._fits.make_way(self._attached)
+        learner = before.learner if before else self.method.learner(self._weights.shared(), plan, self._carry)
         self._attached = Attachment(model, self._weights, learner, optimizer, plan)
+        if before:
+            self._attached.go_on(before, self._fits.epochs)
         return optimizer
 
     def fit(
@@ -168,20 +185,32 @@ class Task(InProgress):
     ) -> Fit:
         """Trains the task on re-iterable `batches` of (inputs, targets); see `narrows.tasks.fit.fit` for all options.
 
+        Called again, it goes on: the sub-network that was chosen is trained further, with a new optimizer and a new
+        schedule of its learning rate. A fit that did not end (Ctrl-C, an error) is begun anew instead, from the weights
+        that it began from; with a checkpoint it goes on where it was.
+
         Args:
             checkpoint: where the task in progress is kept until it is committed, and gone on with from.
             trackers: told how training goes, and of the figures at `commit`.
 
+        Raises:
+            OptimizerError: the task has an optimizer of your own.
+            ConfigError: a checkpoint for a fit that goes on from one that ended; and as `narrows.tasks.fit.fit`.
+
         Example: `task.fit(loader, epochs=10, lr=6e-3)`.
         """
         self._require_open()
-        self._checkpoint, self._trackers = checkpoint, as_one(trackers)
-        result = fit(self, batches, epochs, checkpoint=checkpoint, trackers=self._trackers, **options)
-        self._seconds = result.seconds
+        with self._fits.next(checkpoint):
+            self._trackers.end(None)
+            self._checkpoint, self._trackers = self._checkpoint if checkpoint is None else checkpoint, as_one(trackers)
+            result = fit(self, batches, epochs, checkpoint=checkpoint, trackers=self._trackers, **options)
+        self._fits.ended(result)
+        self._seconds = self._fits.seconds
         return result
 
     def foundation(self) -> dict[str, Any]:
         """What the task builds on: the tasks before it, and a SHA-256 over the weights and the carry they left."""
+        self._require_open()
         masks, values = self._frozen.masks, self._frozen.values
         frozen = {f"mask.{name}": mask for name, mask in masks.items()} | values
         return {"tasks": list(self._known), "sha256": digest(frozen, self._carry or {})}
@@ -189,28 +218,43 @@ class Task(InProgress):
     def commit(self, *, metrics: Told | None = None, data: Told | None = None, history: bool = True) -> TaskRecord:
         """Makes the task part of the store, durably and all at once, and releases the store.
 
+        Before anything is written, the network that `TaskStore.load` will give is put together and compared with the
+        trained one: every tensor to the bit, and the outputs (in eval mode) for what `model` was first called with
+        after its optimizer was made.
+
+        A network that was changed after the last step, by the state dict of the best epoch or an average of the
+        weights, is a warning where the task's masks do not leave it as it is; docs/training.md has the way that is
+        right: `state` and `load_state`.
+
         Args:
             metrics: figures to keep with it, plain JSON values; or a function that gives them, of the network as
-                `TaskStore.load` will give it (a copy, on the CPU, in eval mode).
+                `TaskStore.load` will give it (on the CPU, in eval mode).
             data: what it was learned on, in the same way.
             history: whether to keep how it was trained (`TaskRecord.history`, some 2 KB; read it with
                 `narrows.training.read_history`).
 
         Raises:
-            OptimizerError: it was not trained.
+            OptimizerError: it was not trained, or a parameter was replaced after the optimizer was made.
             NonFiniteError: a weight is NaN or infinite; names it. Nothing is written.
+            ModelMismatchError: the network that the store would give is not the one that was trained (another dtype,
+                state that is no parameter or buffer, ...); names what differs. Nothing is written.
             StoreError: the disk is full, say, or somebody else wrote meanwhile. Nothing is changed.
         """
         self._require_open()
         attached = self._require_attached()
-        learner = attached.learner
+        learner, seconds = attached.learner, attached.seconds if self._seconds is None else self._seconds
         if not attached.steps:
             raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
-        learner.finish()
+        self._weights.own_model(self.model)
+        self._weights.require_same_layout()
+        moved = attached.finish()
         self._weights.require_finite()
-        metrics, data = self._told(metrics), self._told(data)
-        used, claimed = attached.masks()
-        content = self._weights.content(used, claimed, self._directory.base())
+        if moved:
+            self._warn_of_moved(moved)
+        content, loaded, sha256 = self._loaded(attached)
+        require_same(attached.model, loaded, attached.seen)
+        metrics, data = _told(metrics, loaded), _told(data, loaded)
+        del loaded
         record = TaskRecord(
             name=self.name,
             index=-1,
@@ -221,25 +265,47 @@ class Task(InProgress):
             head=describe_head(self._head),
             data=data,
             metrics=metrics,
-            seconds=round(attached.seconds if self._seconds is None else self._seconds, 3),
-            parents=self._frozen.parents(used, claimed) if self.method.isolation == "shared" else (),
+            seconds=round(seconds, 3),
+            parents=self._frozen.parents(content.used, content.claimed) if self.method.isolation == "shared" else (),
             layers={layer.name: layer.to_json() for layer in attached.explain()},
-            weights_sha256=digest(self._weights.baked(content), content.private),
+            weights_sha256=sha256,
             history=attached.history().to_json() if history else None,
         )
         written = self._directory.append(
             record, content, carry=learner.carry(), after=self._known, layout=self._layout
         )  # the first task's head settles where heads go, and so what is shared
-        self._trackers.end(figures_of(written))
-        with suppress(OSError, StoreError):  # the task is in the store: what is left over does no harm
-            self._directory.progress(self.name).drop()
-            if self._checkpoint is not None:
-                self._checkpoint.drop()
-        self._close()
+        try:
+            self._trackers.end(figures_of(written))
+            with suppress(OSError, StoreError):  # the task is in the store: what is left over does no harm
+                self._directory.progress(self.name).drop()
+                if self._checkpoint is not None:
+                    self._checkpoint.drop()
+            self._committed = written
+            self._close()
+        except BaseException as error:  # Ctrl-C, say
+            error.add_note(f"Task {self.name!r} is in the store all the same: it was committed before this.")
+            raise
         return written
 
-    def _told(self, told: Told | None) -> dict[str, Any]:
-        return dict(told(copy.deepcopy(self.model).cpu().eval()) if callable(told) else told or {})
+    def explain(self) -> tuple[LayerAccount, ...]:
+        return super().explain() if self._committed is None else read_account(self._committed.layers)
+
+    def _loaded(self, attached: Attachment) -> tuple[TaskContent, nn.Module, str]:
+        """What is to be kept, the network that `TaskStore.load` will make of it, and the digest of its weights."""
+        with undisturbed_generators(device_of(attached.model)):  # a new head draws its weights
+            network = self._untrained(describe_head(self._head), named_tensors(attached.model))
+        content = self._weights.content(*attached.masks(), network)
+        shared = self._weights.baked(content)
+        return content, fill(network, shared, content.private), digest(shared, content.private)
+
+    def _warn_of_moved(self, names: list[str]) -> None:
+        warnings.warn(
+            f"Task {self.name!r}: {listed(names)} changed after the last optimizer step to what the task's sub-network "
+            "does not hold, and is committed as the sub-network has it: figures measured before the commit are "
+            "those of another network. To go back to an earlier epoch keep copy.deepcopy(task.state()) where "
+            "task.settled, and task.load_state() it; of averages see docs/training.md.",
+            stacklevel=3,
+        )
 
     def abandon(self) -> None:
         """Gives the task up: nothing is written, and the store is free for another. Harmless once committed."""
@@ -247,12 +313,27 @@ class Task(InProgress):
             self._close()
 
     def _close(self) -> None:
+        """Lets go of all that only training needs, and of the store."""
         self._open = False
+        self._fits.forget()
         self._trackers.end(None)
         if self._attached is not None:
             self._attached.let_go()
+        self._attached = self._checkpoint = self._carry = None
+        self._trackers = Trackers()
+        del self._weights, self._frozen, self._untrained, self._head
+        for param in self.model.parameters():
+            param.grad = None
         self._lock.release()
 
     def _require_open(self) -> None:
         if not self._open:
             raise NarrowsError(f"Task {self.name!r} was committed or abandoned; begin another.")
+
+    def _require_attached(self) -> Attachment:
+        self._require_open()
+        return super()._require_attached()
+
+
+def _told(told: Told | None, network: nn.Module) -> dict[str, Any]:
+    return dict(told(network) if callable(told) else told or {})

@@ -22,8 +22,9 @@ from narrows.store.reading import StoreReader
 from narrows.store.records import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
 from narrows.tasks.copying import copied, require_plain, require_whole, unwrapped
-from narrows.tasks.heads import Head, build_head, put_head, require_place
-from narrows.tasks.partition import assign, matches, named_tensors, require_match
+from narrows.tasks.heads import Head, put_head, require_place
+from narrows.tasks.loading import fill, place_head
+from narrows.tasks.partition import assign, matches, named_tensors, require_match, require_plain_state
 from narrows.tasks.routing import Routing, route
 from narrows.tasks.sharing import Rule, kept_whole, require_not_tied, require_patterns, shared_specs
 from narrows.tasks.task import Task
@@ -34,6 +35,9 @@ class TaskStore:
 
     The model given is the network's architecture: it is copied for every task and never changed. Its values
     matter only to `create`, which keeps them as the base that free weights start from.
+
+    Every call sees what is committed when it is made, by this process or another, and sees one state of the store
+    throughout; there is nothing to refresh.
 
     >>> import tempfile, torch, narrows
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
@@ -78,12 +82,13 @@ class TaskStore:
                 meaning here.
 
         Raises:
-            ModelMismatchError: the model has nothing to share, holds what is no tensor or cannot be copied, or is
-                sharded; a pattern names nothing.
+            ModelMismatchError: the model has nothing to share, its state dict holds what is no parameter or buffer, it
+                cannot be copied, or is sharded; a pattern names nothing.
             StoreError: there is something at `path` already.
         """
         model = unwrapped(model)
         require_plain(model)
+        require_plain_state(model)
         require_patterns(model, private, shared)
         template = copied(model)
         specs = shared_specs(template, private, shared)
@@ -116,6 +121,7 @@ class TaskStore:
         if named_tensors(model).keys() != base.keys():
             model = unwrapped(model)
             require_plain(model)
+        require_plain_state(model)
         template = copied(model)
         require_match(named_tensors(template), base)
         return cls(directory, template)
@@ -128,7 +134,7 @@ class TaskStore:
     @property
     def shared(self) -> tuple[TensorSpec, ...]:
         """The parameters that tasks share."""
-        return self.directory.shared
+        return self.directory.steadily(lambda reader: reader.shared)
 
     @property
     def about(self) -> dict[str, Any] | None:
@@ -138,6 +144,10 @@ class TaskStore:
     def tasks(self) -> tuple[TaskRecord, ...]:
         """What is written down of every task, in the order they were learned."""
         return self.directory.steadily(StoreReader.records)
+
+    def names(self) -> tuple[str, ...]:
+        """The tasks' names, in the order they were learned; no task is read."""
+        return self.directory.steadily(StoreReader.task_names)
 
     def progress(self, name: str) -> ProgressFile:
         """The checkpoint of the task `name` while it is learned: `load()`, `save(tree)`, `drop()`.
@@ -176,6 +186,7 @@ class TaskStore:
             model = self._base_model(self.directory.base())
             check_task_name(name)
             specs, private = self.directory.shared, self.directory.private
+            given = None if head is None or type(head[1]) is nn.Linear else head[1]
             if head is not None:
                 module = unwrapped(head[1])
                 require_plain(module)
@@ -183,6 +194,9 @@ class TaskStore:
                 require_place(model, head[0])
                 specs, private = self._shared_beside(head[0], model)
                 put_head(model, head)
+                require_plain_state(model)
+            if not model.training:
+                model.train()  # a network as it was evaluated: nobody chose what is to stay in eval mode
             if method.isolation == "none":
                 present = named_tensors(model)
                 assign(model, {key: value for key, value in self._last_overwriting().items() if key in present})
@@ -191,6 +205,9 @@ class TaskStore:
                 model,
                 method,
                 head=head,
+                untrained=lambda described, private: place_head(
+                    self._base_model(self.directory.base()), name, described, given, private
+                ),
                 directory=self.directory,
                 specs=specs,
                 private=private,
@@ -212,17 +229,10 @@ class TaskStore:
             UnknownNameError: there is no such task; suggests the nearest name.
             DamagedStoreError: a file it needs is damaged; names it.
         """
-        directory = self.directory
-        record, (shared, private), base = directory.steadily(
+        record, (shared, private), base = self.directory.steadily(
             lambda reader: (reader.record(name), baked_weights(reader, name), reader.base())
         )
-        model = self._base_model(base)
-        if record.head is not None:
-            given = None if head is None else copied(unwrapped(head))
-            put_head(model, build_head(name, record.head, given, private))
-        present = named_tensors(model)
-        assign(model, private | {key: value for key, value in shared.items() if key in present and key not in private})
-        return model.eval()
+        return fill(place_head(self._base_model(base), name, record.head, head, private), shared, private)
 
     def network(self) -> nn.Module:
         """A copy of the network that the store began from, as it was then."""

@@ -5,7 +5,7 @@ Knows a model's tensors by name; it does not know optimizers or training.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from narrows.methods import SharedWeights
 from narrows.store import TaskContent, TensorSpec
 from narrows.store.compose import Frozen, masked
 from narrows.tasks.copying import require_plain, require_whole, unwrapped
-from narrows.tasks.partition import fixed_names, named_tensors
+from narrows.tasks.partition import fixed_names, identical, live_tensors, named_tensors
 
 
 class TaskWeights:
@@ -36,6 +36,7 @@ class TaskWeights:
         self._head = head
         self._specs = specs
         self._held = frozen
+        self._begun = _specs(model)
         nothing = {spec.name: torch.zeros(spec.shape, dtype=torch.bool) for spec in specs}
         self.frozen: dict[str, Tensor] = frozen.masks if isolated else nothing
         # A mask of -inf among the buffers, say: no fault of training.
@@ -65,14 +66,25 @@ class TaskWeights:
         return model
 
     def require_same_layout(self) -> None:
-        """Raises ModelMismatchError where a shared parameter is of another kind since `begin`."""
-        specs = {spec.name: spec for spec in self._specs}
-        for name, param in self.live().items():
-            if TensorSpec.of(name, param) != specs[name]:
-                raise ModelMismatchError(
-                    f"{name} is {param.dtype} now and {specs[name].dtype} in the store. Move task.model to a device if "
-                    "need be, not to another dtype; for speed use autocast."
-                )
+        """Raises ModelMismatchError where tensors came, went, or changed shape or dtype since the task was begun."""
+        now = _specs(self._model)
+        problems = [
+            f"{name} came with {now[name]} after the task was begun" for name in now.keys() - self._begun.keys()
+        ]
+        problems += [f"{name} is gone" for name in self._begun.keys() - now.keys()]
+        problems += [
+            f"{name} is {now[name]} now and was {then} when the task was begun"
+            for name, then in self._begun.items()
+            if name in now and now[name] != then
+        ]
+        if problems:
+            raise ModelMismatchError(
+                "The task's model is not the one it was begun with, and a store gives that one: "
+                + listed(sorted(problems), "; ")
+                + ". Move task.model to a device if need be, not to another dtype (for speed use autocast; to serve in "
+                "half precision convert what store.load gives), and build it as the store's model is built, the head "
+                "aside."
+            )
 
     def shared(self) -> SharedWeights:
         """What the method works on, on the model's device."""
@@ -90,18 +102,28 @@ class TaskWeights:
         whole.update(zip(names, (mask.cpu() for mask in masks), strict=True))
         return whole
 
-    def content(self, used: dict[str, Tensor], claimed: dict[str, Tensor], base: Mapping[str, Tensor]) -> TaskContent:
+    def content(self, used: dict[str, Tensor], claimed: dict[str, Tensor], untrained: nn.Module) -> TaskContent:
         """What the store keeps of the task: its mask, the weights it claims, and everything private.
 
-        Fixed parameters that are still those of the base network are left to it.
+        Args:
+            untrained: the network that `load` puts these into. Fixed parameters that are as they are there are left
+                to it, and so are buffers that the state dict leaves out.
         """
-        live = self.live()
+        live, persistent, known = self.live(), named_tensors(self._model), live_tensors(untrained)
         values = {name: live[name].detach().cpu()[claimed[name]] for name in live if bool(claimed[name].any())}
         fixed = {name for name in fixed_names(self._model) if not self._in_head(name)}
+
+        def is_kept(name: str, tensor: Tensor) -> bool:
+            if name in persistent:
+                return name not in fixed or not identical(tensor, known[name])
+            # One that came, or grew, is a cache that its code makes anew: the outputs show whether that is so.
+            alike = name in known and TensorSpec.of(name, known[name]) == TensorSpec.of(name, tensor)
+            return alike and not identical(tensor, known[name])
+
         private = {
             name: tensor.detach().cpu().clone()
-            for name, tensor in named_tensors(self._model).items()
-            if name not in live and not (name in fixed and torch.equal(tensor.detach().cpu(), base[name]))
+            for name, tensor in live_tensors(self._model).items()
+            if name not in live and is_kept(name, tensor)
         }
         return TaskContent(used=used, claimed=claimed, values=values, private=private)
 
@@ -126,6 +148,16 @@ class TaskWeights:
 
     def _in_head(self, name: str) -> bool:
         return self._head is not None and name.startswith(f"{self._head}.")
+
+
+def listed(names: Sequence[str], between: str = ", ") -> str:
+    """Up to five of them, and how many more there are."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return between.join(names[:5]) + more
+
+
+def _specs(model: nn.Module) -> dict[str, str]:
+    return {name: f"{str(value.dtype)[6:]} {tuple(value.shape)}" for name, value in named_tensors(model).items()}
 
 
 def _not_finite(model: nn.Module) -> list[str]:

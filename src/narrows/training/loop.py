@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from narrows.errors import DataError, Interrupted
-from narrows.training.device import device_of, to_device
+from narrows.errors import Interrupted
+from narrows.training.batch import Loss, loss_of, pair
+from narrows.training.device import device_of
+from narrows.training.evaluation import kept_in_eval
 from narrows.training.position import Observer, Position
-
-Loss = Callable[[Any, Any], Tensor]
-
-IGNORED = -100
-"""The label that `cross_entropy` passes over: padding."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,7 @@ def train(
     *,
     loss: Loss = nn.functional.cross_entropy,
     total_steps: int,
+    steps_per_epoch: int | None = None,
     scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
     sample: Callable[[], AbstractContextManager[None]] = nullcontext,
     before_epoch: Callable[[int], None] | None = None,
@@ -70,6 +70,9 @@ def train(
 ) -> TrainingLog:
     """Trains `model` for `epochs` passes over `batches` of (inputs, targets).
 
+    Modules that are in eval mode when it begins stay in it, a frozen BatchNorm say, unless the whole model is: then it
+    was only evaluated, and is put into train mode.
+
     Training that goes on from a `Position.state()` takes the steps it would have taken, bit for bit, where the state
     of model, optimizer and scheduler was put back as well and the same batches come again in the same order: batches
     whose order follows from an `epoch` attribute, from a `DataLoader`'s generators, or from the global ones of
@@ -78,33 +81,47 @@ def train(
     `persistent_workers` only for data that is not transformed at random.
 
     Args:
-        total_steps: epochs * batches, told to the callbacks.
+        total_steps: epochs * batches, told to the callbacks; the scheduler takes so many steps and no more.
+        steps_per_epoch: batches of an epoch, which then ends after as many; of an iterator, which gives its batches
+            once, each epoch draws the next ones. Default: all that a pass over `batches` gives.
         sample: entered around each forward and backward.
         before_epoch: called with the epoch's number, from 0.
         observer: looks on after each step and epoch, and may end training.
         resume: the `Position.state()` to go on from.
 
     Raises:
-        DataError: there is no batch, or a class label outside the model's outputs.
+        DataError: an epoch has no batch, a batch is no pair, its targets do not fit the outputs (a class label without
+            one, say), or a single example is to train BatchNorm.
+        ConfigError: `loss` gives something else than a number to train on.
         NonFiniteError: the loss is NaN or infinite; says at which step.
+
+    Warns where an epoch has other than total_steps / epochs batches: what follows a schedule, as the learning rate and
+    the choice of a sub-network, then ends too early or too late.
     """
     callbacks = list(callbacks)
     device = device_of(model)
+    kept = tuple(kept_in_eval(model).values())
+    optimizer.zero_grad()  # of what was left half done before
     at = Position(batches, device)
     if resume is not None:
         at.load_state(dict(resume))
+    uneven = False
     while at.epoch < epochs and not (observer is not None and observer.done):
         if before_epoch is not None and not at.step:
             before_epoch(at.epoch)
         model.train()
-        for inputs, targets in at.begin(recorded=observer is not None):
+        for module in kept:
+            module.training = False
+        left = None if steps_per_epoch is None else steps_per_epoch - at.step
+        for batch in islice(at.begin(recorded=observer is not None), left):
+            inputs, targets = pair(batch)
             with sample():
-                value = _loss(model, loss, inputs, targets, device)
+                value = loss_of(model, loss, inputs, targets, device)
                 value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad()
             lr = optimizer.param_groups[0]["lr"]
-            if scheduler is not None:
+            if scheduler is not None and at.steps < total_steps:
                 scheduler.step()
             at.steps += 1
             at.step += 1
@@ -119,31 +136,19 @@ def train(
             if observer is not None:
                 observer.after_step(at)
         at.end_epoch()
+        if at.steps * epochs != at.epoch * total_steps and not uneven:
+            uneven = True
+            _warn_of_uneven(at, total_steps, epochs)
         if observer is not None:
             observer.after_epoch(at)
     return TrainingLog(at.steps, at.seconds, at.losses)
 
 
-def _loss(model: nn.Module, loss: Loss, inputs: Any, targets: Any, device: torch.device) -> Tensor:
-    outputs = model(to_device(inputs, device))
-    if loss is nn.functional.cross_entropy and isinstance(targets, Tensor):
-        check_labels(targets, outputs.shape[1])
-    return loss(outputs, to_device(targets, device))
-
-
-def check_labels(labels: Tensor, outputs: int) -> None:
-    """Raises DataError where a class label has no output.
-
-    Labels that cross-entropy ignores (-100) are let through; labels on a GPU are not looked at (it would wait).
-    """
-    if labels.is_floating_point() or labels.is_cuda:
-        return
-    labels = labels[labels != IGNORED]
-    if not labels.numel():
-        return
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= outputs:
-        raise DataError(
-            f"Labels run from {low} to {high}, and the head has {outputs} outputs (labels 0 to {outputs - 1}). "
-            "Number the classes from 0, or give the task a larger head."
-        )
+def _warn_of_uneven(at: Position, total_steps: int, epochs: int) -> None:
+    warnings.warn(
+        f"After epoch {at.epoch} of {epochs} training has taken {at.steps} steps, and by total_steps={total_steps} it "
+        f"should be {total_steps / epochs:g} in each: the batches differ in number from one epoch to the next, or from "
+        "what was said. The learning rate and the choice of the sub-network keep to total_steps. Say "
+        "steps_per_epoch=..., and an epoch ends after as many.",
+        stacklevel=3,
+    )

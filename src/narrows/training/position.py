@@ -66,7 +66,16 @@ class Position:
     def end_epoch(self) -> None:
         """DataError where there was no batch; NonFiniteError."""
         if not self.step:
-            raise DataError("The training data has no batch. Check the data set, and drop_last if it is small.")
+            if self.epoch:
+                raise DataError(
+                    f"Epoch {self.epoch + 1} has no batch, after {self.steps} steps: the data can be passed over once "
+                    "only. Give batches that begin anew for each epoch, as a DataLoader over a data set or a list; of "
+                    "an endless stream say steps_per_epoch=..., and give its iterator."
+                )
+            raise DataError(
+                "The training data has no batch. Check the data set, and drop_last if it is small; of a stream that "
+                "can be passed over once only say steps_per_epoch=..., so that it is not passed over to be counted."
+            )
         self.losses.append(self.running.mean())
         self.running = self.running.next_epoch()
         self.epoch += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,16 @@ def set_generators(state: State, device: torch.device) -> None:
     np.random.set_state((numpy["name"], keys, numpy["position"], numpy["has_gauss"], numpy["cached"]))
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+
+
+@contextmanager
+def undisturbed_generators(device: torch.device) -> Iterator[None]:
+    """Afterwards the global generators are where they were."""
+    before = generators(device)
+    try:
+        yield
+    finally:
+        set_generators(before, device)
 
 
 def order_of(batches: Any, device: torch.device) -> State:

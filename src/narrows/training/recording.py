@@ -52,7 +52,7 @@ class Recorder:
         self.best_epoch: int | None = None
         self._points: list[Point] = []
         self._scores: list[Score] = []
-        self._scores_every, self._epochs = 1, 0
+        self._scores_every, self._epochs, self._before = 1, 0, 0
 
     def step(self) -> bool:
         """Counts an optimizer step; returns whether there is a point at it."""
@@ -83,14 +83,20 @@ class Recorder:
         self._points[-1] = replace(self._points[-1], loss=loss())
         return self._points[-1]
 
-    def score(self, value: float) -> None:
-        """What validation data gave after an epoch."""
-        if self._epochs % self._scores_every == 0:
-            self._scores.append(Score(self._epochs, value if value - value == 0 else None))
-        self._epochs += 1
-        if len(self._scores) > POINTS:
-            self._scores = self._scores[::2]
-            self._scores_every *= 2
+    def score(self, value: float) -> int:
+        """Takes in what validation data gave after an epoch; returns which epoch that was, from 0."""
+        while self._epochs < self._before:  # earlier epochs that were not measured
+            self._score(None)
+        self._score(value if value - value == 0 else None)
+        return self._epochs - 1
+
+    def go_on(self, earlier: Recorder, epochs: int) -> None:
+        """Takes up the recording of an earlier training, of so many epochs in all, which this one follows."""
+        self.load_state(earlier.state())
+        total = self.schedule.total_steps
+        steps = None if total is None else self.steps + total
+        self.schedule = replace(earlier.schedule, total_steps=steps, epochs=epochs)
+        self._before = epochs
 
     def history(self) -> History:
         """What was recorded so far."""
@@ -115,6 +121,14 @@ class Recorder:
         self._points = [Point(**point | {"log_alpha": _tuple(point["log_alpha"])}) for point in state["points"]]
         self._scores = [Score(**score) for score in state["scores"]]
         self._scores_every, self._epochs = state["scores_every"], state["epochs"]
+
+    def _score(self, value: float | None) -> None:
+        if self._epochs % self._scores_every == 0:
+            self._scores.append(Score(self._epochs, value))
+        self._epochs += 1
+        if len(self._scores) > POINTS:
+            self._scores = self._scores[::2]
+            self._scores_every *= 2
 
 
 def quantiles(values: Tensor | None) -> tuple[float, ...] | None:

@@ -33,7 +33,7 @@ def race(storage: str, worker: str, gate, taken) -> None:
 
 @pytest.mark.parametrize("kind", ["journal", "sqlite"])
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_of_several_processes_one_gets_each_job(kind, tmp_path):
+def test_of_several_processes_one_gets_each_job(kind, tmp_path, ends):
     storage = str(tmp_path / "journal.log") if kind == "journal" else f"sqlite:///{tmp_path}/board.db"
     board(storage).read([RUNS])
     context = multiprocessing.get_context("fork")
@@ -41,6 +41,7 @@ def test_of_several_processes_one_gets_each_job(kind, tmp_path):
     processes = [context.Process(target=race, args=(storage, f"w{i}", gate, taken)) for i in range(3)]
     for process in processes:
         process.start()
+        ends(process)
     found = dict(taken.get(timeout=60) for _ in processes)
     for process in processes:
         process.join()

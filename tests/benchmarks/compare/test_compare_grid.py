@@ -140,6 +140,16 @@ def test_interrupted_it_stops_its_processes_and_goes_on_where_it_was(number, tmp
     assert set(first.started) | set(second.started) == RUNS | TRIALS
 
 
+def test_an_ignored_ctrl_c_stays_ignored(tmp_path):
+    def presses(job):
+        os.kill(os.getpid(), signal.SIGINT)
+        return works(job)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert Shop(presses).run(tmp_path).complete
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
 def test_killed_its_own_claims_are_taken_up_again_at_once(tmp_path):
     def dies(job):
         if job.key == "runs/ibm-e1-s1":
@@ -230,12 +240,13 @@ def work_beside(storage, out, gate, told):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_processes_on_one_storage_run_nothing_twice_and_write_the_same_rows(tmp_path):
+def test_processes_on_one_storage_run_nothing_twice_and_write_the_same_rows(tmp_path, ends):
     context, storage = multiprocessing.get_context("fork"), str(tmp_path / "shared.log")
     gate, told = context.Barrier(2), context.Queue()
     workers = [context.Process(target=work_beside, args=(storage, tmp_path / name, gate, told)) for name in "ab"]
     for worker in workers:
         worker.start()
+        ends(worker)
     started = [told.get(timeout=120) for _ in workers]
     for worker in workers:
         worker.join()

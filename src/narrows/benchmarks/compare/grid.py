@@ -194,7 +194,8 @@ class _Stop:
 def _stop_signals() -> Iterator[_Stop]:
     """Ctrl-C and SIGTERM only leave word meanwhile, so that nothing is cut off halfway; the second one interrupts.
 
-    In another thread than the main one, where signals do not arrive, nothing changes.
+    In another thread than the main one, where signals do not arrive, nothing changes; an ignored one (`nohup`, a
+    script's `&`) stays ignored.
     """
     stop, before = _Stop(), {}
 
@@ -203,7 +204,9 @@ def _stop_signals() -> Iterator[_Stop]:
         signal.signal(number, signal.default_int_handler)
 
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, leave_word) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, leave_word)
     try:
         yield stop
     finally:

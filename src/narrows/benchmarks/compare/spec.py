@@ -14,7 +14,7 @@ from typing import Any
 
 from narrows.errors import ConfigError
 from narrows.methods import Independent, Method, make_method
-from narrows.pairs import parse_pairs
+from narrows.pairs import json_value, parse_pairs
 
 DENSE = Independent.name
 """The dense reference: what FWT and the step ratio are held against."""
@@ -173,13 +173,10 @@ def _parse_variant(text: str) -> Variant:
 
 
 def _rate(name: str, text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < float("inf"):
+    rate = json_value(text)
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
         raise ConfigError(f"{name}: lr is a learning rate above 0; got {text!r}.")
-    return rate
+    return float(rate)
 
 
 def _text(value: Any) -> str:

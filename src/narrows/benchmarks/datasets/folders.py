@@ -10,7 +10,7 @@ from pathlib import Path
 
 from narrows.benchmarks.datasets.base import Split
 from narrows.benchmarks.datasets.images import EncodedImages, encoded_files
-from narrows.data.decoding import IMAGE_SUFFIXES
+from narrows.data.decoding import is_image
 from narrows.errors import DataError
 
 TEST_FOLDERS = ("val", "valid", "validation", "test")
@@ -20,9 +20,9 @@ TEST_FOLDERS = ("val", "valid", "validation", "test")
 def open_class_folders(
     name: str, folder: Path, size: int, channels: int = 3, every: int | None = None
 ) -> EncodedImages | None:
-    """`train/CLASS/*.png|jpg` with `test/CLASS/...` (or val, valid, validation); None where there is none.
+    """`train/CLASS/*.jpg|png|...` with `test/CLASS/...` (or val, valid, validation); None where there is none.
 
-    Classes are numbered by sorted name. With `every`, `CLASS/*.png|jpg` without parts will do: then every
+    Classes are numbered by sorted name. With `every`, `CLASS/*.jpg|png|...` without parts will do: then every
     so many-th file of a class, in order of names, is for testing. DataError: a class in the test part only.
     """
     classes = _sub_folders(folder / "train")
@@ -75,8 +75,7 @@ def _sub_folders(folder: Path) -> list[Path]:
 
 
 def _images(folder: Path) -> list[Path]:
-    # Names with a leading dot are what a Mac leaves beside each file.
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+    return sorted(path for path in folder.iterdir() if is_image(path))
 
 
 def _holds_images(folders: Sequence[Path]) -> bool:

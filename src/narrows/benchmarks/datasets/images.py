@@ -1,4 +1,4 @@
-"""Encoded images (JPEG, PNG) on disk, decoded only for the classes that are selected.
+"""Encoded images (JPEG, PNG, WebP, ...) on disk, decoded only for the classes that are selected.
 
 How the files are found is the business of `folders`, `tiny_imagenet`, `parquet` and `hub`.
 """

@@ -67,9 +67,9 @@ def parquet(name: str, hub: Hub | None, channels: int, classes: tuple[str, ...] 
 
 def class_folders(name: str, channels: int, every: int | None = None) -> Layout:
     """See `open_class_folders`."""
-    looks_for = "train/CLASS/*.png|jpg and test/CLASS/... (or val, valid, validation)"
+    looks_for = "train/CLASS/*.jpg|png|... and test/CLASS/... (or val, valid, validation)"
     if every:
-        looks_for += f", or CLASS/*.png|jpg alone, every {every}th of each for testing"
+        looks_for += f", or CLASS/*.jpg|png|... alone, every {every}th of each for testing"
     return Layout(looks_for, lambda folder, size: open_class_folders(name, folder, size, channels, every))
 
 

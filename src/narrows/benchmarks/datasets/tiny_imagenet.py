@@ -13,7 +13,7 @@ from pathlib import Path
 from narrows.benchmarks.datasets.base import Split
 from narrows.benchmarks.datasets.images import EncodedImages, encoded_files
 from narrows.benchmarks.datasets.parquet import open_parquet, parquet_files
-from narrows.data.decoding import IMAGE_SUFFIXES
+from narrows.data.decoding import is_image
 from narrows.errors import DataError, DatasetMissingError
 
 NAME = "tiny-imagenet"
@@ -59,7 +59,7 @@ def _open_folder(folder: Path, size: int) -> EncodedImages:
         (path, number[wnid])
         for wnid in wnids
         for path in sorted((folder / "train" / wnid / "images").iterdir())
-        if path.suffix.lower() in IMAGE_SUFFIXES
+        if is_image(path)
     ]
     parts: dict[Split, list[tuple[Path, int]]] = {"train": train, "test": _annotated(folder / "val", number)}
     return encoded_files(NAME, tuple(wnids), parts, size)

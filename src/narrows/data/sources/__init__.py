@@ -6,7 +6,7 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
 
-from narrows.data.sources.folders import open_images
+from narrows.data.sources.folders import find_files, listing, open_images
 from narrows.data.sources.hook import PREFIX, open_hook
 from narrows.data.sources.hub import open_hub
 from narrows.data.sources.npz import open_npz
@@ -98,9 +98,10 @@ def _open_folder(folder: Path, features: tuple[str, ...] | None, targets: Target
     if images:
         return images
     if not tables:
+        there = find_files(folder)
         raise DataError(
-            f"{folder} has no data: looked for CLASS/*.png, *.jpg (a folder for each class), images without classes "
-            "(to predict), and *.parquet"
+            f"{folder} has no data: looked for CLASS/*.jpg, *.png, ... (a folder for each class), images without "
+            f"classes (to predict), and *.parquet. There are {listing(folder, there.others) or 'no files'}"
         )
     parts = {part for part in _PARTS for path in tables if path.stem == part or path.name.startswith(f"{part}-")}
     if len(parts) > 1:
