@@ -133,7 +133,7 @@ def sensor(folder: Path, rng: np.random.Generator) -> Iterator[Use]:
         )
         clean = (x[order[:rows]], power[order[:rows]], x[order[rows:]], power[order[rows:]])
         say = ["--target", "power", "--without", "time"]
-        yield Use(f"sensor, {name}", files[0], files[1], say, _mlp(64), "power.r2", clean)
+        yield Use(f"sensor, {name}", files[0], files[1], say, _mlp(64), "r2", clean)
 
 
 def tags(folder: Path, rng: np.random.Generator) -> Iterator[Use]:
@@ -210,16 +210,10 @@ def learned(use: Use, store: Path) -> float:
     if not store.exists():
         print(narrows("init", store, *use.init))
     print(narrows("learn", store, "--task", task, "--data", use.learned, "--holdout", "0.2", *use.options))
-    found = json.loads(narrows("evaluate", store, "--task", task, "--data", use.fresh, "--json"))
-    return figure_in(found, use.figure)
-
-
-def figure_in(found: Any, name: str) -> float:
-    """The figure of that name in what `evaluate --json` printed of one task."""
-    scores = found["tasks"][0]["scores"]
-    for key in name.split("."):
-        scores = scores[key]
-    return float(scores)
+    scores = json.loads(narrows("evaluate", store, "--task", task, "--data", use.fresh, "--json"))["tasks"][task][
+        "scores"
+    ]
+    return float(scores[use.figure])
 
 
 def rivals(use: Use) -> dict[str, float]:

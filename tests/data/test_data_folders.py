@@ -142,11 +142,11 @@ def test_a_photo_that_is_learned_from_and_measured_on_is_noted(tmp_path: Path) -
         "validation: 2 of 6 images are also among those to learn from, pixel for pixel, and tell nothing of new ones: "
         "cat/0.png is cat/0.png"
     )
-    assert read_material(network, train, valid, DataOptions(), batch_size=2, seed=0).notes == (said,)
+    assert read_material(network, train, valid, DataOptions(), epochs=1, batch_size=2, seed=0).notes == (said,)
     for path in train.glob("cat/*.png"):
         path.write_bytes(png((1, 1, 1)))
-    held = read_material(network, train, None, DataOptions(holdout=0.4), batch_size=2, seed=0).notes
+    held = read_material(network, train, None, DataOptions(holdout=0.4), epochs=1, batch_size=2, seed=0).notes
     assert len(held) == 1
     assert "1 of 2 images are also among those to learn from" in held[0]
-    rows = read_material(network, train, tmp_path / "valid", DataOptions(), batch_size=2, seed=0)
+    rows = read_material(network, train, tmp_path / "valid", DataOptions(), epochs=1, batch_size=2, seed=0)
     assert torch.equal(rows.train.x, read_training(train)[1].x)  # noted, and left as they are

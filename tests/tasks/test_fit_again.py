@@ -96,6 +96,39 @@ def test_a_second_fit_that_was_stopped_begins_where_it_began(store: nw.TaskStore
         assert read_history(task.commit().history).steps == 12
 
 
+class Halting(torch.optim.Adam):
+    """Stopped within its third step, everything half moved."""
+
+    left = 0
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        Halting.left -= 1
+        if not Halting.left:
+            for group in self.param_groups:
+                for param in group["params"]:
+                    param.add_(1.0)
+            raise KeyboardInterrupt
+        return super().step(closure)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("fits", [0, 1])
+def test_a_fit_that_was_stopped_within_a_step_begins_where_it_began(store: nw.TaskStore, name: str, fits: int) -> None:
+    found = []
+    for halts in (False, True):
+        with begin(store, METHODS[name]) as task:
+            for _ in range(fits):
+                fit(task)
+            if halts:
+                Halting.left = 3
+                with pytest.raises(KeyboardInterrupt):
+                    fit(task, optimizer=Halting)
+            fit(task, 2)
+            found.append(state(task.model))
+    assert same(*found)
+
+
 def test_with_a_checkpoint_a_fit_that_was_stopped_goes_on(store: nw.TaskStore) -> None:
     with begin(store) as task:
         fit(task)

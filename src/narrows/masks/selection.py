@@ -104,4 +104,7 @@ def _nth_highest(values: Tensor, n: int) -> Tensor:
         left = n - int((values > high).sum())
         if 0 < left <= len(between):
             return between.kthvalue(len(between) - left + 1).values
-    return values.kthvalue(size - n + 1).values
+    try:
+        return values.kthvalue(size - n + 1).values
+    except NotImplementedError:  # on Apple's GPUs, before PyTorch 2.9
+        return values.sort().values[size - n]

@@ -108,7 +108,11 @@ class Learner(abc.ABC):
         return [mask & ~frozen for mask, frozen in zip(self.masks, self.shared.frozen, strict=True)]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameters of the method's own (scores, gates) for the user's optimizer to train."""
+        """Parameters of the method's own (scores, gates) for the user's optimizer to train.
+
+        Their gradients are the learner's to set (before the step, or as `narrows.methods.own` does); they are cleared
+        after each.
+        """
         return []
 
     def sample(self) -> AbstractContextManager[None]:

@@ -27,7 +27,8 @@ class Covariance:
         self.products: Tensor | None = None
 
     def add(self, rows: Tensor) -> None:
-        rows = rows.detach().double()
+        # in float64, which Apple's GPUs have not
+        rows = (rows.detach().cpu() if rows.device.type == "mps" else rows.detach()).double()
         self.count += rows.shape[0]
         total, products = rows.sum(0), rows.T @ rows
         self.total = total if self.total is None else self.total + total

@@ -10,6 +10,8 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from narrows.methods.own import precise
+
 REACH = 6.0
 """Embeddings are kept within -REACH and REACH, as in the published code."""
 
@@ -28,9 +30,9 @@ class Gates:
     def __init__(self, param: Tensor, frozen: Tensor) -> None:
         self._all = torch.ones_like(frozen)
         self._dims = [dim for dim in (0, 1) if param.shape[dim] > 1]
-        sizes = [param.shape[dim] for dim in self._dims]
-        self.embeddings = [nn.Parameter(torch.randn(size, dtype=param.dtype, device=param.device)) for size in sizes]
-        self.unused = [(~frozen).movedim(dim, 0).flatten(1).all(1).to(param.dtype) for dim in self._dims]
+        sizes, dtype = [param.shape[dim] for dim in self._dims], precise(param).dtype
+        self.embeddings = [nn.Parameter(torch.randn(size, dtype=dtype, device=param.device)) for size in sizes]
+        self.unused = [(~frozen).movedim(dim, 0).flatten(1).all(1).to(dtype) for dim in self._dims]
 
     def soft(self, s: float) -> list[Tensor]:
         """Attention at steepness s, each vector shaped to multiply the parameter."""
@@ -43,13 +45,13 @@ class Gates:
             mask = mask & opened
         return mask
 
-    def collect(self, weight: Tensor, attention: list[Tensor], grad: Tensor) -> Tensor:
-        """Adds d loss / d a to the embeddings' gradients; returns d loss / d w. `grad` is of the effective weight."""
-        for e, dim in zip(self.embeddings, self._dims, strict=True):
+    def turn(self, weight: Tensor, attention: list[Tensor], grad: Tensor) -> tuple[list[Tensor], Tensor]:
+        """d loss / d a for each of the embeddings, and d loss / d w; `grad` is of the effective weight."""
+        slopes, grad = [], precise(grad)
+        for dim in self._dims:
             others = (a for a, other in zip(attention, self._dims, strict=True) if other != dim)
-            slope = prod(others, start=grad * weight).movedim(dim, 0).flatten(1).sum(1)
-            e.grad = slope if e.grad is None else e.grad + slope
-        return prod(attention, start=grad)
+            slopes.append(prod(others, start=grad * weight).movedim(dim, 0).flatten(1).sum(1))
+        return slopes, prod(attention, start=grad)
 
     def compensate(self, price: float, s: float, smax: float) -> None:
         """Turns the gradients into those of the embeddings, the price of a newly opened unit included.
@@ -72,7 +74,6 @@ class Gates:
         for e in self.embeddings:
             best = e.detach().argmax(0, keepdim=True)
             e.clamp_(-REACH, REACH).scatter_(0, best, e.gather(0, best).clamp_min(least))
-            e.grad = None  # no parameter of the model, whose zero_grad() does not reach it
 
     def _shaped(self, vectors: list[Tensor]) -> list[Tensor]:
         rows = zip(vectors, self._dims, strict=True)

@@ -35,6 +35,7 @@ from narrows.errors import ConfigError, OptimizerError
 from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.gates import REACH, Gates
+from narrows.methods.own import lent
 
 
 @dataclass(frozen=True)
@@ -113,27 +114,19 @@ class HATLearner(Learner):
     @contextmanager
     def sample(self) -> Iterator[None]:
         """Soft gates for one forward and backward; gradients of several add up."""
-        params = self.shared.params
-        earlier = [param.grad for param in params]
+        params, weights = self.shared.params, self._weights
         attention = [gates.soft(self.steepness) for gates in self.gates]
-        with torch.no_grad():
-            for param, weight, soft in zip(params, self._weights, attention, strict=True):
+
+        def soften() -> None:
+            for param, weight, soft in zip(params, weights, attention, strict=True):
                 param.copy_(prod(soft, start=weight))
-        for param in params:
-            param.grad = None
-        try:
+
+        def turn(index: int, grad: Tensor) -> tuple[list[Tensor], Tensor]:
+            return self.gates[index].turn(weights[index], attention[index], grad)
+
+        with lent(params, [gates.embeddings for gates in self.gates], soften, self._show, turn):
             yield
-            self._collect(attention)
-            self._sampled = True
-        except BaseException:
-            for param in params:
-                param.grad = None  # what there is was taken at soft gates and says nothing by itself
-            raise
-        finally:
-            self._show()
-            for param, before in zip(params, earlier, strict=True):
-                if before is not None:
-                    param.grad = before if param.grad is None else param.grad + before
+        self._sampled = True
 
     @torch.no_grad()
     def before_step(self) -> None:
@@ -187,12 +180,6 @@ class HATLearner(Learner):
         for gates, embeddings in zip(self.gates, state["embeddings"], strict=True):
             copy_each(gates.embeddings, embeddings)
         self._settle()
-
-    @torch.no_grad()
-    def _collect(self, attention: list[list[Tensor]]) -> None:
-        for param, weight, gates, soft in zip(self.shared.params, self._weights, self.gates, attention, strict=True):
-            if param.grad is not None:
-                param.grad = gates.collect(weight, soft, param.grad)
 
     @torch.no_grad()
     def _settle(self) -> None:

@@ -24,6 +24,7 @@ from narrows.errors import ConfigError
 from narrows.masks import best_each
 from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
+from narrows.methods.own import precise
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,10 @@ class SupSupLearner(Learner):
     def before_step(self) -> None:
         self._evidence.add()
         for param, score, fixed in zip(self.shared.params, self._scores, self._fixed, strict=True):
+            score.grad = None
             if param.grad is not None:
                 # straight through the choice by |score|: d loss / d|score| = d loss / d(w m) * w
-                score.grad = param.grad * fixed * score.sign()
+                score.grad = precise(param.grad) * fixed * score.sign()
                 param.grad.zero_()
 
     def after_step(self) -> None:
@@ -138,4 +140,4 @@ def _kaiming(param: Tensor) -> float:
 def _initial_score(param: Tensor) -> Tensor:
     """Kaiming-uniform with a = sqrt(5), as the published code draws scores: U(-1/sqrt(fan_in), ...)."""
     bound = 1 / math.sqrt(_fan_in(param))
-    return torch.empty_like(param, requires_grad=False).uniform_(-bound, bound)
+    return torch.empty_like(precise(param)).uniform_(-bound, bound)

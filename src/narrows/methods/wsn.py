@@ -29,6 +29,7 @@ from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, co
 from narrows.methods.evidence import Evidence
 from narrows.methods.information import FisherAverage
 from narrows.methods.options import check_choices, check_curve, check_decay, check_range
+from narrows.methods.own import precise
 from narrows.methods.schedule import Curve
 from narrows.methods.warm_start import scale_free
 
@@ -122,8 +123,8 @@ class WSNLearner(Learner):
     def before_step(self) -> None:
         self._evidence.add()
         for param, score, dense in zip(self.shared.params, self._scores, self._dense, strict=False):
-            if param.grad is not None:
-                score.grad = param.grad * dense  # straight through: d loss/d score = d loss/d(w m) * w
+            # straight through: d loss/d score = d loss/d(w m) * w
+            score.grad = None if param.grad is None else precise(param.grad) * dense
         for param, trainable in zip(self.shared.params, self._trainable, strict=True):
             if param.grad is not None:
                 param.grad.mul_(trainable)
@@ -216,4 +217,4 @@ def _initial_score(param: Tensor) -> Tensor:
     """Kaiming-uniform with a = sqrt(5), as the published code draws scores: U(-1/sqrt(fan_in), ...)."""
     fan_in = max(1, math.prod(param.shape[1:]))
     bound = 1 / math.sqrt(fan_in)
-    return torch.empty_like(param, requires_grad=False).uniform_(-bound, bound)
+    return torch.empty_like(precise(param)).uniform_(-bound, bound)

@@ -25,6 +25,7 @@ from narrows.data import (
     read_with,
     split,
 )
+from narrows.data.names import readable
 from narrows.errors import ConfigError
 from narrows.production.defaults import batch_size_for, epochs_for
 from narrows.production.network import fit_width
@@ -144,7 +145,7 @@ def read_material(
         held = held.noting(in_both(train, held))
     size = batch_size or batch_size_for(len(train))
     passes = epochs or epochs_for(len(train), size)
-    return Material(str(data), schema, train, held, passes, size, seed, augment)
+    return Material(readable(str(data)), schema, train, held, passes, size, seed, augment)
 
 
 def read_for(schema: Schema, data: Source, options: DataOptions, *, targets: bool) -> Examples:

@@ -21,17 +21,13 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def dump(value: dict[str, Any], label: str) -> bytes:
-    """`value` as readable JSON bytes. StoreError if it is not plain JSON: NaN, odd types, too deep, over 64 MiB.
-
-    Bytes of a path that are no text (surrogates, as `os.fsdecode` has them) are written as JSON escapes.
-    """
+    """`value` as readable JSON bytes. StoreError if it is not plain JSON: NaN, odd types, too deep, over 64 MiB."""
     require_shallow(value, label)
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+        data = (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
     except (TypeError, ValueError, RecursionError) as error:
         hint = "; where training has diverged, take a smaller learning rate" if "Out of range" in str(error) else ""
         raise StoreError(f"{label} cannot be written as JSON: {error}{hint}") from error
-    data = text.encode("utf-8", "backslashreplace")
     if len(data) > MAX_JSON:
         raise StoreError(f"{label} would have {len(data)} bytes, more than {MAX_JSON}")
     return data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
@@ -18,52 +18,73 @@ from narrows.methods import Learner, Plan
 from narrows.methods.base import copy_each
 from narrows.methods.features import effective_ranks
 from narrows.tasks.account import LayerAccount, account
-from narrows.tasks.hooks import join
+from narrows.tasks.hooks import Steps
 from narrows.tasks.moved import Attached, moved_since
+from narrows.tasks.optimizers import has_stepped, names_of
 from narrows.tasks.partition import live_tensors
 from narrows.tasks.sameness import SeenInputs
 from narrows.tasks.weights import TaskWeights
 from narrows.training import History, Recorder, Schedule
 from narrows.training.device import device_of, to_device
+from narrows.training.randomness import undisturbed_generators
 from narrows.training.recording import quantiles
 
 RATIO_BATCHES = 8
 
 
 class Attachment:
-    """Joins `learner` to the steps of `optimizer`.
+    """Joins `learner` to the steps of `optimizers`, which train the model together.
 
     Attributes:
         model: what is trained.
         learner: what decides which of the model's weights the task uses.
-        steps: optimizer steps that made the task what it is at this moment.
         recorder: of how it is trained.
         seen: what the model was called with.
     """
 
     def __init__(
-        self, model: nn.Module, weights: TaskWeights, learner: Learner, optimizer: torch.optim.Optimizer, plan: Plan
+        self,
+        model: nn.Module,
+        weights: TaskWeights,
+        learner: Learner,
+        optimizers: Sequence[torch.optim.Optimizer],
+        plan: Plan,
     ) -> None:
         self.learner = learner
-        self.steps = 0
+        self._taken = 0  # see `steps`
         self.model = model
         self._weights = weights
         self._started = time.perf_counter()
-        self._optimizer = optimizer
-        self.recorder = Recorder(_schedule(plan, learner, optimizer))
+        self._optimizers = optimizers
+        self.recorder = Recorder(_schedule(plan, learner, optimizers))
         self._parameters = Attached(model)
         self.seen = SeenInputs(model)
-        self._hooks = join(optimizer, learner, self._count)
+        self._steps = Steps(optimizers, learner, begin=self._require_state, end=self._count)
 
     def go_on(self, before: Attachment, epochs: int) -> None:
         """Follows another attachment of the same learner, which had trained for so many epochs in all."""
-        self.steps = before.steps
+        self._taken = before._taken  # it may have been stopped in the middle of a round
         self.recorder.go_on(before.recorder, epochs)
 
     @property
     def seconds(self) -> float:
         """Since it was joined."""
         return time.perf_counter() - self._started
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps that made the task what it is; OptimizerError where one of several has yet to step."""
+        self._steps.require_whole()
+        return self._taken
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self._taken = steps
+
+    def sample(self) -> AbstractContextManager[None]:
+        """See `Task.sample`."""
+        self._steps.require_whole()
+        return self.learner.sample()
 
     def finish(self) -> list[str]:
         """Settles the sub-network; names the shared parameters that somebody changed since the last step.
@@ -87,9 +108,9 @@ class Attachment:
 
     def measure_ratio(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
         """See `Task.measure_ratio`."""
-        with torch.random.fork_rng(devices=[]):  # a DataLoader draws from the global generator
+        device = device_of(self.model)
+        with undisturbed_generators(device):  # batches are drawn from them
             # A copy of the batches: counting the epochs of the original is for the training.
-            device = device_of(self.model)
             sample = ((to_device(x, device), y) for x, y in islice(copy.copy(batches), RATIO_BATCHES))
             ratios = effective_ranks(self.model, sample, list(self._weights.live()))
         self.learner.set_ratio(ratios)
@@ -118,18 +139,26 @@ class Attachment:
             self.recorder.load_state(state["history"])
 
     def let_go(self) -> None:
-        """The optimizer is an ordinary one again."""
-        for hook in self._hooks:
-            hook.remove()
+        """The optimizers are ordinary ones again."""
+        self._steps.remove()
         self.seen.let_go()
+
+    def _require_state(self) -> None:
+        if not self._taken and any(map(has_stepped, self._optimizers)):
+            raise OptimizerError(
+                "The optimizer goes on from an earlier training and the task begins anew: its state was loaded and the "
+                "task's was not, so what had been dropped would come back, to be dropped once more. Keep task.state() "
+                "beside the optimizer's state dict and call task.load_state(...) before the first step "
+                "(docs/frameworks.md); without it, begin the training anew."
+            )
 
     def _count(self) -> None:
         self._parameters.require_same()
-        self.steps += 1
+        self._taken += 1
         if self.recorder.step():
             sizes = self.learner.signals()
             log_alpha = quantiles(self.learner.log_alpha()) if self.recorder.wants_alpha else None
-            lr = float(self._optimizer.param_groups[0]["lr"])
+            lr = float(self._optimizers[0].param_groups[0]["lr"])
             self.recorder.add(lr=lr, new=sizes.new, reused=sizes.reused, log_alpha=log_alpha)
 
 
@@ -150,7 +179,7 @@ class InProgress:
             loss = F.cross_entropy(task.model(x), y)
             loss.backward()
         """
-        return self._require_attached().learner.sample()
+        return self._require_attached().sample()
 
     @property
     def settled(self) -> bool:
@@ -213,14 +242,14 @@ class InProgress:
         return self._attached
 
 
-def _schedule(plan: Plan, learner: Learner, optimizer: torch.optim.Optimizer) -> Schedule:
+def _schedule(plan: Plan, learner: Learner, optimizers: Sequence[torch.optim.Optimizer]) -> Schedule:
     prune_from, prune_until = learner.pruning or (None, None)
     return Schedule(
         total_steps=plan.total_steps,
         examples=plan.examples,
         batch_size=plan.batch_size,
-        optimizer=type(optimizer).__name__,
-        lr=float(optimizer.param_groups[0]["lr"]),
+        optimizer=names_of(optimizers),
+        lr=float(optimizers[0].param_groups[0]["lr"]),
         prune_from=prune_from,
         prune_until=prune_until,
     )

@@ -213,7 +213,7 @@ def _alike(one: list[Tensor], other: list[Tensor], tolerance: float) -> bool:
 def _near(one: Tensor, other: Tensor, tolerance: float) -> bool:
     if one.shape != other.shape or not (one.is_floating_point() and other.is_floating_point()) or not one.numel():
         return False
-    a, b = one.double().cpu(), other.double().cpu()
+    a, b = one.cpu().double(), other.cpu().double()  # not every device has float64
     finite = torch.isfinite(a) & torch.isfinite(b)
     largest = float(a[finite].abs().max()) if bool(finite.any()) else 0.0
     same = torch.nan_to_num(a[~finite]).equal(torch.nan_to_num(b[~finite]))

@@ -21,8 +21,8 @@ from narrows.tasks.checkpoint import Checkpoint
 from narrows.tasks.fit import Fit, fit
 from narrows.tasks.fits import Fits
 from narrows.tasks.heads import Head, describe_head
-from narrows.tasks.hooks import check_optimizer
 from narrows.tasks.loading import fill
+from narrows.tasks.optimizers import check_optimizers, require_one_device
 from narrows.tasks.partition import named_tensors
 from narrows.tasks.sameness import require_same
 from narrows.tasks.weights import TaskWeights, listed
@@ -151,25 +151,35 @@ class Task(InProgress):
     def attach(
         self,
         optimizer: torch.optim.Optimizer,
-        *,
+        *others: torch.optim.Optimizer,
         total_steps: int | None = None,
         examples: int | None = None,
         batch_size: int | None = None,
     ) -> torch.optim.Optimizer:
         """Lets this task's method see the steps of an optimizer made elsewhere; see `optimizer`.
 
+        Several that train the model together (Muon the matrices, AdamW the rest) are given at once; each round of them
+        is one step. docs/frameworks.md has more on this, on resuming, and on training in frameworks.
+
+        Returns:
+            the first one given.
+
         Raises:
-            ModelMismatchError: `task.model` is another than `begin` made, or sharded, or a part of it was wrapped.
+            OptimizerError: together they do not train exactly the model's parameters, or one has taken steps already.
+            ModelMismatchError: `task.model` is another than `begin` made, or sharded, or on several devices, or a part
+                of it was wrapped.
         """
         self._require_open()
         self._fits.require_way(self._attached)
         model = self._weights.own_model(self.model)
+        require_one_device(model)
         self._weights.require_same_layout()
-        check_optimizer(optimizer, model)
+        optimizers = (optimizer, *others)
+        check_optimizers(optimizers, model)
         plan = Plan(total_steps, examples, batch_size)
         before = self._fits.make_way(self._attached)
         learner = before.learner if before else self.method.learner(self._weights.shared(), plan, self._carry)
-        self._attached = Attachment(model, self._weights, learner, optimizer, plan)
+        self._attached = Attachment(model, self._weights, learner, optimizers, plan)
         if before:
             self._attached.go_on(before, self._fits.epochs)
         return optimizer

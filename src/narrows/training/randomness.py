@@ -16,7 +16,7 @@ State = dict[str, Any]
 
 
 def generators(device: torch.device) -> State:
-    """The global generators of PyTorch (that of a GPU if `device` is one), Python and NumPy, as a tree."""
+    """The global generators of PyTorch (those of all GPUs in use, too), Python and NumPy, as a tree."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     state: State = {
@@ -30,9 +30,9 @@ def generators(device: torch.device) -> State:
             "cached": float(cached),
         },
     }
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    return state
+    if device.type == "mps":
+        state["mps"] = torch.mps.get_rng_state()
+    return state | {name: module.get_rng_state_all() for name, module in _in_use()}
 
 
 def set_generators(state: State, device: torch.device) -> None:
@@ -42,8 +42,23 @@ def set_generators(state: State, device: torch.device) -> None:
     random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
     keys = numpy["keys"].cpu().numpy().astype(np.uint32)
     np.random.set_state((numpy["name"], keys, numpy["position"], numpy["has_gauss"], numpy["cached"]))
-    if device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+    if device.type == "mps" and "mps" in state:
+        torch.mps.set_rng_state(state["mps"].cpu())
+    for name, module in _in_use():
+        kept = state.get(name, [])
+        if isinstance(kept, torch.Tensor):  # as it was written before there were several: that of the model's device
+            module.set_rng_state(kept.cpu(), device)
+            continue
+        for index, one in enumerate(kept[: module.device_count()]):
+            module.set_rng_state(one.cpu(), index)
+
+
+def _in_use() -> Iterator[tuple[str, Any]]:
+    """Kinds of which there may be several devices, in use in this process: the name, and PyTorch's module."""
+    for name in ("cuda", "xpu"):
+        module = getattr(torch, name)
+        if module.is_available() and module.is_initialized():
+            yield name, module
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -149,8 +150,9 @@ def _spread(values: Tensor) -> Tensor:
     """At most `SAMPLE` of the values, by a Weyl sequence: even, and never in step with the rows of a layer."""
     if values.numel() <= SAMPLE:
         return values
-    turns = torch.arange(SAMPLE, dtype=torch.float64, device=values.device) * _GOLDEN
-    return values[((turns - turns.floor()) * values.numel()).long()]
+    turns = np.arange(SAMPLE) * _GOLDEN  # in float64, which not every device has
+    places = ((turns - np.floor(turns)) * values.numel()).astype(np.int64)
+    return values[torch.from_numpy(places).to(values.device)]
 
 
 def _thin(index: int, point: Point) -> Point:

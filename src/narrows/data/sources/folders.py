@@ -13,7 +13,7 @@ import numpy as np
 
 from narrows.data.column import Column
 from narrows.data.decoding import HEIF_SUFFIXES, NO_HEIF, is_image
-from narrows.data.names import one_form
+from narrows.data.names import one_form, readable
 from narrows.data.sources.raw import Raw, Targets
 from narrows.errors import DataError
 
@@ -122,7 +122,7 @@ def _raw(folder: Path, paths: list[Path], labels: list[str] | None, notes: list[
 
     return Raw(
         str(folder),
-        tuple(path.relative_to(folder).as_posix() for path in paths),
+        tuple(readable(path.relative_to(folder).as_posix()) for path in paths),
         () if labels is None else (CLASS,),
         read,
         image=lambda row: paths[row].read_bytes(),

@@ -15,6 +15,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from narrows.methods.base import Plan, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.learner import IBMLearner
+from narrows.methods.own import lent, precise
 from narrows.methods.schedule import Budget, Price
 
 TINY = 1e-20
@@ -57,8 +59,12 @@ class VariationalLearner(IBMLearner):
         """Puts a noise sample (standard normal, zero where dropped) on the parameters."""
 
     @abc.abstractmethod
-    def collect(self, noise: list[Tensor], grads: list[Tensor | None]) -> None:
-        """Adds what the gradients at the noisy weights say of the gates; turns them to the weights'."""
+    def own(self, index: int) -> list[nn.Parameter]:
+        """The parameters of the gates on one of the shared parameters."""
+
+    @abc.abstractmethod
+    def turn(self, index: int, eps: Tensor, grad: Tensor) -> tuple[list[Tensor], Tensor]:
+        """What the gradient at the noisy weights says of each of `own`, and of the weights."""
 
     @abc.abstractmethod
     def price_signal(self, weights: list[Tensor]) -> None:
@@ -82,27 +88,16 @@ class VariationalLearner(IBMLearner):
         """One noise sample for one forward and backward; gradients of several add up."""
         params = self.shared.params
         clean = [param.detach().clone() for param in params]
-        before = [param.grad for param in params]
-        noise = [torch.randn_like(param) * mask for param, mask in zip(params, self.masks, strict=True)]
-        with torch.no_grad():
-            self.perturb(noise)
-        for param in params:
-            param.grad = None
-        try:
+        rows = zip(self.log_variance, self.masks, strict=True)
+        noise = [torch.randn_like(log_variance) * mask for log_variance, mask in rows]
+
+        def turn(index: int, grad: Tensor) -> tuple[list[Tensor], Tensor]:
+            return self.turn(index, noise[index], precise(grad))
+
+        own = [self.own(index) for index in range(len(params))]
+        with lent(params, own, partial(self.perturb, noise), partial(copy_each, params, clean), turn):
             yield
-            with torch.no_grad():
-                self.collect(noise, [param.grad for param in params])
-            self._sampled = True
-        except BaseException:
-            for param in params:
-                param.grad = None  # what there is was taken at noisy weights and says nothing by itself
-            raise
-        finally:
-            with torch.no_grad():
-                for param, value, earlier in zip(params, clean, before, strict=True):
-                    param.copy_(value)
-                    if earlier is not None:
-                        param.grad = earlier if param.grad is None else param.grad + earlier
+        self._sampled = True
 
     @torch.no_grad()
     def before_step(self) -> None:
@@ -127,7 +122,6 @@ class VariationalLearner(IBMLearner):
     def after_step(self) -> None:
         low, high = self.config.log_alpha_range
         for log_variance, square in zip(self.log_variance, self.signal_squares(), strict=True):
-            log_variance.grad = None  # the gates are not in the model: its zero_grad() does not reach them
             log_square = (square + TINY).log()
             log_variance.clamp_(log_square + low, log_square + high)
         super().after_step()
@@ -160,37 +154,39 @@ class VariationalLearner(IBMLearner):
     def _first_gates(self) -> list[Tensor]:
         return [(square + TINY).log() + self.config.log_alpha for square in self.signal_squares()]
 
-    def _sigmas(self) -> list[Tensor]:
-        return [torch.exp(0.5 * value.detach()) for value in self.log_variance]
+    def sigma(self, index: int) -> Tensor:
+        """Of the gates on one of the shared parameters."""
+        return torch.exp(0.5 * self.log_variance[index].detach())
 
 
 class AdditiveLearner(VariationalLearner):
     """z = w + sigma eps: two numbers a weight while it is trained, w and log sigma^2."""
 
     def signal_squares(self) -> list[Tensor]:
-        return [param.detach().square() for param in self.shared.params]
+        return [precise(param).square() for param in self.shared.params]
 
     def perturb(self, noise: list[Tensor]) -> None:
-        for param, eps, sigma in zip(self.shared.params, noise, self._sigmas(), strict=True):
-            param.addcmul_(eps, sigma)
+        for index, (param, eps) in enumerate(zip(self.shared.params, noise, strict=True)):
+            param.copy_(precise(param).addcmul(eps, self.sigma(index)))
 
-    def collect(self, noise: list[Tensor], grads: list[Tensor | None]) -> None:
-        for log_variance, sigma, eps, grad in zip(self.log_variance, self._sigmas(), noise, grads, strict=True):
-            if grad is not None:
-                accumulate(log_variance, 0.5 * grad * eps * sigma)
+    def own(self, index: int) -> list[nn.Parameter]:
+        return [self.log_variance[index]]
+
+    def turn(self, index: int, eps: Tensor, grad: Tensor) -> tuple[list[Tensor], Tensor]:
+        return [0.5 * grad * eps * self.sigma(index)], grad
 
     def price_signal(self, weights: list[Tensor]) -> None:
         for param, log_variance, weight in zip(self.shared.params, self.log_variance, weights, strict=True):
             if param.grad is not None:
                 # d KL / d theta = theta / (theta^2 + sigma^2)
-                param.grad.add_(weight * param / (param.square() + log_variance.exp() + TINY))
+                param.grad.add_(weight * param / (precise(param).square() + log_variance.exp() + TINY))
 
 
 class MultiplicativeLearner(VariationalLearner):
     """z = w (mu + sigma eps), the paper's gates. Reused weights keep mu = 1, so they are reused as they are."""
 
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
-        self.scale = [nn.Parameter(torch.ones_like(param)) for param in shared.params]
+        self.scale = [nn.Parameter(torch.ones_like(precise(param))) for param in shared.params]
         self.weight = [param.detach().clone() for param in shared.params]
         super().__init__(shared, config, plan)
 
@@ -202,26 +198,17 @@ class MultiplicativeLearner(VariationalLearner):
         return [scale.detach().square() for scale in self.scale]
 
     def perturb(self, noise: list[Tensor]) -> None:
-        rows = zip(self.shared.params, self.weight, noise, self._sigmas(), strict=True)
-        for param, weight, eps, sigma in rows:
-            param.addcmul_(weight, eps * sigma)  # holds w mu already
+        for index, (param, weight, eps) in enumerate(zip(self.shared.params, self.weight, noise, strict=True)):
+            # holds w mu already
+            param.copy_(precise(param).addcmul(precise(weight), eps * self.sigma(index)))
 
-    def collect(self, noise: list[Tensor], grads: list[Tensor | None]) -> None:
-        rows = zip(
-            self.weight,
-            self.scale,
-            self.log_variance,
-            self._sigmas(),
-            noise,
-            self.shared.frozen,
-            grads,
-            strict=True,
-        )
-        for weight, scale, log_variance, sigma, eps, frozen, grad in rows:
-            if grad is not None:
-                accumulate(log_variance, 0.5 * grad * weight * eps * sigma)
-                accumulate(scale, grad * weight * ~frozen)
-                grad.mul_(scale + sigma * eps)
+    def own(self, index: int) -> list[nn.Parameter]:
+        return [self.log_variance[index], self.scale[index]]
+
+    def turn(self, index: int, eps: Tensor, grad: Tensor) -> tuple[list[Tensor], Tensor]:
+        weight, sigma, free = self.weight[index], self.sigma(index), ~self.shared.frozen[index]
+        slopes = [0.5 * grad * weight * eps * sigma, grad * weight * free]
+        return slopes, grad * (self.scale[index] + sigma * eps)
 
     def price_signal(self, weights: list[Tensor]) -> None:
         rows = zip(self.scale, self.log_variance, weights, self.shared.frozen, self.masks, strict=True)
@@ -243,7 +230,6 @@ class MultiplicativeLearner(VariationalLearner):
         for param, weight, scale, frozen in rows:
             weight.copy_(torch.where(frozen, weight, param))
             scale.copy_(torch.where(frozen, torch.ones_like(scale), scale))
-            scale.grad = None
             param.copy_(weight * scale)
         super().after_step()
 
@@ -254,8 +240,3 @@ class MultiplicativeLearner(VariationalLearner):
         super().load_state(state)
         copy_each(self.scale, state["scale"])
         copy_each(self.weight, state["weight"])
-
-
-def accumulate(param: nn.Parameter, grad: Tensor) -> None:
-    """Adds to a gradient that may not be there yet."""
-    param.grad = grad if param.grad is None else param.grad + grad
