@@ -106,13 +106,10 @@ class Predictions:
         if file.suffix not in (".csv", ".parquet"):
             raise ConfigError(f"predictions are written as .csv or .parquet, not {file.name!r}")
         pyarrow = require("pyarrow")
-<<<<<<< HEAD
-        said = _cell if file.suffix == ".csv" else _text
-        columns = {said(name): [said(value) for value in values] for name, values in self.columns().items()}
+        columns = self.columns()
+        if file.suffix == ".csv":
+            columns = {spreadsheet.cell(name): list(map(_cell, values)) for name, values in columns.items()}
         table, sink = pyarrow.table(columns), pyarrow.BufferOutputStream()
-=======
-        table, sink = pyarrow.table(self.columns()), pyarrow.BufferOutputStream()
->>>>>>> main
         if file.suffix == ".csv":
             require("pyarrow.csv").write_csv(table, sink)
         else:
@@ -125,15 +122,7 @@ class Predictions:
 
     def _each(self, prefix: str, numbers: Tensor) -> dict[str, list[Any]]:
         return {f"{prefix}{name}": numbers[:, column].tolist() for column, name in enumerate(self.target.names)}
-<<<<<<< HEAD
-
-
-def _text(value: Any) -> Any:
-    """Names of files and folders may have bytes that are no text, which no table holds."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _cell(value: Any) -> Any:
-    return spreadsheet.cell(_text(value)) if isinstance(value, str) else value
-=======
->>>>>>> main
+    return spreadsheet.cell(value) if isinstance(value, str) else value
