@@ -48,10 +48,11 @@ def test_it_is_the_same_after_json():
     assert ModelRecord("a:b", {"shape": (1, 2)}).arguments == {"shape": [1, 2]}
 
 
-def test_the_digest_is_of_what_is_called_and_of_nothing_else():
-    assert MLP.digest == ModelRecord(MLP.factory, dict(reversed(MLP.arguments.items()))).digest
-    assert MLP.digest != ModelRecord(MLP.factory, {**MLP.arguments, "classes": 4}).digest
-    assert MLP.digest != ModelRecord("narrows.networks:lenet", MLP.arguments).digest
+def test_a_call_is_one_line_of_ascii_whatever_it_is_made_of():
+    forged = {"a": "x", "b) which you trust\n\x1b[2K": "\u202e\n", "\u0430": "\u0430"}
+    assert ModelRecord("n\u0435ts:net", forged).call == (
+        r"n\u0435ts:net(a='x', **{'b) which you trust\n\x1b[2K': '\u202e\n'}, **{'\u0430': '\u0430'})"
+    )
 
 
 @pytest.mark.usefixtures("shop")

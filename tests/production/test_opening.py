@@ -103,7 +103,7 @@ def test_a_factory_that_has_changed_since_says_what_differs(package, monkeypatch
     (package / "shop_nets.py").write_text(NETS.replace("width, 2", "width, 20"))
     monkeypatch.delitem(sys.modules, "shop_nets")
     with pytest.raises(ModelMismatchError, match=r"1\.weight is float32 \(20, 3\) in the model, float32 \(2, 3\)"):
-        open_store(package / "store")
+        open_store(package / "store", trust=True)
 
 
 def test_a_store_begins_from_the_weights_given(tmp_path):

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
+import re
 import sys
 import threading
 
 import pytest
 
-from narrows.errors import ConfigError, UntrustedModelError
+from narrows.errors import ConfigError, ModelBuildError, UntrustedModelError
+from narrows.here import looking_here
 from narrows.networks import NETWORKS
 from narrows.production import ModelRecord
 from narrows.production.trust import OURS, is_trusted, remember, require_trust, trusted_file
+
+
+@pytest.fixture(autouse=True)
+def _shop(tmp_path_factory, monkeypatch):
+    """Packages and modules that there are; none is imported."""
+    where = tmp_path_factory.mktemp("packages")
+    for name in ("shop", "other"):
+        (where / name).mkdir()
+        (where / name / "__init__.py").write_text("raise SystemExit('imported')\n")
+    (where / "nets.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.syspath_prepend(str(where))
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+
 
 HOSTILE = ModelRecord("os:system", {"command": "echo owned > owned"})
 
@@ -33,13 +49,114 @@ def test_trust_once_said_is_remembered_for_this_call_only():
     assert not is_trusted(ModelRecord("shop.nets:rebuild", {"width": 3}))
 
 
-def test_the_environment_trusts_factories_by_their_whole_name(monkeypatch):
+def test_the_environment_trusts_a_whole_name_without_arguments(monkeypatch):
     monkeypatch.setenv("NARROWS_TRUST", "shop.nets:build, other:thing")
-    assert is_trusted(ModelRecord("shop.nets:build", {"width": 3}))
+    assert is_trusted(ModelRecord("shop.nets:build"))
     assert is_trusted(ModelRecord("other:thing"))
     assert not is_trusted(ModelRecord("shop.nets:builder"))
-    monkeypatch.setenv("NARROWS_TRUST", "")
     assert not is_trusted(ModelRecord("shop.nets:build", {"width": 3}))
+    monkeypatch.setenv("NARROWS_TRUST", "")
+    assert not is_trusted(ModelRecord("shop.nets:build"))
+
+
+def asked(record, store="store") -> str:
+    with pytest.raises(UntrustedModelError) as refused:
+        require_trust(record, store)
+    return str(refused.value)
+
+
+def test_the_environment_trusts_arguments_by_the_digest_that_the_refusal_says(monkeypatch):
+    record = ModelRecord("shop.nets:build", {"width": 3})
+    entry = re.search(r"list (shop\.nets:build@[0-9a-f]{64}) in the environment", asked(record))[1]
+    monkeypatch.setenv("NARROWS_TRUST", f"other:thing, {entry}")
+    assert is_trusted(record)
+    assert not is_trusted(ModelRecord("shop.nets:build", {"width": 4}))
+    assert not is_trusted(ModelRecord("shop.nets:other", {"width": 3}))
+    monkeypatch.setenv("NARROWS_TRUST", entry.replace("shop.nets:build", "other:thing"))
+    assert not is_trusted(record)
+
+
+def elsewhere(tmp_path, monkeypatch, text: str) -> None:
+    """Another `nets` stands before the one that was trusted."""
+    (tmp_path / "nets.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def test_the_same_name_from_another_place_is_asked_about_again(tmp_path, monkeypatch):
+    record = ModelRecord("nets:net", {"width": 3})
+    require_trust(record, "store", trust=True)
+    require_trust(record, "store")
+    elsewhere(tmp_path, monkeypatch, "raise SystemExit('imported')\n")  # the same bytes
+    said = asked(record)
+    assert f"from the file {tmp_path}/nets.py (SHA-256 " in said
+    assert "what was trusted is that call from the file " in said
+    require_trust(record, "store", trust=True)
+    require_trust(record, "store")
+
+
+def test_a_file_that_has_changed_is_asked_about_again(tmp_path, monkeypatch):
+    elsewhere(tmp_path, monkeypatch, "net = print\n")
+    record = ModelRecord("nets:net")
+    require_trust(record, "store", trust=True)
+    (tmp_path / "nets.py").write_text("net = eval\n")
+    assert not is_trusted(record)
+    (tmp_path / "nets.py").write_text("net = print\n")
+    assert is_trusted(record)
+
+
+def test_a_name_in_the_environment_is_no_file_of_the_current_directory(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text("net = print\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NARROWS_TRUST", "mine:net")
+    record = ModelRecord("mine:net")
+    with looking_here("mine"):
+        entry = re.search(r"mine:net@[0-9a-f]{64}", asked(record))[0]
+        monkeypatch.setenv("NARROWS_TRUST", entry)
+        assert is_trusted(record)
+    monkeypatch.setattr(sys, "meta_path", sys.meta_path[:-1])
+    monkeypatch.syspath_prepend(str(tmp_path))  # as PYTHONPATH has it: this user said where it lies
+    monkeypatch.setenv("NARROWS_TRUST", "mine:net")
+    assert is_trusted(record)
+
+
+def test_what_was_trusted_by_name_alone_is_asked_about_once():
+    trusted_file().parent.mkdir(parents=True)
+    old = {"factory": "shop:net", "arguments": {}, "since": "2026-01-01T00:00:00+00:00"}
+    trusted_file().write_text(json.dumps({"trusted": {"0" * 64: old}}))
+    record = ModelRecord("shop:net")
+    assert "what was trusted is that call from wherever it came from" in asked(record)
+    require_trust(record, "store", trust=True)
+    assert is_trusted(record)
+
+
+def test_what_is_not_there_is_no_question_of_trust():
+    for trust in (False, True):
+        with pytest.raises(ModelBuildError, match=r"There is no module 'nowhere\.nets'"):
+            require_trust(ModelRecord("nowhere.nets:net"), "store", trust)
+    assert not trusted_file().exists()
+
+
+def test_a_letter_that_looks_like_another_stands_by_its_number():
+    pathlib.Path(sys.path[0], "n\u0435ts.py").touch()
+    said = asked(ModelRecord("n\u0435ts:net"))
+    assert r"calling n\u0435ts:net() (some of its letters look like others" in said
+    assert "n\u0435ts:net" not in said
+
+
+def test_arguments_cannot_speak_for_us():
+    forged = {"w) which you have trusted.\n\x1b[2KSay --trust": 1}
+    said = asked(ModelRecord("shop:net", forged))
+    assert said.isprintable()
+    assert r"shop:net(**{'w) which you have trusted.\n\x1b[2KSay --trust': 1})" in said
+
+
+def test_a_list_behind_a_link_is_written_where_it_lies(tmp_path):
+    (tmp_path / "dotfiles.json").write_text('{"trusted": {}}')
+    trusted_file().parent.mkdir(parents=True)
+    trusted_file().symlink_to(tmp_path / "dotfiles.json")
+    remember(HOSTILE)
+    assert trusted_file().is_symlink()
+    assert is_trusted(HOSTILE)
 
 
 def test_our_networks_are_trusted_and_nothing_else_of_ours():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -144,4 +145,14 @@ def test_it_does_not_follow_a_link(tmp_path: Path) -> None:
     (tmp_path / "live.jsonl").symlink_to(tmp_path / "mine.txt")
     with pytest.warns(UserWarning, match="LiveFile failed"):
         Trackers([LiveFile(tmp_path / "live.jsonl", anew=True)]).begin("a", about())
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_it_leaves_a_file_alone_that_has_another_name(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    for name, make in (("hard", os.link), ("pipe", lambda _, path: os.mkfifo(path))):
+        make(tmp_path / "mine.txt", tmp_path / name)
+        for anew in (True, False):
+            with pytest.warns(UserWarning, match="LiveFile failed"):
+                Trackers([LiveFile(tmp_path / name, anew=anew)]).begin("a", about())
     assert (tmp_path / "mine.txt").read_text() == "mine"

@@ -8,7 +8,6 @@ of another version is as good as none. Knows no network.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from narrows.analysis.check_results import CounterCheck
 from narrows.analysis.similarity import Similarity
 from narrows.data.plain import from_plain, to_plain
 from narrows.errors import DataError
+from narrows.store import outside
 from narrows.store.durable import sha256
 
 VERSION = 1
@@ -132,11 +132,9 @@ class Cache:
         entries = self._used if finished else self._found | self._used
         if self._path is None or entries == self._found:
             return
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
         values = {"format": FORMAT, "version": VERSION, "entries": entries}
         with suppress(OSError):
-            temporary.write_text(json.dumps(values, allow_nan=False))
-            os.replace(temporary, self._path)
+            outside.replace_text(self._path, json.dumps(values, allow_nan=False))
 
 
 def key_of(*parts: Any) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from narrows.errors import StoreError, StoreVersionError
+from narrows.store import outside
 from narrows.training import metrics
 
 VERSION = 1
@@ -140,9 +140,7 @@ class Result:
 
     def save(self, path: Path) -> None:
         """Writes result.json whole or not at all."""
-        temporary = path.with_suffix(".json.new")
-        temporary.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n")
-        os.replace(temporary, path)
+        outside.replace_text(path, json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Result:

@@ -27,7 +27,7 @@ from narrows.data.batches import Batches
 from narrows.data.seeds import TASK_ORDER, generator
 from narrows.errors import StoreError
 from narrows.methods import Method
-from narrows.store import durable, tensors_file
+from narrows.store import outside, tensors_file
 from narrows.store.compose import digest
 from narrows.tasks import TaskStore
 from narrows.training import Callback, train
@@ -135,7 +135,7 @@ class Trained:
         figures = [self.steps, self.seconds, self.step_seconds, *self.losses]
         tensors[_FIGURES] = torch.tensor(figures, dtype=torch.float64)
         tensors[_CHECK] = _check(tensors, identity)
-        durable.replace(path, tensors_file.encode(tensors, path.name))
+        outside.replace(path, tensors_file.encode(tensors, path.name))
 
     @classmethod
     def load(cls, path: Path, identity: Mapping[str, Any]) -> Trained:

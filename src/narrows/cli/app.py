@@ -8,8 +8,6 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
 from narrows.cli.common import FAILED
@@ -20,6 +18,7 @@ from narrows.cli.plan import plan_command
 from narrows.cli.predict import evaluate_command, predict_command, route_command
 from narrows.cli.report import report_command
 from narrows.cli.run import run_command
+from narrows.cli.screen import Screen, say_all, shown_warnings
 from narrows.cli.show import methods_command, show_command, streams_command, tasks_command
 from narrows.cli.terminal import unfailing
 from narrows.cli.upkeep import compact_command, forget_command, recover_command, verify_command
@@ -105,7 +104,7 @@ def _narrows(
 
 def main() -> None:
     """Entry point: what narrows raises on purpose, or a disk does, is one message and exit code 1."""
-    with unfailing():
+    with unfailing(), shown_warnings():
         try:
             app(prog_name="narrows")
         except NarrowsError as error:
@@ -115,5 +114,5 @@ def main() -> None:
 
 
 def _end(text: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(text)}", highlight=False)
+    say_all(Screen(stderr=True), text, "error:", "bold red")
     sys.exit(FAILED)

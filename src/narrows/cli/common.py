@@ -6,17 +6,16 @@ fast without it.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from narrows.cli.screen import Screen, say
 from narrows.errors import NarrowsError
+from narrows.here import look_here, looking_here
 
 if TYPE_CHECKING:
     from narrows.tasks import TaskStore
@@ -52,31 +51,17 @@ def trust_to_build(path: Path, trust: bool, *data: str | None) -> None:
 
     UntrustedModelError where nobody has said that it may be called.
     """
+    from narrows.data.sources.hook import PREFIX
     from narrows.production import model_record
     from narrows.production.trust import OURS, require_trust
 
     record = model_record(path)
     if record is not None:
-        require_trust(record, path, trust)
-    if any(source and source.startswith("hook:") for source in data) or (
-        record is not None and record.factory not in OURS
-    ):
-        look_here()
-
-
-def look_here() -> None:
-    """Lets packages of the current directory be imported. It comes last: nothing in it takes an installed one's place.
-
-    Called once what is to be imported is trusted, as one may stand in a stranger's folder.
-    """
-    here = os.getcwd()
-    if here not in sys.path and "" not in sys.path:
-        sys.path.append(here)
-
-
-def say(console: Console, text: str) -> None:
-    """A plain line, wrapped by the terminal."""
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+        with nullcontext() if record.factory in OURS else looking_here(record.factory):
+            require_trust(record, path, trust)
+    for source in data:
+        if source and source.startswith(PREFIX):
+            look_here(source.removeprefix(PREFIX))
 
 
 @contextmanager
@@ -87,7 +72,9 @@ def telling(done: Callable[[], bool], text: str) -> Iterator[None]:
         yield
     except BaseException:
         if not before and done():
-            say(Console(stderr=True), text)
+            errors = Screen(stderr=True)
+            errors.print()  # what a terminal shows of Ctrl-C has no end of line
+            say(errors, text)
         raise
 
 

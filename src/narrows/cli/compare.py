@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from narrows.cli.as_json import Json, print_json
 from narrows.cli.common import FAILED, INTERRUPTED
+from narrows.cli.screen import Screen, say
 
 if TYPE_CHECKING:
     from narrows.benchmarks.compare import Comparison
@@ -74,16 +74,16 @@ def compare_command(
         command=("narrows", *(without_password(word) for word in sys.argv[1:])),
     )
     where = out or Path("runs") / f"compare-{stream}"
-    errors = Console(stderr=True)
+    errors = Screen(stderr=True)
     try:
         with GridProgress(errors) as progress:
             comparison = compare(options, where, progress)
     except KeyboardInterrupt:
-        errors.print(
-            f"\nStopped. Finished runs are kept, and figures so far are in {where}/compare.md; the same command goes "
-            "on from there.",
-            highlight=False,
-            soft_wrap=True,
+        errors.print()
+        say(
+            errors,
+            f"Stopped. Finished runs are kept, and figures so far are in {where}/compare.md; the same command goes on "
+            "from there.",
         )
         raise typer.Exit(INTERRUPTED) from None
     _report(comparison, where, as_json)
@@ -100,7 +100,8 @@ def _report(comparison: Comparison, where: Path, as_json: bool) -> None:
     if as_json:
         print_json("comparison", comparison.to_json())
         return
-    console = Console()
+    console = Screen()
     print_comparison(console, comparison)
     wrote = ", ".join(["compare.md", "compare.json", *(picture.name for picture in pictures)])
-    console.print(f"\nwrote to {where}: {wrote}; each run is in runs/", highlight=False, markup=False, soft_wrap=True)
+    console.print()
+    say(console, f"wrote to {where}: {wrote}; each run is in runs/")

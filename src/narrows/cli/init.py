@@ -6,12 +6,13 @@ import warnings
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from narrows.cli.as_json import Json, print_json
-from narrows.cli.common import StorePath, look_here, say, telling
+from narrows.cli.common import StorePath, telling
+from narrows.cli.screen import Screen, say
 from narrows.cli.suggesting import suggest
 from narrows.cli.tables import size
+from narrows.here import looking_here
 from narrows.pairs import json_value, parse_pairs
 from narrows.store.names import STORE_FILE
 
@@ -56,13 +57,12 @@ def init_command(
 
     said = parse_pairs(arguments or [], "--arg", "--arg num_classes=10")
     values: dict[str, Any] = {name: json_value(text) for name, text in said.items()}
-    look_here()
     patterns = {"shared": tuple(shared or ()), "private": tuple(private or ())}
-    with telling((store / STORE_FILE).exists, f"The store {store} is made."):
+    with looking_here(model), telling((store / STORE_FILE).exists, f"The store {store} is made."):
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always", UserWarning)
             made = init(store, model, values, weights=weights, head=head, seed=seed, **patterns)
-        console = Console(stderr=as_json)
+        console = Screen(stderr=as_json)
         notes = [str(note.message) for note in told]
         for note in notes:
             say(console, f"note: {note}")

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from narrows.cli import data_options as say_of
 from narrows.cli.as_json import Json, print_json
-from narrows.cli.common import Log, StorePath, Trust, open_for_use, say
+from narrows.cli.common import Log, StorePath, Trust, open_for_use
 from narrows.cli.data_options import data_options, names_of, scale_of
+from narrows.cli.screen import Screen, say
 from narrows.cli.suggesting import suggest
 from narrows.cli.tables import counted, percent, size
 from narrows.cli.training import Watch, interruptible
@@ -147,7 +147,7 @@ def learn_command(
         holdout=holdout,
         seed=seed,
     )
-    errors = Console(stderr=True)
+    errors = Screen(stderr=True)
     watch = Watch(task, errors)
     with interruptible(watch, errors, store):
         with watch:
@@ -177,7 +177,7 @@ def learn_command(
         if as_json:
             print_json("learn", {**_told(opened, task), "doubts": learned.doubts})
             return
-        console = Console()
+        console = Screen()
         say(console, f"learned {task} in {learned.fit.seconds:.1f} s{_ended(learned.fit)}")
         _print_cost(console, opened, task)
         say(console, f"next: {suggest('predict', store, '--task', task)} --data NEW --out predictions.csv")
@@ -246,7 +246,7 @@ def adopt_command(
         holdout=holdout,
         seed=seed,
     )
-    console, errors = Console(), Console(stderr=True)
+    console, errors = Screen(), Screen(stderr=True)
     watch = Watch(task, errors)
     with interruptible(watch, errors, store):
         with watch:
@@ -323,7 +323,7 @@ def _ended(fit: Any) -> str:
     return f"{early}; epoch {fit.best_epoch + 1} was the best on the validation data"
 
 
-def _print_cost(console: Console, store: TaskStore, name: str) -> None:
+def _print_cost(console: Screen, store: TaskStore, name: str) -> None:
     from narrows.production import describe
 
     told = describe(store, name)

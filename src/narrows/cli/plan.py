@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from narrows.analysis.assumptions import Assumptions, told_assumptions
 from narrows.cli.as_json import print_whole, to_json
-from narrows.cli.common import say
+from narrows.cli.screen import Screen, say
 from narrows.cli.tables import plain_table
 from narrows.errors import ConfigError
+from narrows.store import outside
 
 if TYPE_CHECKING:
     from narrows.analysis.cost import Measured
@@ -86,7 +87,7 @@ def plan_command(
         raise ConfigError(f"{path} is a comparison of many runs: give one of them, as {path}/runs/...")
     for missing in subject.missing:
         if missing.what == "unread result":
-            say(Console(stderr=True), f"{missing.why} The plan rests on the store alone.")
+            say(Screen(stderr=True), f"{missing.why} The plan rests on the store alone.")
     told = forecast(capacity(subject.reader)) if subject.reader else None
     measured = measure(subject, told)
     if measured is None:
@@ -97,17 +98,18 @@ def plan_command(
     elif as_csv:
         _write(out, to_csv(made))
     elif out is None:
-        _print(Console(), measured, assumptions, given, made)
+        _print(Screen(), measured, assumptions, given, made)
     else:
-        with out.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            _print(Console(file=file, width=120), measured, assumptions, given, made)
+        page = io.StringIO()
+        _print(Screen(file=page, width=120), measured, assumptions, given, made)
+        _write(out, page.getvalue())
 
 
 def _write(out: Path | None, text: str) -> None:
     if out is None:
         print_whole(text)
     else:
-        out.write_text(text, encoding="utf-8", errors="backslashreplace")
+        outside.replace_text(out, text)
 
 
 def _everything(measured: Measured, assumptions: Assumptions, given: dict[str, Any], made: Plan) -> dict[str, Any]:
@@ -119,13 +121,13 @@ def _everything(measured: Measured, assumptions: Assumptions, given: dict[str, A
     }
 
 
-def _print(console: Console, measured: Measured, assumptions: Assumptions, given: dict[str, Any], made: Plan) -> None:
+def _print(console: Screen, measured: Measured, assumptions: Assumptions, given: dict[str, Any], made: Plan) -> None:
     table = plain_table()
     table.title = "Measured"
     for heading in ("figure", "value", "source"):
         table.add_column(heading, justify="right" if heading == "value" else "left")
     for name, value in measured.figures.to_json().items():
-        table.add_row(name, _number(value), escape(measured.sources[name]))
+        table.add_row(name, _number(value), measured.sources[name])
     if measured.switch_seconds is not None:
         source = "put together from disk, here and now"
         table.add_row("switch_seconds", _number(measured.switch_seconds), source)
@@ -151,7 +153,7 @@ def _print(console: Console, measured: Measured, assumptions: Assumptions, given
         "in all s",
         "in all t",
     ):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(Text(heading), justify="right", no_wrap=True)
     for month in _told_months(made):
         sizes = (month.shared.storage_gb, month.separate.storage_gb, month.shared.memory_gb, month.separate.memory_gb)
         money = (month.shared.cumulative, month.separate.cumulative)

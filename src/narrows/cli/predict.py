@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from narrows.cli import data_options as say_of
 from narrows.cli.as_json import Json, print_json
 from narrows.cli.bar import missed, parse_bar, require_figures
-from narrows.cli.common import BELOW, StorePath, Trust, open_for_use, say
+from narrows.cli.common import BELOW, StorePath, Trust, open_for_use
 from narrows.cli.data_options import data_options
+from narrows.cli.screen import Screen, say
 from narrows.cli.tables import plain_table
 from narrows.errors import ConfigError, DataError
 
@@ -54,7 +53,7 @@ def predict_command(
     _require_suffix(out)
     opened = open_for_use(store, trust, data)
     found = predict(opened, task, data, options=data_options(features=features, bad=bad), device=device)
-    errors, console = Console(stderr=True), Console()
+    errors, console = Screen(stderr=True), Screen()
     _print_notes(errors, found.notes)
     if out is not None:
         found.write(out)
@@ -100,7 +99,7 @@ def evaluate_command(
     opened = open_for_use(store, trust, data)
     require_figures((*least, *most), _figures_of(opened, task))
     options = data_options(features=features, bad=bad)
-    errors, console = Console(stderr=True), Console()
+    errors, console = Screen(stderr=True), Screen()
     if task is not None:
         found = Evaluations((evaluate(opened, task, data, options=options, device=device),), {})
     else:
@@ -160,7 +159,7 @@ def route_command(
     measure = cast(Literal["entropy", "statistics"], by)
     found = route(opened, data, batch=not each, by=measure, options=options)
     for name, reason in found.left_out.items():
-        say(Console(stderr=True), f"left out: {name}: {reason}")
+        say(Screen(stderr=True), f"left out: {name}: {reason}")
     if as_json:
         ranking = [{"task": name, "score": score} for name, score in found.ranking]
         print_json("route", {"by": by, "each": each, "ranking": ranking, "left_out": found.left_out})
@@ -169,8 +168,8 @@ def route_command(
     table.add_column("task", no_wrap=True)
     table.add_column("share of the examples" if each else _SCORES[by], justify="right")
     for name, score in found.ranking:
-        table.add_row(escape(name), f"{score:.3f}")
-    Console().print(table)
+        table.add_row(name, f"{score:.3f}")
+    Screen().print(table)
 
 
 def _require_suffix(out: Path | None) -> None:
@@ -181,26 +180,26 @@ def _require_suffix(out: Path | None) -> None:
         raise ConfigError(f"--out: there is no folder {out.parent} to write {out.name} into; make it first.")
 
 
-def _print_notes(console: Console, notes: tuple[str, ...]) -> None:
+def _print_notes(console: Screen, notes: tuple[str, ...]) -> None:
     for note in notes:
         say(console, f"note: {note}")
 
 
-def _print_first(console: Console, found: Predictions) -> None:
+def _print_first(console: Screen, found: Predictions) -> None:
     columns = found.columns()
     shown = [name for name in columns if not name.startswith("p_")]
     table = plain_table()
     for name in shown:
-        table.add_column(escape(name), no_wrap=True)
+        table.add_column(name, no_wrap=True)
     for row in range(min(SHOWN, len(found))):
-        table.add_row(*(escape(_cell(columns[name][row])) for name in shown))
+        table.add_row(*(_cell(columns[name][row]) for name in shown))
     console.print(table)
     if len(found) > SHOWN:
         say(console, f"and {len(found) - SHOWN:,} more; --out FILE.csv or FILE.parquet writes them all")
 
 
-def _print_evaluation(console: Console, found: Evaluation) -> None:
-    console.print(f"[bold]{escape(found.task)}[/]: {escape(found.schema.summary())}", highlight=False, soft_wrap=True)
+def _print_evaluation(console: Screen, found: Evaluation) -> None:
+    say(console, found.schema.summary(), f"{found.task}:", "bold")
     scores = dict(found.scores)
     targets: dict[str, dict[str, Any]] = scores.pop("targets", {})
     confusion: list[list[int]] = scores.pop("confusion", [])
@@ -211,13 +210,13 @@ def _print_evaluation(console: Console, found: Evaluation) -> None:
         _print_confusion(console, found.schema.target.names, confusion)
 
 
-def _print_confusion(console: Console, names: tuple[str, ...], confusion: list[list[int]]) -> None:
+def _print_confusion(console: Screen, names: tuple[str, ...], confusion: list[list[int]]) -> None:
     table = plain_table()
     table.add_column("true \\ predicted", no_wrap=True)
     for name in names:
-        table.add_column(escape(name), justify="right")
+        table.add_column(name, justify="right")
     for name, row in zip(names, confusion, strict=True):
-        table.add_row(escape(name), *map(str, row))
+        table.add_row(name, *map(str, row))
     console.print(table)
 
 

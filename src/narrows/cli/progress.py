@@ -5,13 +5,13 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from narrows.cli.screen import Screen, say
 from narrows.cli.tables import counted
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class GridProgress:
     It is a `narrows.benchmarks.compare.watch.Watcher`.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Screen) -> None:
         self._console = console
         self._live = Live(console=console, refresh_per_second=4, transient=True)
 
@@ -43,23 +43,20 @@ class GridProgress:
     def begun(self, grid: Grid, slots: int) -> None:
         names = ", ".join(variant.label for variant in grid.options.variants)
         added = "; independent was added as the dense reference" if grid.added_dense else ""
-        self._say(f"{grid.options.stream}, {counted(grid.tasks, 'task')}: {names}{added}. {slots} at once.")
+        say(self._console, f"{grid.options.stream}, {counted(grid.tasks, 'task')}: {names}{added}. {slots} at once.")
 
     def started(self, job: Job) -> None:
         """Nothing: the live lines show it, and plain ones would double."""
 
     def ended(self, job: Job, seconds: float, reason: str | None) -> None:
         if reason is None:
-            self._say(f"{job.title}: done in {duration(seconds)}")
+            say(self._console, f"{job.title}: done in {duration(seconds)}")
         else:
-            self._say(f"{job.title}: failed: {reason.splitlines()[0] if reason else 'without a word'}")
+            say(self._console, f"{job.title}: failed: {reason.splitlines()[0] if reason else 'without a word'}")
 
     def progress(self, progress: Progress) -> None:
         if self._live.is_started:
             self._live.update(_picture(progress))
-
-    def _say(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:
@@ -82,7 +79,7 @@ def _picture(progress: Progress) -> Group:
         bar = ProgressBar(total=of, completed=running.tasks, width=16)
         number = min(running.tasks + 1, of)
         where = f"task {number} of {running.of}" if running.of else "starting"
-        lines.add_row(escape(running.title), bar, where, duration(running.seconds))
+        lines.add_row(running.title, bar, where, duration(running.seconds))
     counts = [f"{progress.done} done", f"{progress.left} left", f"{progress.failed} failed"]
     if progress.elsewhere:
         counts.append(f"{progress.elsewhere} on other machines")

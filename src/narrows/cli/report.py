@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from narrows.cli.common import Trust, say, trust_to_build
+from narrows.cli.common import Trust, trust_to_build
 from narrows.cli.data_options import Bad, Device, data_options
+from narrows.cli.screen import Screen, say
 from narrows.cli.suggesting import program
 from narrows.errors import ConfigError, UnknownNameError, nearest
 
@@ -67,7 +67,7 @@ def report_command(
         if sources:
             trust_to_build(path, trust, *sources.values())
         examples = Examples(folder, sources, data_options(bad=bad), trust, device)
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("report")
 
@@ -84,7 +84,7 @@ def report_command(
             examples=examples,
             progress=follow,
         )
-    say(Console(), f"{written}: {written.stat().st_size / 1e6:.1f} MB")
+    say(Screen(), f"{written}: {written.stat().st_size / 1e6:.1f} MB")
     if show and not webbrowser.open(written.resolve().as_uri()):
         say(console, "No browser could be started here; open the file in one.")
 

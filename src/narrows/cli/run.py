@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from narrows.cli.as_json import Json, print_json
 from narrows.cli.common import INTERRUPTED, Log
+from narrows.cli.screen import Screen, say
 from narrows.cli.suggesting import suggest
 from narrows.cli.tables import percent
 from narrows.pairs import parse_pairs
@@ -94,15 +94,14 @@ def run_command(
     )
     where = out or Path("runs") / f"{stream}-{method}-s{seed}"
     trackers = make_trackers(log, where / "tensorboard")
-    console = Console()
-    errors = Console(stderr=True)
+    console = Screen()
+    errors = Screen(stderr=True)
     _say_if_complete(where, errors)
     try:
         result = run(options, where, _Watcher(errors), trackers)
     except KeyboardInterrupt:
-        errors.print(
-            f"\nStopped. The tasks in {where}/store are safe; the same command goes on from there.", markup=False
-        )
+        errors.print()
+        say(errors, f"Stopped. The tasks in {where}/store are safe; the same command goes on from there.")
         raise typer.Exit(INTERRUPTED) from None
     draw_accuracy(
         result.rows, [task.name for task in result.tasks], where / "accuracy.svg", title=f"{stream}, {method}"
@@ -111,34 +110,34 @@ def run_command(
         print_json("result", result.to_json())
         return
     print_result(console, result)
-    console.print(
-        f"\nwrote {where}/result.json (all figures), {where}/accuracy.svg (the matrix R), {where}/store/ (the tasks)\n"
+    console.print()
+    say(
+        console,
+        f"wrote {where}/result.json (all figures), {where}/accuracy.svg (the matrix R), {where}/store/ (the tasks)",
+    )
+    say(
+        console,
         f"next: {suggest('report', where, '--open')} (the same as a page)   {suggest('verify', where / 'store')}   "
         "the same run with --method wsn",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )
 
 
-def _say_if_complete(where: Path, console: Console) -> None:
+def _say_if_complete(where: Path, console: Screen) -> None:
     from narrows.benchmarks.results import Result
 
     path = where / "result.json"
     if path.exists() and (found := Result.load(path)).complete:
-        console.print(
+        say(
+            console,
             f"{where} holds this run complete, begun {found.environment['started']}; nothing is trained again. "
             "Delete it to run anew.",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
         )
 
 
 class _Watcher:
     """Draws a bar for each task and says how it went."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Screen) -> None:
         self._console = console
 
     @contextmanager
@@ -151,8 +150,8 @@ class _Watcher:
     def learned(self, result: Result) -> None:
         task = result.tasks[-1]
         if not self._console.is_terminal:
-            self._console.print(
+            say(
+                self._console,
                 f"{task.name}: accuracy {percent(task.accuracy)}%, density {percent(task.density, 2)}%, "
                 f"used {percent(task.used, 2)}%, {task.seconds:.1f} s",
-                highlight=False,
             )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from narrows.cli.as_json import Json, print_json
-from narrows.cli.common import StorePath, TaskName, say
+from narrows.cli.common import StorePath, TaskName
+from narrows.cli.screen import Screen, say
 from narrows.cli.tables import counted, percent, plain_table, size, task_row, tasks_table
 from narrows.store.listing import StoreListing
 from narrows.store.names import PROGRESS_DIR
@@ -29,12 +29,10 @@ def streams_command(as_json: Json = False) -> None:
     for spec in stream_names().values():
         classes = "all classes" if spec.classes is None else f"{spec.classes} classes"
         defaults = (f"{spec.tasks} tasks x {classes}", spec.network, counted(spec.epochs, "epoch"), where[spec.data])
-        table.add_row(spec.name, f"{spec.summary}\n[dim]{', '.join(defaults)}[/]")
-    console = Console()
+        table.add_row(spec.name, Text.assemble(f"{spec.summary}\n", (", ".join(defaults), "dim")))
+    console = Screen()
     console.print(table)
-    console.print(
-        "--data FOLDER, or --data hub to download: docs/streams.md says what a folder holds.", highlight=False
-    )
+    console.print("--data FOLDER, or --data hub to download: docs/streams.md says what a folder holds.")
 
 
 def methods_command(as_json: Json = False) -> None:
@@ -56,8 +54,8 @@ def methods_command(as_json: Json = False) -> None:
     table.add_column("what it is, and its options for --set with their defaults")
     for kind in METHODS.values():
         options = ", ".join(f"{field.name}={_default(field.default)}" for field in dataclasses.fields(kind))
-        table.add_row(kind.name, f"{kind.summary}\n[dim]{escape(options) or 'no options'}[/]")
-    Console().print(table)
+        table.add_row(kind.name, Text.assemble(f"{kind.summary}\n", (options or "no options", "dim")))
+    Screen().print(table)
 
 
 def _default(value: object) -> str:
@@ -70,14 +68,13 @@ def tasks_command(store: StorePath, as_json: Json = False) -> None:
     if as_json:
         print_json("tasks", told)
         return
-    console, tasks = Console(), told["tasks"]
+    console, tasks = Screen(), told["tasks"]
     if tasks:
         console.print(tasks_table(tasks))
         verb = "uses" if len(tasks) == 1 else "use"
         console.print(
             f"{counted(len(tasks), 'task')} {verb} {percent(told['used'], 2)}% of {told['weights']:,} shared weights; "
             f"the whole store is {size(told['bytes'])}, one dense network {size(told['dense_bytes'])}.",
-            highlight=False,
         )
     else:
         say(console, f"{store} holds no task yet.")
@@ -118,4 +115,4 @@ def show_command(
     if as_json:
         print_json("task", told)
         return
-    print_task(Console(), told)
+    print_task(Screen(), told)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from narrows.cli.screen import Screen, say, say_all
 from narrows.tasks.account import counts_of
 
 if TYPE_CHECKING:
@@ -47,17 +47,17 @@ def size(count: float) -> str:
     return f"{count:.1f} GiB"
 
 
-def print_result(console: Console, result: Result) -> None:
+def print_result(console: Screen, result: Result) -> None:
     """One row per task, and the summary."""
     table = plain_table()
     table.title = f"{result.stream}, {result.method}, seed {result.seed} (accuracy and weights in %)"
     table.add_column("task", no_wrap=True)
     columns = ("acc\nlearned", "acc\nnow", "\ndensity", "\nclaimed", "\nreused", "used\nso far")
     for heading in (*columns, "KiB on\ndisk", "\nseconds"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(Text(heading), justify="right", no_wrap=True)
     for task in result.tasks:
         table.add_row(
-            escape(task.name),
+            task.name,
             percent(task.accuracy),
             percent(task.accuracy_now),
             *(percent(value, 2) for value in (task.density, task.claimed, task.reused, task.used)),
@@ -68,13 +68,13 @@ def print_result(console: Console, result: Result) -> None:
     print_summary(console, result)
 
 
-def print_summary(console: Console, result: Result) -> None:
+def print_summary(console: Screen, result: Result) -> None:
     """The figures of the whole run, a line each for accuracy, transfer, cost."""
     values = result.metrics()
     bytes_per_task, dense = values["bytes_per_task"] or 0.0, values["dense_bytes"] or 1.0
     ratio = f", {values['step_ratio']:.2f} times plain training" if values["step_ratio"] else ""
     lines = [
-        f"[bold]ACC {percent(values['ACC'])}%[/]   BWT {points(values['BWT'])}   "
+        f"  BWT {points(values['BWT'])}   "
         f"FWT: {points(values['fwt_independent'])} against independent, {points(values['fwt_gem'])} (GEM)",
         f"density {percent(values['density'], 2)}%   used {percent(values['used'], 2)}% of the shared weights",
         f"{size(bytes_per_task)} a task on disk: {100 * bytes_per_task / dense:.1f}% of the dense float32 model "
@@ -83,10 +83,11 @@ def print_summary(console: Console, result: Result) -> None:
     ]
     if result.reference:
         lines.append(f"one dense network per task: ACC {percent(result.reference['ACC'])}%")
-    console.print("\n".join(lines), highlight=False)
+    for place, line in enumerate(lines):
+        say(console, line, "" if place else f"ACC {percent(values['ACC'])}%", "bold")
 
 
-def print_comparison(console: Console, comparison: Comparison) -> None:
+def print_comparison(console: Screen, comparison: Comparison) -> None:
     """A grid in two tables, accuracy and cost, a row per variant and length of training; then what failed."""
     from narrows.benchmarks.compare.tables import HEADINGS, cells
 
@@ -99,21 +100,17 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
         table.title = f"{title}: {what}"
         for heading in (*names, *headings):
             first = heading == HEADINGS[0]
-            table.add_column(heading.replace(" ", "\n"), justify="left" if first else "right", no_wrap=not first)
+            table.add_column(Text(heading.replace(" ", "\n")), justify="left" if first else "right", no_wrap=not first)
         for row in comparison.rows:
             texts = dict(zip(HEADINGS, cells(row), strict=True))
-            table.add_row(*(escape(texts[heading]) for heading in (*names, *headings)))
+            table.add_row(*(texts[heading] for heading in (*names, *headings)))
         console.print(table)
     for note in comparison.notes:
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
+        say(console, note)
     for failure in comparison.failures:
-        console.print(
-            f"[bold red]failed:[/] {escape(failure['job'])}: {escape(failure['reason'])}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        say_all(console, f"{failure['job']}: {failure['reason']}", "failed:", "bold red")
     if comparison.failures:
-        console.print("The same command tries again what failed.", highlight=False)
+        console.print("The same command tries again what failed.")
 
 
 def plain_table() -> Table:
@@ -135,12 +132,12 @@ def tasks_table(tasks: Sequence[Mapping[str, Any]]) -> Table:
         "of\ndense %",
         "\nseconds",
     ):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("\nparents", justify="right", no_wrap=True)
+        table.add_column(Text(heading), justify="right", no_wrap=True)
+    table.add_column(Text("\nparents"), justify="right", no_wrap=True)
     for task in tasks:
         table.add_row(
-            escape(task["name"]),
-            escape(task["method"]),
+            task["name"],
+            task["method"],
             percent(task["accuracy"]),
             *(percent(task[key], 2) for key in ("density", "claimed", "reused")),
             f"{task['bytes'] / 1024:.1f}",

@@ -6,22 +6,21 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from narrows.cli.screen import Screen, say
 from narrows.cli.tables import percent, plain_table, size
 from narrows.data import Schema
 from narrows.errors import DataError
 from narrows.methods import METHODS
 
 
-def print_task(console: Console, told: dict[str, Any]) -> None:
+def print_task(console: Screen, told: dict[str, Any]) -> None:
     """What `narrows.production.describing.describe` tells."""
-    console.print(f"[bold]{escape(told['name'])}[/]", highlight=False)
+    say(console, "", told["name"], "bold")
     facts = Table.grid(padding=(0, 2))
     for label, text in _facts(told):
-        facts.add_row(label, escape(text))
+        facts.add_row(label, text)
     console.print(facts)
     console.print(_layers(told))
 
@@ -93,7 +92,7 @@ def _layers(told: dict[str, Any]) -> Table:
         weights, used, claimed = layer["weights"], layer["used"], layer["claimed"]
         nats = layer.get("nats")
         table.add_row(
-            escape(name),
+            name,
             f"{weights:,}",
             *(percent(count / weights, 2) for count in (used, claimed, used - claimed)),
             "-" if nats is None else f"{nats:.0f}",

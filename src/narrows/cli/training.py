@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
-from narrows.cli.common import INTERRUPTED, TERMINATED, holds, say, telling
+from narrows.cli.common import INTERRUPTED, TERMINATED, holds, telling
+from narrows.cli.screen import Screen, say
 from narrows.cli.tables import counted
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Watch:
     `begun`, `step` and `measured` are what `narrows.production.learn` calls.
     """
 
-    def __init__(self, name: str, console: Console) -> None:
+    def __init__(self, name: str, console: Screen) -> None:
         from narrows.training import ProgressBar
 
         self.name, self._console = name, console
@@ -68,12 +68,12 @@ class Watch:
 
 
 @contextmanager
-def interruptible(watch: Watch, console: Console, store: Path) -> Iterator[None]:
+def interruptible(watch: Watch, console: Screen, store: Path) -> Iterator[None]:
     """Ctrl-C and SIGTERM end with what is kept and how to go on; whatever comes after the commit, with that."""
     task = watch.name
     before = holds(store, task)
     try:
-        with telling(lambda: holds(store, task), f"\n{task} is in {store}, whole: it need not be learned again."):
+        with telling(lambda: holds(store, task), f"{task} is in {store}, whole: it need not be learned again."):
             yield
     except (KeyboardInterrupt, SystemExit) as stop:
         code = INTERRUPTED if isinstance(stop, KeyboardInterrupt) else stop.code
@@ -82,11 +82,13 @@ def interruptible(watch: Watch, console: Console, store: Path) -> Iterator[None]
         if not before and holds(store, task):
             pass  # it has been said
         elif watch.last is None:
-            say(console, f"\nStopped before the first step; every task in {store} is as it was.")
+            console.print()
+            say(console, f"Stopped before the first step; every task in {store} is as it was.")
         else:
+            console.print()
             say(
                 console,
-                f"\nStopped at step {watch.last.step} of {watch.last.total_steps}; what was learned so far is kept, "
+                f"Stopped at step {watch.last.step} of {watch.last.total_steps}; what was learned so far is kept, "
                 f"and every task in {store} is as it was. The same command goes on from there; --restart begins anew.",
             )
         raise typer.Exit(int(code)) from None

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from narrows.cli.as_json import Json, plain, print_json
-from narrows.cli.common import FAILED, StorePath, TaskName, Trust, holds, open_for_use, say, telling
+from narrows.cli.common import FAILED, StorePath, TaskName, Trust, holds, open_for_use, telling
+from narrows.cli.screen import Screen, say
 from narrows.cli.tables import counted, size
 from narrows.errors import ConfigError, ModelBuildError, StoreError, UntrustedModelError
 
@@ -41,8 +40,8 @@ def verify_command(
 
     from narrows.tasks import TaskStore
 
-    opened, console = TaskStore.open(store), Console(stderr=as_json)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    opened, console = TaskStore.open(store), Screen(stderr=as_json)
+    with Progress(console=Screen(stderr=True), transient=True) as progress:
         bar = progress.add_task("verifying", total=None)
         problems = opened.verify(lambda _, done, total: progress.update(bar, completed=done, total=total), deep=deep)
     damaged = [problem for problem in problems if not problem.harmless]
@@ -56,17 +55,16 @@ def verify_command(
 
 
 def _print_problems(
-    console: Console, store: TaskStore, problems: list[Problem], damaged: list[Problem], deep: bool
+    console: Screen, store: TaskStore, problems: list[Problem], damaged: list[Problem], deep: bool
 ) -> None:
     for problem in problems:
         _print_problem(console, problem)
     if damaged:
-        rest = _rest(store, damaged)
-        console.print(f"[bold red]{counted(len(damaged), 'problem')}.[/]{escape(rest)}", highlight=False)
+        say(console, _rest(store, damaged), f"{counted(len(damaged), 'problem')}.", "bold red")
         return
     count = counted(len(store.names()), "task")
     weights = " and every task's rebuilt weights agree." if deep else " agrees."
-    console.print(f"[green]sound:[/] {count}, every file's SHA-256{weights}", highlight=False)
+    say(console, f"{count}, every file's SHA-256{weights}", "sound:", "green")
 
 
 def _rest(store: TaskStore, problems: Sequence[Problem]) -> str:
@@ -81,17 +79,16 @@ def _rest(store: TaskStore, problems: Sequence[Problem]) -> str:
             if name not in damaged and spreading & set(store.directory.record(name).parents):
                 built.append(name)
     if built:
-        return f" Not to be had without them, as they reuse their weights: {', '.join(built)}. All others are sound."
-    return " Tasks not named above are sound."
+        return f"Not to be had without them, as they reuse their weights: {', '.join(built)}. All others are sound."
+    return "Tasks not named above are sound."
 
 
-def _print_problem(console: Console, problem: Problem) -> None:
+def _print_problem(console: Screen, problem: Problem) -> None:
     colour = "yellow" if problem.harmless else "red"
-    text = escape(f"{problem.what}; {problem.remedy}")
-    console.print(f"[{colour}]{escape(problem.file)}[/] {text}", highlight=False, soft_wrap=True)
+    say(console, f"{problem.what}; {problem.remedy}", problem.file, colour)
 
 
-def _checked_outputs(store: Path, trust: bool, console: Console) -> list[OutputCheck]:
+def _checked_outputs(store: Path, trust: bool, console: Screen) -> list[OutputCheck]:
     """What they say is printed. ModelMismatchError where the factory builds another model than it did."""
     from narrows.production import model_record, verify_outputs
 
@@ -100,29 +97,27 @@ def _checked_outputs(store: Path, trust: bool, console: Console) -> list[OutputC
             raise ModelBuildError("the store has no record of how to build its model.")
         opened = open_for_use(store, trust)
     except (UntrustedModelError, ModelBuildError) as error:
-        console.print(f"[yellow]outputs were not compared:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        say(console, str(error), "outputs were not compared:", "yellow")
         return []
     checks = verify_outputs(opened)
     for check in checks:
         if check.verdict != "same":
             colour = "yellow" if check.harmless else "red"
-            console.print(f"[{colour}]{escape(check.task)}:[/] {escape(check.what)}", highlight=False, soft_wrap=True)
+            say(console, check.what, f"{check.task}:", colour)
     _summarise(checks, console)
     return checks
 
 
-def _summarise(checks: list[OutputCheck], console: Console) -> None:
+def _summarise(checks: list[OutputCheck], console: Screen) -> None:
     wrong = sum(not check.harmless for check in checks)
     if wrong:
         answer = "task answers" if wrong == 1 else "tasks answer"
-        console.print(f"[bold red]{wrong} {answer} otherwise than when committed.[/]", highlight=False)
+        say(console, "", f"{wrong} {answer} otherwise than when committed.", "bold red")
         return
     same = sum(check.verdict == "same" for check in checks)
-    console.print(
-        f"[green]sound:[/] {same} of {counted(len(checks), 'task')} "
-        f"{'gives' if len(checks) == 1 else 'give'} the outputs that were committed, bit for bit.",
-        highlight=False,
-    )
+    gives = "gives" if len(checks) == 1 else "give"
+    told = f"{same} of {counted(len(checks), 'task')} {gives} the outputs that were committed, bit for bit."
+    say(console, told, "sound:", "green")
 
 
 def forget_command(
@@ -138,7 +133,7 @@ def forget_command(
     """
     from narrows.tasks import TaskStore
 
-    opened, console = TaskStore.open(store), Console(stderr=as_json)
+    opened, console = TaskStore.open(store), Screen(stderr=as_json)
     planned = opened.forget(name, dry_run=True)
     _print_forgetting(console, planned, dry_run)
     if dry_run:
@@ -159,7 +154,7 @@ def forget_command(
         say(console, f"Some of its files could not be removed ({', '.join(done.leftovers)}): `compact` tries again.")
 
 
-def _print_forgetting(console: Console, planned: Forgetting, dry_run: bool) -> None:
+def _print_forgetting(console: Screen, planned: Forgetting, dry_run: bool) -> None:
     would = "would be" if dry_run else "will be"
     if planned.freed is None or planned.values is None:
         say(console, f"{planned.name}: what becomes free is not known, as a task is damaged; `verify` names it.")
@@ -240,4 +235,4 @@ def compact_command(store: StorePath, as_json: Json = False) -> None:
     if as_json:
         print_json("compact", {"reclaimed": reclaimed})
         return
-    say(Console(), f"{size(reclaimed)} reclaimed." if reclaimed else "There was nothing to reclaim.")
+    say(Screen(), f"{size(reclaimed)} reclaimed." if reclaimed else "There was nothing to reclaim.")

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from narrows.cli.common import INTERRUPTED, say
+from narrows.cli.common import INTERRUPTED
 from narrows.cli.report import Language
+from narrows.cli.screen import Screen, say
 from narrows.errors import ConfigError
 from narrows.report import PORT
 
@@ -44,10 +44,10 @@ def watch_command(
     libraries()  # said before anything is served, where they are missing
     follower = Follower(path, language)
     follower.look()
-    errors = Console(stderr=True)
+    errors = Screen(stderr=True)
     with WatchServer(follower, host, port) as server:
         threading.Thread(target=follower.run, name="follow", daemon=True).start()
-        say(Console(), f"{path}: {server.address}")
+        say(Screen(), f"{path}: {server.address}")
         say(errors, "Ctrl-C ends this page; what is watched goes on.")
         if not server.private:
             say(errors, f"Whoever reaches {host} can read the page; there is no password.")

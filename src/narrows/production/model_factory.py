@@ -6,7 +6,6 @@ Knows names, arguments and how to call; whether a record may be called at all is
 from __future__ import annotations
 
 import copy
-import hashlib
 import importlib
 import json
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import torch
 from torch import nn
 
 from narrows.errors import ConfigError, ModelBuildError, nearest
+from narrows.here import way_to
 
 _KEYS = ("factory", "arguments", "head")
 
@@ -50,16 +50,15 @@ class ModelRecord:
             raise ConfigError(f"head is the dotted path of a module, as 'fc' or 'classifier.2'; got {self.head!r}.")
 
     @property
-    def digest(self) -> str:
-        """SHA-256, in hex, of the factory and its arguments: what is called, and so what is trusted."""
-        called = {"factory": self.factory, "arguments": self.arguments}
-        return hashlib.sha256(json.dumps(called, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    def module(self) -> str:
+        """The dotted name of the module that has the factory."""
+        return self.factory.partition(":")[0]
 
     @property
     def call(self) -> str:
-        """The call as one would write it."""
-        said = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
-        return f"{self.factory}({said})"
+        """The call as one would write it, on one line of ASCII: nothing in it can look like something else."""
+        said = ", ".join(_argument(name, value) for name, value in self.arguments.items())
+        return f"{ascii(self.factory)[1:-1]}({said})"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as store.json has them under `model`."""
@@ -86,14 +85,14 @@ class ModelRecord:
         Raises:
             ModelBuildError: the module or the name is not there, the call fails, or gives no `nn.Module`.
         """
-        module, _, name = self.factory.partition(":")
-        factory = _find(_import(module), name)
+        factory = _find(_import(self.module), self.factory.partition(":")[2])
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             try:
                 model = factory(**copy.deepcopy(dict(self.arguments)))
             except Exception as error:  # whatever the user's code may raise
-                raise ModelBuildError(f"{self.call} failed: {type(error).__name__}: {error}") from error
+                way = way_to(error.name) if isinstance(error, ModuleNotFoundError) else ""
+                raise ModelBuildError(f"{self.call} failed: {type(error).__name__}: {error}.{way}") from error
         if not isinstance(model, nn.Module):
             raise ModelBuildError(
                 f"{self.call} gave a {type(model).__name__}, not an nn.Module. Name a class derived from nn.Module, or "
@@ -125,18 +124,28 @@ def _plain(arguments: Any, factory: str) -> dict[str, Any]:
     return plain
 
 
+def _argument(name: str, value: Any) -> str:
+    return f"{name}={value!a}" if name.isidentifier() and name.isascii() else f"**{{{name!a}: {value!a}}}"
+
+
+def no_module(name: str, missing: str) -> ModelBuildError:
+    """That the module `name` cannot be imported, as there is no `missing`, which it is in."""
+    return ModelBuildError(
+        f"There is no module {name!r} to import (no {missing!r}). The package must be installed in this "
+        "environment or lie on PYTHONPATH; the command line also looks in the current directory."
+    )
+
+
 def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or name
         if name == missing or name.startswith(f"{missing}."):
-            raise ModelBuildError(
-                f"There is no module {name!r} to import (no {missing!r}). The package must be installed in this "
-                "environment or lie on PYTHONPATH; the command line also looks in the current directory."
-            ) from error
+            raise no_module(name, missing) from error
         raise ModelBuildError(
             f"The module {name!r} is there but needs {missing!r}, which is not: install it in this environment."
+            f"{way_to(missing)}"
         ) from error
     except (Exception, SystemExit) as error:  # whatever the user's module may raise
         raise ModelBuildError(f"Importing the module {name!r} failed: {type(error).__name__}: {error}") from error

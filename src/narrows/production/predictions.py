@@ -16,7 +16,8 @@ from torch import Tensor
 from narrows.data import Skipped, Target
 from narrows.data.extras import require
 from narrows.errors import ConfigError, DataError
-from narrows.store import durable
+from narrows.production import spreadsheet
+from narrows.store import outside
 
 SEPARATOR = "|"
 """Between the labels of one example in a table."""
@@ -95,24 +96,33 @@ class Predictions:
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Writes `columns` as .csv or .parquet, whole or not at all, in the place of what is there.
 
+        A text that a spreadsheet would take for a formula has an apostrophe before it in a .csv file: `spreadsheet`.
+
         Raises:
             ConfigError: another suffix.
-            DataError: the file cannot be written.
+            DataError: the file cannot be written, or what is there is a link or no file.
         """
         file = Path(path)
         if file.suffix not in (".csv", ".parquet"):
             raise ConfigError(f"predictions are written as .csv or .parquet, not {file.name!r}")
         pyarrow = require("pyarrow")
-        table, sink = pyarrow.table(self.columns()), pyarrow.BufferOutputStream()
+        columns = self.columns()
+        if file.suffix == ".csv":
+            columns = {spreadsheet.cell(name): list(map(_cell, values)) for name, values in columns.items()}
+        table, sink = pyarrow.table(columns), pyarrow.BufferOutputStream()
         if file.suffix == ".csv":
             require("pyarrow.csv").write_csv(table, sink)
         else:
             require("pyarrow.parquet").write_table(table, sink)
         try:
-            durable.replace(file, sink.getvalue().to_pybytes())
+            outside.replace(file, sink.getvalue().to_pybytes())
         except OSError as error:
             raise DataError(f"{file} cannot be written: {error.strerror or error}") from error
         return file
 
     def _each(self, prefix: str, numbers: Tensor) -> dict[str, list[Any]]:
         return {f"{prefix}{name}": numbers[:, column].tolist() for column, name in enumerate(self.target.names)}
+
+
+def _cell(value: Any) -> Any:
+    return spreadsheet.cell(value) if isinstance(value, str) else value

@@ -16,6 +16,7 @@ from narrows.report.render import render
 from narrows.report.sections import SECTIONS
 from narrows.report.sections.comparing import COMPARING
 from narrows.report.texts import Texts
+from narrows.store import outside
 
 Progress = Callable[[str, int, int], None]
 MakeSection = Callable[[Facts, Texts], Section | None]
@@ -87,12 +88,9 @@ def write_report(
 
 def save(html: str, out: Path) -> Path:
     """Writes the page whole or not at all."""
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.new")
     try:
-        temporary.write_text(html, encoding="utf-8", errors="backslashreplace")
-        os.replace(temporary, out)
+        outside.replace_text(out, html)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise StoreError(f"The report cannot be written to {out} ({error.strerror or error}).") from error
     return out
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from narrows.benchmarks.compare import Comparison, Figure, Row
 from narrows.errors import ConfigError
+from narrows.store import outside
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
@@ -81,7 +83,9 @@ def draw_comparison(comparison: Comparison, folder: Path | str) -> list[Path]:
             columns = max(1, min(4, _LETTERS // (max(map(len, names)) + 6)))
             canvas.set_size_inches(6.4, 3.9 + 0.19 * math.ceil(len(names) / columns))
             canvas.legend(handles, names, loc="outside lower left", ncols=columns, frameon=False)
-            canvas.savefig(folder / name, metadata={"Date": None, "Title": title})
+            drawn = BytesIO()
+            canvas.savefig(drawn, format="svg", metadata={"Date": None, "Title": title})
+        outside.replace(folder / name, drawn.getvalue())
         written.append(folder / name)
     return written
 

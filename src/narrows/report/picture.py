@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 from narrows.errors import ConfigError
+from narrows.store import outside
 
 
 def draw_accuracy(
@@ -51,4 +53,6 @@ def draw_accuracy(
         axes.set_ylabel("after learning task")
         axes.set_title(title)
         figure.colorbar(image, ax=axes, shrink=0.8, format=lambda value, _: f"{100 * value:.0f}%")
-        figure.savefig(path, metadata={"Date": None, "Title": title})
+        drawn = BytesIO()
+        figure.savefig(drawn, format="svg", metadata={"Date": None, "Title": title})
+    outside.replace(path, drawn.getvalue())

@@ -13,7 +13,7 @@ from narrows.errors import ConfigError
 from narrows.report.blocks import Page, Section
 from narrows.report.texts import Texts
 
-SCRIPTS = ("plan.js", "calculator.js", "page.js")
+SCRIPTS = ("csv.js", "plan.js", "calculator.js", "page.js")
 LIVE_SCRIPT = "live.js"
 
 

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from narrows.store import outside
 from narrows.training.history import Point, Score
 from narrows.training.series import DIGITS
 
@@ -32,7 +33,7 @@ class LiveFile:
     """A `Tracker` that appends lines to a file.
 
     Args:
-        path: of the file; its folder is made where it is missing. A symbolic link is not followed.
+        path: of the file; its folder is made where it is missing. OSError where it is a link, or has several names.
         anew: whether to empty it first. It is left where training goes on.
     """
 
@@ -66,9 +67,8 @@ class LiveFile:
     def _write(self, event: str, values: Mapping[str, Any]) -> None:
         line = {"event": event, "seconds": round(time.monotonic() - self._started, 2), **values}
         data = json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=str).encode() + b"\n"
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | (os.O_TRUNC if self._anew else 0)
+        file = outside.open_to_append(self._path, anew=self._anew)
         self._anew = False
-        file = os.open(self._path, flags, 0o666)
         try:
             size = os.fstat(file).st_size
             if size and os.pread(file, 1, size - 1) != b"\n":  # a kill in the middle of a line

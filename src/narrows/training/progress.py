@@ -8,6 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from narrows.shown import shown
 from narrows.training.loop import Step
 
 
@@ -36,7 +37,7 @@ class ProgressBar:
             refresh_per_second=8,
         )
         self.score: float | None = None
-        self._bar = self._progress.add_task(title, total=None, note="")
+        self._bar = self._progress.add_task(shown(title), total=None, note="")
 
     def __enter__(self) -> ProgressBar:
         self._progress.start()

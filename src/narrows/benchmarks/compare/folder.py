@@ -6,7 +6,6 @@ Knows no figures but those it is handed.
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import uuid
@@ -18,6 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from narrows.errors import ConfigError, StorageError
+from narrows.store import outside
 
 _VERSION = 1
 
@@ -36,9 +36,7 @@ class Folder:
 
     def write(self, name: str, text: str) -> None:
         """Writes a file whole or not at all."""
-        temporary = self.path / f"{name}.new"
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-        os.replace(temporary, self.path / name)
+        outside.replace_text(self.path / name, text)
 
 
 @contextmanager

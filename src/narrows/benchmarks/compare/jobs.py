@@ -72,7 +72,7 @@ class Job:
         }
         if self.kind == "tuning":
             said |= {"first": options.tune_tasks, "holdout": options.holdout}
-        command = [sys.executable, "-m", "narrows", "run", options.stream, "--method", self.variant.method]
+        command = [sys.executable, "-P", "-m", "narrows", "run", options.stream, "--method", self.variant.method]
         for name, value in settings.items():
             command += ["--set", f"{name}={value}"]
         for name, value in said.items():

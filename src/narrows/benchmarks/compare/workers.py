@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from narrows.benchmarks.parent import PARENT
+from narrows.store import outside
 
 PATIENCE = 30.0
 """Seconds that a process is given to stop by itself."""
@@ -61,7 +62,7 @@ class Child:
         self._read_at = 0.0
         self._started = time.monotonic()
         variables = {PARENT: str(os.getpid()), "OMP_NUM_THREADS": str(threads), "NO_COLOR": "1", "COLUMNS": "100"}
-        with open(self._log, "wb") as log:
+        with open(outside.open_to_append(self._log, anew=True), "wb") as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -16,6 +16,7 @@ import torch
 from narrows.data.column import Column, Values, from_numpy
 from narrows.data.sources.raw import Raw
 from narrows.errors import DataError, nearest
+from narrows.here import way_to
 
 PREFIX = "hook:"
 
@@ -59,7 +60,8 @@ def _function(name: str) -> Callable[[], Any]:
     try:
         module = import_module(module_name)
     except (ImportError, ValueError) as error:
-        raise DataError(f"hook {name}: the module {module_name!r} cannot be imported ({error})") from error
+        way = way_to(error.name) if isinstance(error, ModuleNotFoundError) else ""
+        raise DataError(f"hook {name}: the module {module_name!r} cannot be imported ({error}).{way}") from error
     function = getattr(module, function_name, None) if function_name else None
     if not callable(function):
         known = [known for known in vars(module) if not known.startswith("_")]

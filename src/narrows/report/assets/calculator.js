@@ -135,7 +135,7 @@
       const ways = ["shared", "separate"];
       const head = ["month", "tasks", "added", ...ways.flatMap((way) => side.map((name) => `${way}_${name}`))];
       const rows = made.plan.months.map((month) => [month.month, month.tasks, month.added, ...ways.flatMap((way) => side.map((name) => month[way][name]))]);
-      return [head, ...rows].map((row) => row.join(",")).join("\n") + "\n";
+      return window.narrowsCsv([head, ...rows]);
     }
     const actions = {
       reset: () => { element.querySelector("form.fields").reset(); redraw(); },

@@ -43,12 +43,7 @@
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
-  function asCsv(table) {
-    const quote = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-    // A name that a spreadsheet would take for a formula; numbers with a sign are none.
-    const plain = (text) => (/^[=@]|^[+-](?![\d.]|$)/.test(text) ? "'" + text : text);
-    return [...table.rows].map((row) => [...row.cells].map((cell) => quote(plain(cell.textContent.trim()))).join(",")).join("\n") + "\n";
-  }
+  const asCsv = (table) => window.narrowsCsv([...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim())));
 
   function wire(root) {
     for (const place of root.querySelectorAll(".plot")) near.observe(place);
