@@ -192,7 +192,7 @@ def recover_command(
     """
     from narrows.store import recover
 
-    console = Console(stderr=as_json)
+    console = Screen(stderr=as_json)
     planned = recover(store, also=also or (), dry_run=True)
     _print_recovery(console, planned)
     if not planned.changes:
@@ -214,7 +214,7 @@ def recover_command(
     say(console, f"Recovered: {counted(len(done.tasks), 'task')}. `narrows verify --deep` checks them.")
 
 
-def _print_recovery(console: Console, planned: Recovery) -> None:
+def _print_recovery(console: Screen, planned: Recovery) -> None:
     if planned.lost is not None:
         say(console, f"store.json {planned.lost}.")
     for name in planned.tasks:
