@@ -114,3 +114,61 @@ def test_a_text_with_line_breaks_in_the_header_is_one_name(tmp_path: Path) -> No
     schema, examples = read_training(csv(tmp_path / "a.csv", '"size\n(cm)",y\n1.5,u\n2.5,v\n'))
     assert len(examples) == 2
     assert schema.inputs.names == ("size\n(cm)",)  # type: ignore[union-attr]
+
+
+def read_as(tmp_path: Path, text: str, options: DataOptions | None = None) -> tuple[torch.Tensor, str]:
+    _, examples = read_training(csv(tmp_path / "a.csv", text), options or DataOptions())
+    return examples.x, "\n".join(examples.notes)
+
+
+def plain(tmp_path: Path, numbers: list[float]) -> torch.Tensor:
+    rows = "".join(f"{number},{'uv'[i % 2]}\n" for i, number in enumerate(numbers))
+    return read_training(csv(tmp_path / "plain.csv", "a,y\n" + rows))[1].x
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("texts", [["1.234.500", "2.500.000", "950.000"], ["1.000.000", "2", "3"]])
+def test_dots_part_thousands_where_they_can_be_nothing_else(tmp_path: Path, separator: str, texts: list[str]) -> None:
+    rows = "".join(f"{text}{separator}{'uv'[i % 2]}\n" for i, text in enumerate(texts))
+    x, notes = read_as(tmp_path, f"a{separator}y\n{rows}")
+    assert torch.equal(x, plain(tmp_path, [float(text.replace(".", "")) for text in texts]))
+    assert f"of the file: its numbers have dots between their thousands, as {texts[0]!r} in the column 'a'" in notes
+
+
+def test_addresses_stay_text(tmp_path: Path) -> None:
+    x, notes = read_as(tmp_path, "a;b;y\n1.123.200.255;1;u\n1.123.200.100;2;v\n1.123.200.255;3;u\n")
+    assert x.shape == (3, 3)
+    assert "column 'a' ('1.123.200.255', '1.123.200.100') is taken as categories and not as numbers: they have" in notes
+
+
+def test_dots_before_three_digits_part_thousands_beside_plain_numbers_where_semicolons_part(tmp_path: Path) -> None:
+    for unit in ("", " €"):
+        text = "".join(f"{n}{unit};{y}\n" for n, y in (("950", "u"), ("1.500", "v"), ("800", "u"), ("2.250", "v")))
+        want = plain(tmp_path, [950, 1500, 800, 2250])
+        x, notes = read_as(tmp_path, "a;y\n" + text)
+        assert torch.equal(x, want)
+        assert f"its dots are taken to part thousands, as '1.500{unit}' in the column 'a' beside '800{unit}'" in notes
+        assert "say decimal (--decimal .)" in notes
+        x, notes = read_as(tmp_path, "a;y\n" + text, DataOptions(decimal="."))
+        assert torch.equal(x, plain(tmp_path, [950, 1.5, 800, 2.25]))
+        assert "dots" not in notes
+    path = csv(tmp_path / "b.csv", "x;a\n1;950\n2;1.500\n3;800\n")
+    schema, examples = read_training(path, DataOptions(target="a", kind="regression"))
+    assert schema.target.restore(examples.y).flatten().tolist() == pytest.approx([950, 1500, 800])  # type: ignore[arg-type]
+
+
+def test_dots_that_may_part_thousands_are_doubted_and_another_number_settles_it(tmp_path: Path) -> None:
+    for separator in ",;":
+        text = "a,y\n1.500,u\n12.250,v\n7.125,u\n".replace(",", separator)
+        x, notes = read_as(tmp_path, text)
+        assert torch.equal(x, plain(tmp_path, [1.5, 12.25, 7.125]))
+        assert "of the file: the dot is taken to be the decimal mark, as '1.500' in the column 'a'; no row" in notes
+        assert "(--decimal . or --decimal ,)" in notes
+        x, notes = read_as(tmp_path, text, DataOptions(decimal=","))
+        assert torch.equal(x, plain(tmp_path, [1500, 12250, 7125]))
+        _, notes = read_as(tmp_path, text.replace("7.125", "0.5"))
+        assert "decimal" not in notes
+    beside = "a;b;y\n950;0.5;u\n1.500;1.5;v\n800;2.5;u\n"
+    assert torch.equal(read_as(tmp_path, beside)[0][:, 0], plain(tmp_path, [950, 1.5, 800])[:, 0])
+    _, notes = read_as(tmp_path, "a,y\n5.458 €,u\n1.200 €,v\n7.125 €,u\n")
+    assert "The dot is taken to be the decimal mark; no row shows whether it is, or parts thousands" in notes

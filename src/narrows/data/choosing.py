@@ -91,12 +91,12 @@ def spelling_of(column: Column, raw: Raw, options: DataOptions, faults: Faults) 
     gone = f"; {sum(words.values())} are missing ({', '.join(map(repr, words))})" if words else ""
     faults.note(
         f"column {column.name!r} is text ({shown}) and is read as {found.spelling.summary()}{gone}"
-        + _ambiguous(found.spelling, found.others)
+        + _ambiguous(found.spelling, found.others, counts)
     )
     return found.spelling
 
 
-def _ambiguous(chosen: Spelling, others: Sequence[Spelling]) -> str:
+def _ambiguous(chosen: Spelling, others: Sequence[Spelling], texts: Iterable[str]) -> str:
     if not others:
         return ""
     if chosen.is_date:
@@ -104,10 +104,13 @@ def _ambiguous(chosen: Spelling, others: Sequence[Spelling]) -> str:
             f". It may as well be {others[0].form}: no row tells day and month apart. Say which with dates (--dates "
             "day-first or month-first)"
         )
-    return (
-        ". The comma is taken to part thousands; no row shows whether it does, or is the decimal mark: say which with "
-        "decimal (--decimal . or --decimal ,)"
+    comma = any("," in text for text in texts if text not in WORDS)
+    doubt = (
+        "comma is taken to part thousands; no row shows whether it does, or is the decimal mark"
+        if comma
+        else "dot is taken to be the decimal mark; no row shows whether it is, or parts thousands"
     )
+    return f". The {doubt}: say which with decimal (--decimal . or --decimal ,)"
 
 
 def _useless(column: Column) -> str | None:

@@ -165,6 +165,8 @@ def _find_numbers(present: Sequence[str], decimal: str | None) -> Found:
         return Found(None, why=f"its numbers have several units ({', '.join(named[:5])}): bring them to one")
     if "" in units and named and named[0] in "%‰":
         return Found(None, why=f"some of its numbers have {named[0]} and others have none: bring them to one form")
+    if all(part.is_address for part in parts):
+        return Found(None, why="they have four parts of at most 255, as addresses (IP) have")
     if any(part.is_code for part in parts):
         return Found(None, why="some of its numbers begin with 0, as names do (postal codes)")
     unit = named[0] if named else ""
@@ -195,6 +197,11 @@ class _Parts:
     @property
     def is_code(self) -> bool:
         return len(self.digits) > 1 and self.digits[0] == "0" and self.digits.isdigit() and self.digits.strip("0") != ""
+
+    @property
+    def is_address(self) -> bool:
+        numbers = self.digits.split(".")
+        return len(numbers) == 4 and all(number.isdigit() and int(number) <= 255 for number in numbers)
 
 
 @lru_cache(maxsize=1 << 16)

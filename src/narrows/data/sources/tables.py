@@ -15,8 +15,9 @@ from narrows.data.faults import at
 from narrows.data.huggingface import class_names
 from narrows.data.names import one_form
 from narrows.data.sources.dialect import Dialect, find_dialect, require_encoding
+from narrows.data.sources.marks import find_mark
 from narrows.data.sources.raw import Raw
-from narrows.data.spelling import MISSING, WORDS, find
+from narrows.data.spelling import MISSING
 from narrows.errors import DataError
 
 Names = Mapping[str, tuple[str, ...] | None]
@@ -28,7 +29,7 @@ def open_csv(path: Path, features: tuple[str, ...] | None, as_text: Collection[s
     Args:
         as_text: columns not to be taken for numbers.
         decimal: the decimal mark, where it is known. Else it is the comma where columns are not separated by commas and
-            one of them has numbers that cannot be read otherwise.
+            one of them has numbers that cannot be read otherwise, or whose dots are taken to part thousands.
 
     Raises:
         DataError: empty, of another encoding than UTF-8 or UTF-16, a header that does not fit its rows.
@@ -38,11 +39,13 @@ def open_csv(path: Path, features: tuple[str, ...] | None, as_text: Collection[s
     notes = [f"of the file: {note}" for note in dialect.notes]
     mark = decimal or "."
     table, broken = _read_csv(path, dialect, as_text, mark)
-    comma = _with_commas(table, as_text) if decimal is None and dialect.separator in ";\t" else None
-    if comma is not None:
-        notes.append(f"of the file: its numbers have decimal commas, as {comma}; decimal (--decimal) says otherwise")
-        mark = ","
-        table, broken = _read_csv(path, dialect, as_text, mark)
+    if decimal is None:
+        mark, said = find_mark(
+            table, lambda names: _read_csv(path, dialect, {*as_text, *names}, ".")[0], dialect, as_text
+        )
+        notes += [f"of the file: {note}" for note in said]
+        if mark == ",":
+            table, broken = _read_csv(path, dialect, as_text, mark)
     for field in table.schema:
         if arrow.types.is_binary(field.type):
             raise DataError(f"{path}: the column {field.name!r} is not in UTF-8; save the file as UTF-8")
@@ -90,18 +93,6 @@ def _read_csv(path: Path, dialect: Dialect, as_text: Collection[str], mark: str)
     except (OSError, UnicodeError, arrow.ArrowException) as error:
         hint = "; save it as UTF-8" if "utf" in str(error).lower() else ""
         raise DataError(f"{path} cannot be read as CSV: {error}{hint}") from error
-
-
-def _with_commas(table: Any, as_text: Collection[str]) -> str | None:
-    """A column and a number in it that has a decimal comma for certain; None where there is none."""
-    types = require("pyarrow").types
-    for name in table.column_names:
-        if name not in as_text and types.is_string(table.schema.field(name).type):
-            texts = set(from_arrow(name, table[name]).values) - WORDS
-            found = find(texts)
-            if found.spelling is not None and found.spelling.form == "," and not found.others:
-                return f"{next(text for text in sorted(texts) if ',' in text)!r} in the column {name!r}"
-    return None
 
 
 def open_parquet(paths: list[Path], where: str, features: tuple[str, ...] | None) -> Raw:
