@@ -218,14 +218,22 @@ def index_table(tmp_path: Path, **columns: list[Any]) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["Unnamed: 0", "__index_level_0__", "number", "customer_id", "customerId", "id", "code"]
+    "name",
+    [
+        *("Unnamed: 0", "Unnamed: 0.1", "level_0", "__index_level_0__", "number", "floating", "customer_id", "row_id"),
+        *("customerId", "id", "code"),
+    ],
 )
 def test_an_index_is_left_out_and_it_is_said(tmp_path: Path, name: str) -> None:
     values: dict[str, list[Any]] = {
         "Unnamed: 0": [3, 1, 2, 3] * 10,
+        "Unnamed: 0.1": [3.0, 1.0, 2.0, 3.0] * 10,
+        "level_0": [3, 1, 2, 3] * 10,
         "__index_level_0__": [7 * i % 40 for i in range(40)],
         "number": list(range(5, 45)),
         "customer_id": [7 * i % 41 for i in range(40)],
+        "floating": [None if i == 9 else float(i) for i in range(5, 45)],
+        "row_id": [None if i == 4 else 7.0 * i % 41 for i in range(40)],
         "customerId": [f"{i % 10}{i:03}" for i in range(40)],
         "id": [f"{i:05x}" for i in range(40)],
         "code": [f"K-{3 * i}" for i in range(40)],

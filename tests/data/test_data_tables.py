@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from narrows.data import DataOptions, Schema, TableInputs, read_training, read_with
+from narrows.data import DataOptions, Schema, TableInputs, in_both, read_training, read_with, split
 from narrows.errors import DataError
+from narrows.production.material import read_material
 
 FRUIT = "weight,colour,ripe,label\n150,red,true,apple\n120,yellow,false,banana\n,green,true,apple\n170,,false,apple\n"
 SKIP = DataOptions(bad="skip")
@@ -163,9 +165,56 @@ def test_text_among_numbers_is_noted(tmp_path: Path) -> None:
     rows = "".join(f"{i},{'uv'[i % 2]}\n" for i in range(30))
     _, examples = read_training(csv(tmp_path / "a.csv", f"a,y\n{rows}many,u\n"))
     assert examples.notes == (
+        "column 'a' is taken as categories: 30 of 31 rows are numbers, and 'many' is the first that cannot be read as "
+        "such. Bring them to one form that can be read, or leave such cells empty",
         "column 'a' is text with 31 different values in 31 rows, each of which becomes an input: what is learned of "
         "them holds for no other. Leave it out with without (--without 'a')",
-        "column 'a' is taken as categories, as it holds text among its numbers: 'many'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["13/02/2024", "02/13/2024", "14/02/2024"], "2 of 3 rows are dates (DD/MM/YYYY), and '02/13/2024'"),
+        (["13.02.2024", "02.13.2024", "14.02.2024"], "2 of 3 rows are dates (DD.MM.YYYY), and '02.13.2024'"),
+        (["2024-03-01", "01.03.2024", "2024-03-05"], "2 of 3 rows are dates (YYYY-MM-DD), and '01.03.2024'"),
+        (["2024-03-01", "2024-03-02", "0000-00-00"], "2 of 3 rows are dates (YYYY-MM-DD), and '0000-00-00'"),
+        (["2024-03", "2024-04", "2024-05"], "3 of 3 rows are like dates, and '2024-03'"),
+        (["1 März 2024", "2 März 2024", "3 März 2024"], "3 of 3 rows are like dates, and '1 März 2024'"),
+        (["1.5", "#DIV/0!", "2.5"], "2 of 3 rows are numbers, and '#DIV/0!'"),
+        (["<1", "5", "17"], "2 of 3 rows are numbers, and '<1'"),
+        (["5 kg", "6 kg", "unknown"], "2 of 3 rows are numbers, and 'unknown'"),
+        (["S", "M", "38"], ""),
+        (["1.2.3", "1.2.4", "1.10.2"], "not as numbers: its numbers do not have one decimal mark"),
+    ],
+)
+def test_a_column_that_is_nearly_numbers_or_dates_says_what_is_not(tmp_path: Path, texts: list[str], said: str) -> None:
+    rows = "".join(f"{text},{'uv'[i % 2]}\n" for i, text in enumerate(texts))
+    schema, examples = read_training(csv(tmp_path / "a.csv", f"a,y\n{rows}"))
+    assert isinstance(schema.inputs, TableInputs)
+    assert len(schema.inputs.categories[0].values) == 3
+    assert ("taken as categories" in " ".join(examples.notes)) == bool(said)
+    assert said in " ".join(examples.notes)
+
+
+def test_a_target_that_is_nearly_numbers_says_what_is_not(tmp_path: Path) -> None:
+    rows = "".join(f"{i % 7},{i + 0.5}\n" for i in range(30))
+    _, examples = read_training(csv(tmp_path / "a.csv", f"a,y\n{rows}3,<1\n"))
+    assert "target 'y' is taken as classes: 30 of 31 rows are numbers, and '<1' is the first" in examples.notes[0]
+
+
+def test_whole_numbers_with_a_point_are_the_same_categories(tmp_path: Path) -> None:
+    options = DataOptions(categorical=("store",))
+    rows = "".join(f"{text},{y}\n" for text, y in (("3", "u"), ("5", "v"), ("", "u")))
+    schema, want = read_training(csv(tmp_path / "a.csv", "store,y\n" + rows), options)
+    pointed = csv(tmp_path / "b.csv", "store,y\n" + rows.replace("3,", "3.0,").replace("5,", "5.0,"))
+    later = read_with(schema, pointed)
+    assert torch.equal(later.x, want.x)
+    assert later.notes == ()
+    other, _ = read_training(pointed, options)
+    assert torch.equal(read_with(other, tmp_path / "a.csv").x, want.x)
+    assert (
+        "in no category" in read_with(schema, csv(tmp_path / "c.csv", "store\n03\n3.5\n"), targets="ignored").notes[0]
     )
 
 
@@ -291,3 +340,17 @@ def test_one_word_among_numbers_is_named_where_the_table_gets_too_wide(tmp_path)
     schema, _ = read_training(tmp_path / "t.csv")
     with pytest.raises(DataError, match=r"the column 'weight' is text and gives 41 of them, one for 'heavy!'"):
         schema.padded(20)
+
+
+def test_rows_that_are_learned_from_and_measured_on_are_noted(tmp_path: Path) -> None:
+    rows = [f"{i * i},{'uv'[i % 2]}\n" for i in range(30)]
+    path = csv(tmp_path / "a.csv", "a,y\n" + "".join(rows * 4))
+    train, held = split(read_training(path)[1], 0.25, 0)
+    known = {(x.item(), y.item()) for x, y in zip(train.x, train.y, strict=True)}  # type: ignore[arg-type]
+    twice = sum((x.item(), y.item()) in known for x, y in zip(held.x, held.y, strict=True))  # type: ignore[arg-type]
+    read = read_material(torch.nn.Linear(1, 1), path, None, DataOptions(holdout=0.25), epochs=1, batch_size=2, seed=0)
+    said = f"validation: {twice} of 30 rows are also among those to learn from, number for number, target and all, and"
+    assert twice > 25
+    assert [note[: len(said)] for note in read.notes if "also among" in note] == [said]
+    assert in_both(train, replace(held, y=1 - held.y)) == ""  # type: ignore[operator]  # the same numbers of another class
+    assert in_both(*split(read_training(csv(path, "a,y\n" + "".join(rows)))[1], 0.25, 0)) == ""

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from narrows.data.column import Column
+from narrows.data.column import Column, Values
 from narrows.data.faults import Faults
 from narrows.data.names import differ_in_case
+from narrows.data.nearly import nearly
 from narrows.data.options import DataOptions
 from narrows.data.sources import Raw
 from narrows.data.spelling import WORDS, Spelling, find
@@ -28,7 +29,7 @@ WORDY = 4
 LONG = 60
 """Characters a text, the same."""
 
-_INDEX = re.compile(r"(?:Unnamed: \d+|__index_level_\d+__)")
+_INDEX = re.compile(r"(?:Unnamed: \d+(?:\.\d+)*|level_\d+|__index_level_\d+__)")
 _ID = re.compile(r"(?:^|[^A-Za-z])(?i:id|index|idx|uuid|guid|row)$|(?<=[a-z])(?:Id|ID|Index|UUID)$")
 
 
@@ -84,8 +85,11 @@ def spelling_of(column: Column, raw: Raw, options: DataOptions, faults: Faults) 
     found = find(counts.keys(), said, options.dates)
     shown = ", ".join(map(repr, [text for text in counts if text not in WORDS][:3]))
     if found.spelling is None:
-        if found.why:
+        said_nearly = nearly(counts)
+        if found.why and " dates" not in said_nearly:
             faults.note(f"column {column.name!r} ({shown}) is taken as categories and not as numbers: {found.why}")
+        elif said_nearly:
+            faults.note(f"column {column.name!r} is taken as categories: {said_nearly}")
         return None
     words = {text: counts[text] for text in sorted(counts) if text in WORDS and text}
     gone = f"; {sum(words.values())} are missing ({', '.join(map(repr, words))})" if words else ""
@@ -115,12 +119,13 @@ def _ambiguous(chosen: Spelling, others: Sequence[Spelling], texts: Iterable[str
 
 def _useless(column: Column) -> str | None:
     """Why nothing can be learned from a column; None where something may be."""
-    present = column.values[~column.missing] if column.values.ndim == 1 else column.values
-    distinct = len(set(present.tolist())) if column.kind in ("int", "text") else 0
-    rows = len(column)
+    whole = _whole(column)
+    present = column.values[~column.missing] if whole is None else whole
+    distinct = len(set(present.tolist())) if whole is not None or column.kind == "text" else 0
+    rows = len(column) if whole is None else len(whole)
     if _INDEX.fullmatch(column.name):
         return "it has no name of its own, as an index that was saved with the table"
-    if column.kind == "int" and rows >= ENOUGH and not column.missing.any() and (np.diff(present) == 1).all():
+    if whole is not None and rows >= ENOUGH and (np.diff(whole) == np.diff(np.flatnonzero(~column.missing))).all():
         return f"it counts up from row to row, from {present[0]} to {present[-1]}, as an index does"
     if distinct == rows > 1 and (_ID.search(column.name) and (rows >= ENOUGH or column.kind == "text")):
         return f"it is named like an id and differs in every one of {rows} rows"
@@ -129,11 +134,19 @@ def _useless(column: Column) -> str | None:
     return None
 
 
-def _doubt_numbers(column: Column, faults: Faults) -> None:
-    if column.kind != "int" or len(column) < ENOUGH or column.values.ndim > 1:
-        return
+def _whole(column: Column) -> Values | None:
+    """The numbers that are there, as whole ones, also where a missing one has made them floating; None: not all are."""
+    if column.kind not in ("int", "float") or column.values.ndim > 1:
+        return None
     present = column.values[~column.missing]
-    if len(present) == len(np.unique(present)) >= ENOUGH:
+    if column.kind == "int":
+        return present
+    return present.astype(np.int64) if ((present == np.rint(present)) & (np.abs(present) < 2**53)).all() else None
+
+
+def _doubt_numbers(column: Column, faults: Faults) -> None:
+    present = _whole(column)
+    if present is not None and len(present) == len(np.unique(present)) >= ENOUGH:
         faults.note(
             f"column {column.name!r} holds another whole number in every one of {len(present)} rows; if it is an id, "
             f"leave it out (--without {column.name!r}) or keep it beside the predictions (--id {column.name!r})"

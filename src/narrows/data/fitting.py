@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from narrows.data.choosing import note_case, spelling_of
 from narrows.data.column import Column
 from narrows.data.faults import Faults
 from narrows.data.labels import LIST, MARK, are_lists, doubt_classes, doubt_labels, find_mark, label_sets
+from narrows.data.nearly import nearly
 from narrows.data.options import DataOptions, Kind
 from narrows.data.sources.raw import Raw
 from narrows.data.spelling import WORDS, Spelling, find
@@ -116,6 +118,9 @@ def _doubt(column: Column, classes: Sequence[str], faults: Faults) -> None:
     texts = [text for text in column.values if text]
     doubt_classes(column, classes, faults)
     note_case(f"target {column.name!r}", "classes", texts, faults)
+    said_nearly = nearly(Counter(texts)) if len(classes) > FEW else ""
+    if said_nearly:
+        faults.note(f"target {column.name!r} is taken as classes: {said_nearly}")
     words = [name for name in classes if name in WORDS]
     if words:
         rows = sum(text in WORDS for text in texts)

@@ -8,6 +8,7 @@ Knows no files and no targets.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,15 +16,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from narrows.data.column import Column, Mask, Values, any_in_row
+from narrows.data.column import Column, Values, any_in_row
 from narrows.data.extras import require
 from narrows.data.faults import Faults
 from narrows.data.inputs import CategoryColumn, NumberColumn, TableInputs
 from narrows.data.names import one_form
-from narrows.data.spelling import Spelling, find
+from narrows.data.spelling import Spelling
 from narrows.errors import DataError
 
 MOST_CATEGORIES = 1000
+
+_WHOLE = re.compile(r"-?\d+(?:\.0+)?")
+_POINT = re.compile(r"(?<=\d)\.0+$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,22 +165,22 @@ def _categories(name: str, texts: Values, faults: Faults) -> tuple[str, ...]:
             f"the column {name!r} has {len(distinct)} different texts, as {distinct[-1]!r}; as categories there may be "
             f"{MOST_CATEGORIES}. Leave it out with without (--without {name!r}), or derive numbers from it"
         )
-    numeric: Mask = np.array([find([text]).spelling is not None for text in distinct], dtype=bool)
-    words = [text for text, number in zip(distinct, numeric.tolist(), strict=True) if text and not number]
-    if numeric.sum() >= max(3, 10 * len(words)) and words:
-        faults.note(
-            f"column {name!r} is taken as categories, as it holds text among its numbers: "
-            f"{', '.join(map(repr, words[:3]))}"
-        )
     return tuple(distinct)
 
 
 def _as_saved(inputs: TableInputs, texts: Values) -> Values:
-    """The texts as the schema spells them: one that was saved before names had one form has others."""
+    """The texts as the schema spells them: one that was saved before names had one form has others, and a whole number
+    has a point where another one of its column is missing (3.0 is 3)."""
     saved = texts.copy()
     for i, column in enumerate(inputs.categories):
-        others = {one_form(value): value for value in column.values if one_form(value) not in column.values}
-        if others:
+        known = set(column.values)
+        others = {one_form(value): value for value in column.values if one_form(value) not in known}
+        if all(_WHOLE.fullmatch(value) for value in known - {""}):
+            others |= {_POINT.sub("", value): value for value in column.values}
+            saved[:, i] = [
+                text if text in known else others.get(_POINT.sub("", text), text) for text in texts[:, i].tolist()
+            ]
+        elif others:
             saved[:, i] = [others.get(text, text) for text in texts[:, i]]
     return saved
 
