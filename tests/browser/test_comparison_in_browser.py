@@ -104,7 +104,7 @@ def test_the_table_is_saved_as_csv(pages, visit):
     with page.expect_download() as download:
         page.locator("#methods button.csv").click()
     text = Path(download.value.path()).read_text(encoding="utf-8-sig")
-    assert text.splitlines()[0].startswith("Method,Epochs,Seeds")
+    assert text.splitlines()[0].startswith('"Method","Epochs","Seeds"')
     assert len(text.splitlines()) == 1 + 3 * 2
 
 

@@ -631,7 +631,7 @@ def test_a_task_that_is_over_keeps_its_model_only(tmp_path: Path, end: str) -> N
             task.commit()
     gc.collect()
     assert [part() for part in held] == [None] * len(held)
-    assert not seen.known
+    assert not seen.calls
     assert all(param.grad is None for param in task.model.parameters())
     tensors = {id(part) for part in (*task.model.parameters(), *task.model.buffers())}
     assert {id(part) for part in _tensors_of(vars(task))} <= tensors
@@ -658,3 +658,26 @@ def _tensors_of(value: Any) -> list[Tensor]:
         elif hasattr(part, "__dict__"):
             left.append(vars(part))
     return found
+
+
+class Running(nn.Module):
+    """Scales by what it keeps as an attribute, which a batch of zeros does not show."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.scale = nn.Linear(4, 3), 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.scale = 0.9 * self.scale + 0.1 * float(x.abs().max())
+        return self.body(x * self.scale)
+
+
+def test_an_attribute_that_the_first_batch_does_not_show_is_named_by_a_later_one(tmp_path):
+    store = nw.TaskStore.create(tmp_path / "store", Running())
+    x, y = torch.randn(32, 4) * 5, torch.arange(32) % 3
+    with store.begin("a", nw.IBM(density=0.5)) as task:
+        task.fit([(x * 0, y), *[(x, y)] * 9], epochs=4)
+        with pytest.raises(ModelMismatchError, match="scale"):
+            task.commit()
+    assert not store.names()

@@ -84,9 +84,9 @@ class Evidence:
         if unused and step >= PATIENCE and not self._warned:
             self._warned = True
             warnings.warn(
-                f"{self._method}: {_listed(unused)} had no gradient in {step} steps. Weights are chosen by their "
-                f"gradients, so none leaves before there is one, and it is an error if there is none at step {latest}. "
-                f"{REMEDY}",
+                f"{self._method}: {_listed(unused)} had no gradient in {step} steps. Weights are chosen by what "
+                f"training makes of them, so none leaves before there is one, and it is an error if there is none at "
+                f"step {latest}. {REMEDY}",
                 stacklevel=2,
             )
         return bool(missing or self.resting)
@@ -107,7 +107,8 @@ class Evidence:
 
     def _refuse(self, missing: list[str], step: int) -> None:
         raise OptimizerError(
-            f"{self._method} chooses weights by their gradients, and {_listed(missing)} had none in {step} steps. "
+            f"{self._method} chooses weights by what training makes of them, and {_listed(missing)} had no gradient in "
+            f"{step} steps. "
             f"{REMEDY}"
         )
 

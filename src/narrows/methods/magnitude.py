@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from narrows.methods.base import Learner, Plan, SharedWeights
+from narrows.methods.evidence import Evidence
 from narrows.methods.gradual import GradualLearner
 from narrows.methods.information import FisherAverage
 from narrows.methods.options import BudgetOptions, ScheduleOptions, check_choices
@@ -73,7 +74,7 @@ class MagnitudeLearner(GradualLearner):
     def __init__(self, shared: SharedWeights, config: Magnitude, plan: Plan) -> None:
         self._config = config
         self._fisher = FisherAverage(shared, config.name, config.decay) if config.score == "ib" else None
-        self.evidence = self._fisher
+        self.evidence: Evidence = self._fisher or Evidence(shared, config.name)
         super().__init__(shared, config, plan)
 
     def target(self) -> Budget:
@@ -81,8 +82,8 @@ class MagnitudeLearner(GradualLearner):
 
     @torch.no_grad()
     def before_step(self) -> None:
-        if self._fisher is not None and not self.settled:
-            self._fisher.add()
+        if not self.settled:
+            self.evidence.add()
         self.isolator.mask_gradients()
 
     def scores(self, weights: Sequence[Tensor]) -> Tensor:

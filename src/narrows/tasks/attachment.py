@@ -156,6 +156,7 @@ class Attachment:
         self._parameters.require_same()
         self._taken += 1
         if self.recorder.step():
+            self.seen.again()
             sizes = self.learner.signals()
             log_alpha = quantiles(self.learner.log_alpha()) if self.recorder.wants_alpha else None
             lr = float(self._optimizers[0].param_groups[0]["lr"])

@@ -32,45 +32,47 @@ _OF_EVERY_MODULE = {*vars(nn.Module()), "_is_torch_compile", "_compiled_call_imp
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 
 
-class SeenInputs:
-    """Keeps what a model is first called with, then leaves the model as it was.
+Inputs = tuple[tuple[Any, ...], dict[str, Any]]
+"""Positional and keyword arguments of a call."""
 
-    Under `torch.compile` it sees nothing: there its hook would become part of the graph.
+
+class SeenInputs:
+    """Keeps what a model is first called with, and what in the first call after `again`; else the model is as it was.
+
+    The first alone may be a batch that shows nothing: zeros, or a warming up. Under `torch.compile` nothing is seen:
+    there the hook would become part of the graph.
+
+    Attributes:
+        calls: what was kept, at most two.
     """
 
     def __init__(self, model: nn.Module) -> None:
-        seen: list[Any] = []
-        self._seen, self._waiting = seen, [True]
-        waiting = self._waiting
+        calls: list[Inputs] = []
+        waiting: list[Any] = []
 
         # A function and no method: a copy of the model, for an average say, must not take this task along.
         def note(_: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-            if waiting and not torch.compiler.is_compiling():
-                waiting.clear()
-                seen.append(_copied((arguments, keywords), None))
-                hook.remove()
+            if not torch.compiler.is_compiling() and waiting:
+                waiting.pop().remove()
+                calls[1:] = [_copied((arguments, keywords), None)]
 
-        hook = self._hook = model.register_forward_pre_hook(note, with_kwargs=True)
+        self.calls, self._waiting, self._model, self._note = calls, waiting, model, note
+        self.again()
 
-    @property
-    def known(self) -> bool:
-        """Whether the model was called."""
-        return bool(self._seen)
-
-    def copied_to(self, device: torch.device) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Positional and keyword arguments, each tensor a copy of its own: a forward may change them in place."""
-        arguments, keywords = _copied(self._seen[0], device)
-        return arguments, keywords
+    def again(self) -> None:
+        """Keeps the next call, too, in the place of the last but the first."""
+        if not self._waiting:
+            self._waiting.append(self._model.register_forward_pre_hook(self._note, with_kwargs=True))
 
     def stop(self) -> None:
         """Waits no longer for a call."""
-        self._hook.remove()
-        self._waiting.clear()
+        while self._waiting:
+            self._waiting.pop().remove()
 
     def let_go(self) -> None:
         """Forgets what was seen, too."""
         self.stop()
-        self._seen.clear()
+        self.calls.clear()
 
 
 def require_same(trained: nn.Module, loaded: nn.Module, seen: SeenInputs) -> None:
@@ -87,36 +89,38 @@ def require_same(trained: nn.Module, loaded: nn.Module, seen: SeenInputs) -> Non
             "committed. Two names for one piece of memory, or a tensor that is written to meanwhile, can do that."
         )
     seen.stop()
-    if not seen.known:
+    if not seen.calls:
         _warn(trained, loaded, "it was not seen what the network was called with")
-        return
     with _eagerly(trained):
-        _require_same_outputs(trained, loaded, seen)
+        for call in seen.calls:
+            if not _require_same_outputs(trained, loaded, call):
+                break  # and it was said
 
 
-def _require_same_outputs(trained: nn.Module, loaded: nn.Module, seen: SeenInputs) -> None:
+def _require_same_outputs(trained: nn.Module, loaded: nn.Module, seen: Inputs) -> bool:
+    """Whether the outputs for this call could be compared; ModelMismatchError where they differ."""
     try:
         first = _answer(trained, trained, seen)
     except Exception as error:  # of the user's forward, which may want what only training gives it
         _warn(trained, loaded, f"in eval mode the network fails on what it was trained with ({_short(error)})")
-        return
+        return False
     if not first:
         _warn(trained, loaded, "the network gives no tensors")
-        return
+        return False
     failure: Exception | None = None
     try:
         second: list[Tensor] = _answer(loaded, trained, seen)
     except Exception as error:
         failure, second = error, []
     if failure is None and _alike(first, second, 0.0):
-        return
+        return True
     if not _alike(first, _answer(trained, trained, seen), 0.0):
         _warn(trained, loaded, "the network gives other outputs each time it is asked")
-        return
+        return False
     suspects = _differences(trained, loaded)
     wrapped = all(name.rpartition(".")[2] == "forward" for name in suspects)
     if failure is None and wrapped and _alike(first, second, HALF_PRECISION if suspects else ROUNDING):
-        return
+        return True
     answers = "gives other outputs" if failure is None else f"fails ({_short(failure)})"
     raise ModelMismatchError(
         f"Loaded from the store, the network {answers} where the trained one does not: it depends on what is no "
@@ -148,10 +152,10 @@ def _warn(trained: nn.Module, loaded: nn.Module, why: str) -> None:
 
 
 @torch.no_grad()
-def _answer(model: nn.Module, trained: nn.Module, seen: SeenInputs) -> list[Tensor]:
+def _answer(model: nn.Module, trained: nn.Module, seen: Inputs) -> list[Tensor]:
     """The tensors that `model` gives, run as the trained network is: its device, its layouts, the same chance."""
     device = device_of(trained)
-    arguments, keywords = seen.copied_to(device)
+    arguments, keywords = _copied(seen, device)  # a forward may change them in place
     with undisturbed_generators(device), _unchanged(model), evaluating(model), _moved_like(model, trained):
         return list(_tensors(model(*arguments, **keywords)))
 
