@@ -15,7 +15,7 @@ from narrows.errors import DataError
 
 def table(tmp_path: Path, **targets: Any) -> Path:
     n = len(next(iter(targets.values())))
-    return parquet(tmp_path / "a.parquet", {"x": [float(i) for i in range(n)], **targets})
+    return parquet(tmp_path / "a.parquet", {"x": [i + 0.5 for i in range(n)], **targets})
 
 
 def read(tmp_path: Path, options: DataOptions | None = None, **targets: Any) -> tuple[Any, list[Any]]:
