@@ -47,9 +47,11 @@ def nearly(counts: Mapping[str, int]) -> str:
         )
         what = f"dates ({form.form})" if found else "like dates"
         found = found or dates
-        first = next((text for text in present if text not in found), present[0])
+        read = set(found)
+        first = next((text for text in present if text not in read), present[0])
     elif most(numbers) and len(numbers) < len(present) and find(numbers).spelling is not None:
-        found, what, first = numbers, "numbers", next(text for text in present if text not in numbers)
+        read = set(numbers)
+        found, what, first = numbers, "numbers", next(text for text in present if text not in read)
     else:
         return ""
     return (

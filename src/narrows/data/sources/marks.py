@@ -43,7 +43,7 @@ def find_mark(
             return ",", [_commas(name, texts, found.spelling)]
         dotted = [text for text in texts if "." in text.strip(".")]
         if found.others and dotted and not any("," in text for text in texts):
-            plain = [text for text in texts if text not in dotted]
+            plain = [text for text in texts if "." not in text.strip(".")]
             beside = bool(plain) and all(sum(map(str.isdigit, text)) <= 3 for text in plain)
             unclear[name] = (
                 f"{dotted[0]!r} in the column {name!r}" + (f" beside {plain[0]!r}" if beside else ""),
