@@ -42,6 +42,7 @@ CALLS: dict[str, tuple[list[str], int]] = {
     "forget": (["forget", "løden", OTHER, "--yes"], 0),
     "verify": (["verify", "løden", "--deep"], 0),
     "compact": (["compact", "løden"], 0),
+    "recover": (["recover", "løden", "--dry-run"], 0),
     "run": (["run", "split-digits", "--tasks", "1", "--epochs", "1", "--out", "прогон"], 0),
     "streams": (["streams"], 0),
     "methods": (["methods"], 0),

@@ -71,6 +71,7 @@ CALLS = [
     ["methods"],
     ["forget", "shop", "a", "--yes"],
     ["compact", "shop"],
+    ["recover", "shop", "--dry-run"],
 ]
 
 

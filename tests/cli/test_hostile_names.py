@@ -46,7 +46,7 @@ def place(tmp_path, monkeypatch):
     shop_data.images(tmp_path / "photos", classes=(EVIL.replace("/", ""), FORGED))
     terminals.init("shop", "narrows.networks:mlp", terminals.ARGUMENTS, head="head")
     made = terminals.open_store("shop")
-    for name in ("[/nope]", ":fire: \u202bx"):
+    for name in ("[/nope]", ":fire: x"):
         options, method = DataOptions(holdout=0.25), nw.IBM(density=0.3)
         learn(made, name, "photos", options=options, method=method, epochs=1, batch_size=8)
     store = nw.TaskStore.create("own", Net())

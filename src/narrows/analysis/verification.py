@@ -14,7 +14,7 @@ from narrows.benchmarks.results import Result
 from narrows.errors import StoreError
 from narrows.store import StoreDirectory
 from narrows.store.compose import last_overwriting
-from narrows.store.names import STORE_FILE
+from narrows.store.names import ORIGIN_FILE, STORE_FILE
 from narrows.store.reading import StoreReader
 from narrows.store.records import utc_now
 
@@ -178,4 +178,5 @@ def _beside(store: StoreDirectory) -> int:
     """Bytes of what is read beside the tasks."""
     header = store.header
     refs = (header.base, header.carry, header.snapshot)
-    return (store.path / STORE_FILE).stat().st_size + sum(ref.bytes for ref in refs if ref)
+    own = (store.path / name for name in (STORE_FILE, ORIGIN_FILE))
+    return sum(file.stat().st_size for file in own if file.is_file()) + sum(ref.bytes for ref in refs if ref)

@@ -79,7 +79,9 @@ class _Verification:
         self.frozen = Frozen.nothing(store.shared)
         carry = store.header.carry
         files_per_task = 1 + len(names.BLOB_FILES)
-        self.total = 2 + bool(carry) + bool(store.header.snapshot) + files_per_task * len(store.header.tasks)
+        origin = os.path.lexists(store.path / names.ORIGIN_FILE)
+        beside = 2 + bool(carry) + bool(store.header.snapshot) + origin
+        self.total = beside + files_per_task * len(store.header.tasks)
         self.step(names.STORE_FILE)
         self.step(names.BASE_FILE)
         with self.noting(names.BASE_FILE, None):
@@ -117,6 +119,7 @@ class _Verification:
                 self.problems.append(Problem(part, None, "is a symbolic link, so nothing can be written", _LINK))
         with self.noting(names.ORIGIN_FILE, None):
             if os.path.lexists(store.path / names.ORIGIN_FILE):
+                self.step(names.ORIGIN_FILE)
                 found = durable.read(store.path / names.ORIGIN_FILE, names.ORIGIN_FILE, strict_json.MAX_JSON, _ORIGIN)
                 if found != header_to_json(origin_of(store.header)):
                     raise DamagedFileError(names.ORIGIN_FILE, "does not say what store.json says", _ORIGIN)
