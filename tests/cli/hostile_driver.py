@@ -50,4 +50,5 @@ def main() -> None:
     print(json.dumps({"codes": codes, "said": said, "asked": sorted(set(asked)), "open": open_path}))
 
 
-main()
+if __name__ == "__main__":  # doctests are looked for in every file
+    main()

@@ -219,6 +219,7 @@ def test_any_loop_is_isolated_and_what_it_trained_is_stored(world: World, kind: 
     with world.begin(store, "new", loop.dtype) as task:
         start = state(task.model)
         loop.train(task)
+        task.model.beside = True  # a switch that no store keeps: a commit would refuse the network without it
         task.commit()
         assert not same(start, state(task.model))
         assert same(state(task.model), state(store.load("new")))

@@ -23,7 +23,7 @@ from narrows.training.evaluation import evaluating
 from narrows.training.randomness import undisturbed_generators
 
 ROUNDING = 1e-5
-"""Of the largest output: what another layout of the same tensors may change, where nothing else differs."""
+"""Of the largest output: what another layout of the same tensors may change."""
 HALF_PRECISION = 2e-2
 """The same where the forward was wrapped, as frameworks do to put autocast on."""
 
@@ -118,8 +118,8 @@ def _require_same_outputs(trained: nn.Module, loaded: nn.Module, seen: Inputs) -
         _warn(trained, loaded, "the network gives other outputs each time it is asked")
         return False
     suspects = _differences(trained, loaded)
-    wrapped = all(name.rpartition(".")[2] == "forward" for name in suspects)
-    if failure is None and wrapped and _alike(first, second, HALF_PRECISION if suspects else ROUNDING):
+    wrapped = bool(suspects) and all(name.rpartition(".")[2] == "forward" for name in suspects)
+    if failure is None and _alike(first, second, HALF_PRECISION if wrapped else ROUNDING):
         return True
     answers = "gives other outputs" if failure is None else f"fails ({_short(failure)})"
     raise ModelMismatchError(
