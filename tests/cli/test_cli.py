@@ -41,7 +41,7 @@ def test_run_prints_a_table_that_fits_80_columns_and_says_what_to_try_next(finis
     assert "…" not in table
     for expected in ("split-01", "split-03", "BWT 0 (exactly)", "against independent", "times plain training"):
         assert expected in done.stdout
-    assert "python -m narrows verify out/store" in done.stdout
+    assert "narrows verify out/store" in done.stdout
     assert done.stderr.count("split-01") == 1  # one line a task; the reference's dense networks have none
 
 

@@ -11,7 +11,8 @@ from rich.console import Console
 from torch import nn
 
 import narrows as nw
-from narrows.cli.tables import tasks_table
+from narrows.cli.screen import Screen
+from narrows.cli.tables import task_row, tasks_table
 from narrows.data.batches import Batches
 from narrows.errors import CapacityError, ModelMismatchError, OptimizerError
 from narrows.training import ProgressBar, Step
@@ -143,5 +144,5 @@ def test_a_name_that_looks_like_markup_is_only_a_name(tmp_path: Path) -> None:
     store = nw.TaskStore.create(tmp_path / "s", MLP.make())
     learn(store, "shop [/x]", nw.IBM(density=0.4, prune_every=2))
     written = io.StringIO()
-    Console(file=written, width=100).print(tasks_table(store.tasks(), [1], 1))
+    Screen(file=written, width=100).print(tasks_table([task_row(record, 1, 1) for record in store.tasks()]))
     assert "shop [/x]" in written.getvalue()
