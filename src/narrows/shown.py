@@ -13,8 +13,8 @@ def shown(text: str) -> str:
     """`text` with what is not seen, or moves what is, by its number: controls, line breaks, marks of direction and of
     no width. Bytes of a path that are no text stay as they are, but for those that are controls to a terminal.
 
-    >>> print(shown("a\\x1b[2J\\nb\\u202ec\\u200bd e\\u0301 日本"))
-    a\\x1b[2J\\nb\\u202ec\\u200bd é 日本
+    >>> print(shown("a\\x1b[2J\\nb\\u202ec\\u200bd 日本"))
+    a\\x1b[2J\\nb\\u202ec\\u200bd 日本
     """
     if text.isascii() and text.isprintable():
         return text
