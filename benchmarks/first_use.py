@@ -182,7 +182,7 @@ def _save(image: Image.Image, folder: Path, number: int) -> None:
     if number % 8 == 0:  # lies on its side, and says so
         image, exif[0x0112] = image.transpose(Image.Transpose.ROTATE_90), 6
     if number % 8 == 3:
-        image.putalpha(255)
+        image = image.convert("RGBA")
     options = {"lossless": True} if kind == "webp" else {}
     if number % 10 == 9:  # kept elsewhere, and linked
         elsewhere = folder.parent.parent / f"drive-{folder.parent.name}-{folder.name}"
