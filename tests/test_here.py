@@ -12,7 +12,7 @@ import pytest
 
 from narrows.data.sources.hook import open_hook
 from narrows.errors import DataError, ModelBuildError
-from narrows.here import look_here, looking_here, way_to
+from narrows.here import _Here, look_here, looking_here, way_to
 from narrows.production import ModelRecord
 
 NETS = "import torch\ndef net():\n    return torch.nn.Linear(1, 1)\n"
@@ -21,7 +21,8 @@ NETS = "import torch\ndef net():\n    return torch.nn.Linear(1, 1)\n"
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    # Commands that other tests run in this process leave their finders behind.
+    monkeypatch.setattr(sys, "meta_path", [finder for finder in sys.meta_path if not isinstance(finder, _Here)])
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
