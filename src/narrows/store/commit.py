@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from narrows.errors import StoreError
 from narrows.store import durable, names, strict_json
-from narrows.store.records import RESTORE_STORE, StoreHeader, header_from_json, header_to_json, origin_of
+from narrows.store.records import RESTORE_STORE, VERSION, StoreHeader, header_from_json, header_to_json, origin_of
 from narrows.store.unlisted import listed, refuse_newer, unlisted
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def chained(root: Path, old: StoreHeader, change: Change) -> Change:
     now = durable.read(root / names.STORE_FILE, names.STORE_FILE, strict_json.MAX_JSON, RESTORE_STORE)
     kept = {task.directory for task in change.header.tasks}
     removing = tuple(task.sha256 for task in old.tasks if task.directory not in kept)
-    return replace(change, header=replace(change.header, replaces=durable.sha256(now), removing=removing))
+    header = replace(change.header, version=VERSION, replaces=durable.sha256(now), removing=removing)
+    return replace(change, header=header)
 
 
 def apply(root: Path, old: StoreHeader, change: Change) -> tuple[str, ...]:

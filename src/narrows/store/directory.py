@@ -16,14 +16,15 @@ from torch import Tensor
 
 from narrows.errors import StoreError
 from narrows.store import change, commit, durable, names, snapshot, tensors_file, unlisted, verify
-from narrows.store.compose import frozen_weights
+from narrows.store.compose import composed
 from narrows.store.content import TaskContent
 from narrows.store.forget import Forgetting, Revise, forget
 from narrows.store.listing import T, read_header
 from narrows.store.lock import StoreLock
 from narrows.store.progress import ProgressFile
 from narrows.store.reading import StoreReader
-from narrows.store.records import FileRef, StoreHeader, TaskRecord, TensorSpec
+from narrows.store.records import FileRef, StoreHeader, TaskRecord
+from narrows.subnet import TensorSpec
 
 
 class StoreDirectory(StoreReader):
@@ -184,7 +185,7 @@ class StoreDirectory(StoreReader):
             self.progress(name).drop()
         bare = replace(self.header, snapshot=None, next_index=self.header.next_index + 1)
         if snapshot.due(bare):
-            self._apply(change.with_snapshot(change.Change(bare), frozen_weights(self, anew=True)))
+            self._apply(change.with_snapshot(change.Change(bare), composed(self, anew=True).held()))
         else:
             self._apply(change.Change(bare))
         return before - self.bytes_total()
@@ -194,11 +195,11 @@ class StoreDirectory(StoreReader):
         if not snapshot.due(changed.header):
             return changed
         try:
-            frozen = frozen_weights(self)
+            composition = composed(self)
         except StoreError:
             return changed  # damage elsewhere must not keep a task out of the store
-        frozen.add(stored.name, stored.isolation, content)
-        return change.with_snapshot(changed, frozen)
+        composition.add(stored.name, stored.isolation, content.subnet)
+        return change.with_snapshot(changed, composition.held())
 
     def _require_lock(self, what: str) -> None:
         if not (self._lock and self._lock.held):

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from narrows.errors import DamagedStoreError, StoreError, UnknownNameError
 from narrows.store import commit, durable, names, strict_json
-from narrows.store.compose import Frozen, digest
 from narrows.store.durable import DamagedFileError
 from narrows.store.listing import read_header
 from narrows.store.lock import StoreLock
 from narrows.store.reading import StoreReader
-from narrows.store.records import StoreHeader, TaskRecord, TaskRef, header_from_json
+from narrows.store.records import VERSION, StoreHeader, TaskRecord, TaskRef, header_from_json
 from narrows.store.unlisted import free_index, unlisted
+from narrows.subnet import Composition, dense, digest
 
 _REMEDY = "put any store.json of this store, however old, from a backup into its place, and recover again"
 DAMAGED_COPY = "store.json.damaged"
@@ -102,7 +102,7 @@ def _plan(root: Path, also: Collection[str]) -> tuple[Recovery, StoreHeader]:
     left: dict[str, str] = {}
     damaged: dict[str, str] = {}
     kept: list[_Candidate] = []
-    frozen = Frozen.nothing(old.shared)
+    before = Composition(old.shared)
     for candidate in _in_order(_candidates(root, old, also, left), left):
         header = replace(old, tasks=tuple(item.ref for item in [*kept, candidate]))
         name = candidate.ref.name
@@ -112,7 +112,7 @@ def _plan(root: Path, also: Collection[str]) -> tuple[Recovery, StoreHeader]:
             left[candidate.file] = f"it builds on {', '.join(sorted(without))}, which is left out"
             continue
         try:
-            why = _fault(StoreReader(root, header), name, frozen)
+            why = _fault(StoreReader(root, header), name, before)
         except DamagedStoreError as error:
             why, damaged[name] = None, str(error)
         if why and candidate.file:
@@ -122,7 +122,12 @@ def _plan(root: Path, also: Collection[str]) -> tuple[Recovery, StoreHeader]:
     taken = [item for item in kept if item.file]
     drops = _drops_carry(root, old, taken) if lost is None else bool(list((root / names.CARRY_DIR).glob("*")))
     header = replace(old, tasks=tuple(item.ref for item in kept), snapshot=None, carry=None if drops else old.carry)
-    header = replace(header, replaces=None, next_index=free_index(root, replace(header, next_index=_above(kept, old))))
+    header = replace(
+        header,
+        version=VERSION,
+        replaces=None,
+        next_index=free_index(root, replace(header, next_index=_above(kept, old))),
+    )
     all_names = tuple(item.ref.name for item in kept)
     return Recovery(lost, all_names, tuple(item.ref.name for item in taken), damaged, left, drops), header
 
@@ -205,22 +210,22 @@ def _has_parents(item: _Candidate, known: Sequence[str]) -> bool:
     return item.record is None or all(parent in before for parent in item.record.parents)
 
 
-def _fault(reader: StoreReader, name: str, frozen: Frozen) -> str | None:
-    """Why the last task of the list cannot be what was committed, None where it is; takes it into `frozen`.
+def _fault(reader: StoreReader, name: str, before: Composition) -> str | None:
+    """Why the last task of the list cannot be what was committed, None where it is; takes it into `before`.
 
     DamagedStoreError where its files are damaged. What builds on a damaged task cannot be judged, and passes.
     """
     record = reader.record(name)
     content = reader.content(name)
     shared = record.isolation == "shared"
-    whole = frozen.tasks == reader.task_names()[:-1]
-    if not shared or set(record.parents) <= set(frozen.tasks):
-        before = frozen if shared else Frozen.nothing(reader.shared)
-        if digest(before.bake(content), content.private) != record.weights_sha256:
+    whole = before.tasks == reader.task_names()[:-1]
+    if not shared or set(record.parents) <= set(before.tasks):
+        subnet = before.resolve(content.subnet) if shared else content.subnet
+        if digest(dense(subnet), content.private) != record.weights_sha256:
             return "it does not give the weights that were committed"
-        if shared and whole and record.parents != frozen.parents(content.used, content.claimed):
+        if shared and whole and record.parents != before.parents(content.subnet):
             return "it names other parents than the tasks whose weights it reuses"
-    frozen.add(name, record.isolation, content)
+    before.add(name, record.isolation, content.subnet)
     return None
 
 

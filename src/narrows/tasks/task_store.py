@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from narrows.errors import ModelMismatchError, TaskExistsError
 from narrows.methods import Method
 from narrows.store import Problem, StoreDirectory, TaskRecord
-from narrows.store.compose import baked_weights, frozen_weights, last_overwriting, proven_weights, used_fraction
+from narrows.store.compose import composed, last_overwriting, proven_weights, weights_of
 from narrows.store.forget import Forgetting
 from narrows.store.names import check_task_name, one_form
 from narrows.store.progress import ProgressFile
 from narrows.store.reading import StoreReader
-from narrows.store.records import TensorSpec
+from narrows.subnet import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
 from narrows.tasks.copying import copied, require_plain, require_whole, unwrapped
 from narrows.tasks.heads import Head, put_head, require_place
@@ -212,7 +212,7 @@ class TaskStore:
                 specs=specs,
                 private=private,
                 lock=lock,
-                frozen=frozen_weights(self.directory),
+                held=composed(self.directory).held(),
                 carry=self.directory.carry(method.name),
             )
         except BaseException:
@@ -254,7 +254,7 @@ class TaskStore:
 
         Each `independent` task counts as a network of its own.
         """
-        return self.directory.steadily(used_fraction)
+        return self.directory.steadily(lambda reader: composed(reader).held().values_kept())
 
     def forget(self, name: str, *, dry_run: bool = False) -> Forgetting:
         """Takes a task out of the store, exactly: weights that only it used are free again.
@@ -337,4 +337,4 @@ class TaskStore:
     def _last_overwriting(self) -> dict[str, Tensor]:
         """Shared weights of the last task that overwrote its predecessors', which the next such task goes on from."""
         last = last_overwriting(self.directory)
-        return {} if last is None else baked_weights(self.directory, last)[0]
+        return {} if last is None else weights_of(self.directory, last)[0]
