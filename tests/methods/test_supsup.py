@@ -44,10 +44,10 @@ def test_a_frozen_weight_of_another_method_is_used_as_it_is(tmp_path: Path) -> N
     store = nw.TaskStore.create(tmp_path / "store", MLP.make())
     learn(store, "ibm", nw.IBM(density=0.5))
     learn(store, "supsup", nw.SupSup(density=0.5))
-    ibm, supsup = (store.directory.content(name) for name in ("ibm", "supsup"))
+    ibm, supsup = (store.directory.subnet(name) for name in ("ibm", "supsup"))
     before, after = (store.load(name).state_dict() for name in ("ibm", "supsup"))
-    for name, claimed in ibm.claimed.items():
-        both = claimed & supsup.used[name]
+    for name, claimed in ibm.claimed_masks().items():
+        both = claimed & supsup.kept_masks()[name]
         assert both.any()
         assert torch.equal(before[name][both], after[name][both])
 
