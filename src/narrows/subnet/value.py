@@ -139,10 +139,8 @@ def mask_of(spec: TensorSpec, *positions: Tensor) -> Tensor:
 
 def positions_of(mask: Tensor) -> Tensor:
     """Where a mask, shape (n,), is True; ascending."""
-    if mask.device.type == "cpu":  # four times as fast as torch's
-        found = torch.from_numpy(np.flatnonzero(mask.numpy()))
-    else:
-        found = mask.nonzero().squeeze(1)
+    on_cpu = mask.device.type == "cpu"  # where NumPy is four times as fast
+    found = torch.from_numpy(np.flatnonzero(mask.numpy())) if on_cpu else mask.nonzero().squeeze(1)
     return found.to(position_dtype(mask.numel()))
 
 
