@@ -1,16 +1,21 @@
 """The page that follows a folder, for a browser: two addresses, GET only, nothing of the folder itself.
 
 `/` is the page, `/events` tells it of changes (server-sent events). Whoever asks must call this server by a name of
-its own: a page of somebody else's whose name was made to point here (DNS rebinding) gets nothing. Knows no sections.
+its own: a page of somebody else's whose name was made to point here (DNS rebinding) gets nothing. Who asks slowly,
+reads slowly or comes in numbers is sent away, and takes no more than his place. Knows no sections.
 """
 
 from __future__ import annotations
 
+import errno
+import io
 import ipaddress
 import json
 import socket
 import socketserver
 import threading
+import time
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -25,6 +30,19 @@ _TRIES: Final = 20
 """Ports looked at, from the first, where none was asked for."""
 _SIGN_OF_LIFE: Final = 15.0
 """Seconds after which something is sent though nothing has changed, so that a lost connection is noticed."""
+_ASKING: Final = 10.0
+"""Seconds that a whole request may take to come."""
+_TAKING: Final = 60.0
+"""Seconds that a browser may take to read the page, or a change of it."""
+_PLACES: Final = 64
+"""Connections at a time: a page has two, and each takes a thread and a descriptor."""
+_EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_PAUSE: Final = 0.5
+"""Seconds until the next try where this machine has no room for another connection."""
+_FULL: Final = (
+    b"HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/plain\r\nRetry-After: 5\r\n\r\n"
+    b"This page has as many readers as it can have. Close one, or wait.\n"
+)
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -50,6 +68,7 @@ class WatchServer(ThreadingHTTPServer):
     def __init__(self, follower: Follower, host: str = "127.0.0.1", port: int | None = None) -> None:
         self.follower, self._host = follower, host
         self.ending = threading.Event()
+        self._places = threading.BoundedSemaphore(_PLACES)
         try:
             self.address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         except OSError as error:
@@ -73,6 +92,37 @@ class WatchServer(ThreadingHTTPServer):
         """Without looking up a name, which may take long."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self._host, self.server_address[1]
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The next connection. Where there is no descriptor for it, it stays in line, and is not asked for all the time."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                self.ending.wait(_PAUSE)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answers in a thread of its own, where a place is free."""
+        if not self._places.acquire(blocking=False):
+            with suppress(OSError):
+                request.setblocking(False)
+                request.send(_FULL)
+                request.recv(1 << 16)  # what is unread when it is closed would take the answer with it
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # there is no thread
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answers, and leaves the place."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
     @property
     def address(self) -> str:
@@ -106,7 +156,12 @@ class WatchServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: WatchServer
     server_version, sys_version = "narrows", ""
-    timeout = 60.0  # seconds that a browser may take to read or to ask
+
+    def setup(self) -> None:
+        """Reads from the connection until the deadline of the whole request."""
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_Until(self.connection, _ASKING))
 
     def parse_request(self) -> bool:
         """Refuses whatever is not a GET to this very server."""
@@ -154,6 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
             shown = self.server.follower.after(shown.number, _SIGN_OF_LIFE)
 
     def _begin(self, kind: str) -> None:
+        self.connection.settimeout(_TAKING)  # for the whole of what is sent at once
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", kind)
         for name, value in _HEADERS.items():
@@ -163,13 +219,30 @@ class _Handler(BaseHTTPRequestHandler):
         """Requests are nobody's news."""
 
 
+class _Until(io.RawIOBase):
+    """What comes over a connection within so many seconds; TimeoutError from then on, however it drips."""
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self._connection, self._end = connection, time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the request took too long to come")
+        self._connection.settimeout(left)
+        return self._connection.recv_into(buffer)
+
+
 def _had(said: str) -> dict[str, str]:
     """Version by section, of "glance:1a2b,accuracy:3c4d"."""
     return dict(pair.split(":", 1) for pair in said.split(",") if ":" in pair)
 
 
 def _message(shown: Shown, had: dict[str, str]) -> str:
-    changed = {key: shown.html(key) for key, version in shown.versions.items() if had.get(key) != version}
+    changed = {key: shown.html[key] for key, version in shown.versions.items() if had.get(key) != version}
     page = shown.page
     return json.dumps(
         {"title": page.title, "subtitle": page.subtitle, "order": list(shown.versions), "changed": changed}
