@@ -15,6 +15,7 @@ import socket
 import socketserver
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -94,7 +95,7 @@ class WatchServer(ThreadingHTTPServer):
         self.server_name, self.server_port = self._host, self.server_address[1]
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """The next connection. Where there is no descriptor for it, it stays in line, and is not asked for all the time."""
+        """The next connection. Where there is no descriptor for it, it stays in line, and is asked for less often."""
         try:
             return super().get_request()
         except OSError as error:
@@ -194,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _events(self, had: dict[str, str]) -> None:
+    def _events(self, had: Mapping[str, str]) -> None:
         """Sends what differs from the sections that the page had, at once and whenever it changes."""
         self._begin("text/event-stream; charset=utf-8")
         self.end_headers()
@@ -241,7 +242,7 @@ def _had(said: str) -> dict[str, str]:
     return dict(pair.split(":", 1) for pair in said.split(",") if ":" in pair)
 
 
-def _message(shown: Shown, had: dict[str, str]) -> str:
+def _message(shown: Shown, had: Mapping[str, str]) -> str:
     changed = {key: shown.html[key] for key, version in shown.versions.items() if had.get(key) != version}
     page = shown.page
     return json.dumps(

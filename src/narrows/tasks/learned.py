@@ -57,7 +57,7 @@ class Learned:
         self.anything, self.shares = state["anything"], state["shares"]
 
     def require(self, name: str, steps: int) -> None:
-        """OptimizerError where nothing of the task `name` had a gradient; a warning where nothing that is shared had."""
+        """OptimizerError where nothing of the task `name` had a gradient; a warning where nothing shared had."""
         if not self.anything:
             raise OptimizerError(
                 f"Task {name!r} has taken {steps} optimizer step{'s' if steps > 1 else ''}, and no parameter had a "

@@ -149,7 +149,9 @@ def _begun(line: Mapping[str, Any], tasks: Mapping[str, _Task]) -> _Task:
 
 def _point(task: _Task, line: Mapping[str, Any]) -> None:
     point = {"step": _count(line["step"]), "seconds": line["seconds"]}
-    known = {key: line[key] for key in ("epoch", "loss", "lr", "new", "reused", "log_alpha") if line.get(key) is not None}
+    known = {
+        key: line[key] for key in ("epoch", "loss", "lr", "new", "reused", "log_alpha") if line.get(key) is not None
+    }
     for key, value in known.items():
         point[key] = _READ[key](value)
     task.points.append({key: value for key, value in point.items() if value is not None})

@@ -26,6 +26,7 @@ from narrows.store import outside
 from narrows.training.history import Point
 from narrows.training.series import DIGITS
 
+
 class LiveFile:
     """A `Tracker` that appends lines to a file.
 
