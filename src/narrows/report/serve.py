@@ -7,24 +7,21 @@ reads slowly or comes in numbers is sent away, and takes no more than his place.
 
 from __future__ import annotations
 
-import errno
 import io
 import ipaddress
 import json
 import socket
 import socketserver
-import threading
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from narrows.errors import ConfigError
 from narrows.report import PORT
 from narrows.report.follow import Follower, Shown
+from narrows.report.places import PlacesServer, Until
 from narrows.report.render import render
 
 _TRIES: Final = 20
@@ -35,15 +32,6 @@ _ASKING: Final = 10.0
 """Seconds that a whole request may take to come."""
 _TAKING: Final = 60.0
 """Seconds that a browser may take to read the page, or a change of it."""
-_PLACES: Final = 64
-"""Connections at a time: a page has two, and each takes a thread and a descriptor."""
-_EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_PAUSE: Final = 0.5
-"""Seconds until the next try where this machine has no room for another connection."""
-_FULL: Final = (
-    b"HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/plain\r\nRetry-After: 5\r\n\r\n"
-    b"This page has as many readers as it can have. Close one, or wait.\n"
-)
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -53,7 +41,7 @@ _HEADERS: Final = {
 }
 
 
-class WatchServer(ThreadingHTTPServer):
+class WatchServer(PlacesServer):
     """Serves what a `Follower` shows. `serve_forever` serves, `shutdown` from another thread ends it.
 
     Args:
@@ -64,12 +52,8 @@ class WatchServer(ThreadingHTTPServer):
         ConfigError: the port is taken, or the host is none of this machine's.
     """
 
-    daemon_threads = True
-
     def __init__(self, follower: Follower, host: str = "127.0.0.1", port: int | None = None) -> None:
         self.follower, self._host = follower, host
-        self.ending = threading.Event()
-        self._places = threading.BoundedSemaphore(_PLACES)
         try:
             self.address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         except OSError as error:
@@ -93,37 +77,6 @@ class WatchServer(ThreadingHTTPServer):
         """Without looking up a name, which may take long."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self._host, self.server_address[1]
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """The next connection. Where there is no descriptor for it, it stays in line, and is asked for less often."""
-        try:
-            return super().get_request()
-        except OSError as error:
-            if error.errno in _EXHAUSTED:
-                self.ending.wait(_PAUSE)
-            raise
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Answers in a thread of its own, where a place is free."""
-        if not self._places.acquire(blocking=False):
-            with suppress(OSError):
-                request.setblocking(False)
-                request.send(_FULL)
-                request.recv(1 << 16)  # what is unread when it is closed would take the answer with it
-            self.shutdown_request(request)
-            return
-        try:
-            super().process_request(request, client_address)
-        except BaseException:  # there is no thread
-            self._places.release()
-            raise
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answers, and leaves the place."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
 
     @property
     def address(self) -> str:
@@ -162,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Reads from the connection until the deadline of the whole request."""
         super().setup()
         self.rfile.close()
-        self.rfile = io.BufferedReader(_Until(self.connection, _ASKING))
+        self.rfile = io.BufferedReader(Until(self.connection, _ASKING))
 
     def parse_request(self) -> bool:
         """Refuses whatever is not a GET to this very server."""
@@ -218,23 +171,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are nobody's news."""
-
-
-class _Until(io.RawIOBase):
-    """What comes over a connection within so many seconds; TimeoutError from then on, however it drips."""
-
-    def __init__(self, connection: socket.socket, seconds: float) -> None:
-        self._connection, self._end = connection, time.monotonic() + seconds
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the request took too long to come")
-        self._connection.settimeout(left)
-        return self._connection.recv_into(buffer)
 
 
 def _had(said: str) -> dict[str, str]:
