@@ -6,8 +6,6 @@ is alive cannot be known from files; how long it has been silent can.
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from narrows.analysis.subject import COMPARISON_FILE, RESULT_FILE, STORE_FOLDER, Kind
+from narrows.store import bounded, strict_json
 from narrows.trackers import LiveTask, read_live
 
 LIVE_FILE: Final = "live.jsonl"
@@ -166,10 +165,9 @@ def _live(file: Path) -> tuple[LiveTask, ...]:
 def _read(file: Path) -> dict[str, Any]:
     """The JSON object in a file, {} where there is none."""
     try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return strict_json.read_object(file)
+    except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _folders(path: Path) -> list[Path]:
@@ -186,9 +184,7 @@ def _written(file: Path) -> float:
 
 def _last_line(log: Path) -> str:
     try:
-        with open(log, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-            lines = file.read(_TAIL).decode(errors="replace").splitlines()
+        lines = bounded.read_end(log, _TAIL).decode(errors="replace").splitlines()
     except OSError:
         return ""
     return next((line.strip() for line in reversed(lines) if line.strip()), "")

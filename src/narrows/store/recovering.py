@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from narrows.errors import DamagedStoreError, StoreError, UnknownNameError
-from narrows.store import commit, durable, names, strict_json
+from narrows.store import bounded, commit, durable, names, strict_json
 from narrows.store.compose import Frozen, digest
 from narrows.store.durable import DamagedFileError
 from narrows.store.listing import read_header
@@ -75,7 +75,7 @@ def recover(path: str | os.PathLike[str], *, also: Collection[str] = (), dry_run
         if recovery.changes:
             try:
                 if recovery.lost is not None and (root / names.STORE_FILE).is_file():
-                    durable.replace(root / DAMAGED_COPY, (root / names.STORE_FILE).read_bytes())
+                    _keep(root / names.STORE_FILE, root / DAMAGED_COPY)
                 commit.write_origin(root, header)
                 commit.write_header(root, header)
             except OSError as error:
@@ -84,6 +84,13 @@ def recover(path: str | os.PathLike[str], *, also: Collection[str] = (), dry_run
                     "recover again"
                 ) from error
         return recovery
+
+
+def _keep(damaged: Path, copy: Path) -> None:
+    try:
+        durable.replace(copy, bounded.read_bytes(damaged, strict_json.MAX_JSON))
+    except bounded.UnfitFileError:  # larger than any store.json: it is moved, and not read
+        os.replace(damaged, copy)
 
 
 @dataclass(frozen=True)

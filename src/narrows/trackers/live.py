@@ -13,6 +13,7 @@ A reader may find the last line half written, after a kill another one too; it p
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from narrows.store import outside
+from narrows.store import bounded, outside, strict_json
 from narrows.training.history import Point, Score
 from narrows.training.series import DIGITS
 
@@ -160,15 +161,13 @@ def _after(now: LiveTask, line: Mapping[str, Any]) -> LiveTask:
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - MAX_BYTES))
-            data = file.read(MAX_BYTES)
+        data = bounded.read_end(path, MAX_BYTES)
     except FileNotFoundError:
         return
     for text in data.split(b"\n"):
         try:
-            line = json.loads(text)
-        except (ValueError, RecursionError):
+            line = strict_json.loads(text)
+        except ValueError:
             continue
         if not isinstance(line, dict) or not isinstance(line.get("event"), str):
             continue
@@ -187,5 +186,5 @@ def _schedule(about: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     return [_rounded(part) for part in value] if isinstance(value, tuple) else value
