@@ -214,7 +214,7 @@ def _no_store(where: Path) -> Missing:
 def _head(file: Path) -> dict[str, Any]:
     """The JSON object in `file`; StoreError if there is none."""
     try:
-        return strict_json.read_object(file)
+        return strict_json.read_object(file, finite=False)
     except ValueError as error:
         raise StoreError(f"{file} is not valid JSON ({error}). {_EXPECTED}") from error
 

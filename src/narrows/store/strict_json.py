@@ -51,8 +51,10 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def loads(data: bytes) -> Any:
+def loads(data: bytes, *, finite: bool = True) -> Any:
     """The JSON value in `data`. ValueError: it is not valid, or beyond the limits above; says how.
+
+    Without `finite` NaN and numbers beyond every float come through, for who says at which key they stand.
 
     >>> loads(b'{"steps": [1, 2.5]}')
     {'steps': [1, 2.5]}
@@ -65,10 +67,9 @@ def loads(data: bytes) -> Any:
         count = sum(data.count(mark) for mark in marks)
         if count > limit:
             raise ValueError(f"it has {count} {what}, more than {limit}")
+    numbers: dict[str, Any] = {"parse_constant": _refuse, "parse_float": _finite, "parse_int": _whole}
     try:
-        value = json.loads(
-            data.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite, parse_int=_whole
-        )
+        value = json.loads(data.decode(), object_pairs_hook=_unique, **(numbers if finite else {}))
     except RecursionError:
         raise ValueError(_DEEP) from None
     if _too_deep(value):
@@ -76,17 +77,17 @@ def loads(data: bytes) -> Any:
     return value
 
 
-def read(path: str | os.PathLike[str]) -> Any:
+def read(path: str | os.PathLike[str], *, finite: bool = True) -> Any:
     """The JSON value in a file. OSError: it cannot be read, or is too large. ValueError: as `loads`."""
     try:
-        return loads(bounded.read_bytes(path, MAX_JSON))
+        return loads(bounded.read_bytes(path, MAX_JSON), finite=finite)
     except MemoryError as error:
         raise OSError(errno.ENOMEM, "there is no memory for what it holds", os.fspath(path)) from error
 
 
-def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_object(path: str | os.PathLike[str], *, finite: bool = True) -> dict[str, Any]:
     """The JSON object in a file. OSError, ValueError: as `read`."""
-    found = read(path)
+    found = read(path, finite=finite)
     if not isinstance(found, dict):
         raise ValueError("it is not a JSON object")
     return found

@@ -55,7 +55,7 @@ def read_comparison(file: str | os.PathLike[str]) -> tuple[Comparison, tuple[Dam
 
 def _require_known(file: Path) -> dict[str, Any]:
     try:
-        data = strict_json.read(file)
+        data = strict_json.read(file, finite=False)  # what is none is named by its key
     except OSError as error:
         raise StoreError(f"{file} cannot be read ({error.strerror or error}).") from error
     except ValueError as error:
