@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,8 @@ import numpy as np
 from narrows.benchmarks.datasets.base import Split
 from narrows.benchmarks.datasets.images import EncodedImages, Labels
 from narrows.data.extras import require
+from narrows.data.sources.hub import require_hub
+from narrows.data.sources.own import hub_folders, image_bytes
 from narrows.errors import DataError, DatasetMissingError
 
 
@@ -37,6 +38,7 @@ def open_hub(name: str, hub: Hub, size: int, channels: int = 3) -> EncodedImages
     installed, or the data set has other columns than said.
     """
     library = require("datasets", "hub")
+    require_hub(hub.repository)
     wanted: dict[Split, str] = {"train": "train", "test": hub.test}
     try:
         loaded = {split: library.load_dataset(hub.repository, hub.config, split=part) for split, part in wanted.items()}
@@ -71,14 +73,14 @@ def from_hub(name: str, hub: Hub, loaded: dict[Split, Any], size: int, channels:
     if highest >= len(names) or any(int(part.min(initial=0)) < 0 for part in labels.values()):
         raise DataError(f"{hub.repository}: labels must lie in 0..{len(names) - 1}, one for each class name")
 
+    inside = hub_folders(hub.repository)
+
     def fetch(split: Split, rows: Sequence[int]) -> Iterator[tuple[str, bytes]]:
         for row in rows:
             where = f"{hub.repository}, {split} part, row {row}"
-            held = rows_of[split][row][hub.image]
             try:
-                data = held["bytes"] if held["bytes"] is not None else Path(held["path"]).read_bytes()
-            except (TypeError, OSError) as error:
-                raise DataError(f"{where}: the image's bytes are missing ({error})") from error
-            yield where, data
+                yield where, image_bytes(rows_of[split][row][hub.image], inside, where)
+            except OSError as error:
+                raise DataError(f"{where}: the image cannot be read ({error})") from error
 
     return EncodedImages(name, names, size, labels, fetch, channels)
