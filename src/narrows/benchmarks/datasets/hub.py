@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,16 @@ def open_hub(name: str, hub: Hub, size: int, channels: int = 3) -> EncodedImages
             f"{name}: {hub.repository} cannot be had from the hub ({type(error).__name__}: {error}); without a "
             "network, give a folder with --data FOLDER"
         ) from error
-    return from_hub(name, hub, loaded, size, channels)
+    return from_hub(name, hub, loaded, size, channels, hub_folders(hub.repository))
 
 
-def from_hub(name: str, hub: Hub, loaded: dict[Split, Any], size: int, channels: int = 3) -> EncodedImages:
-    """What `datasets` has loaded, as a source: for each part an object of its class `Dataset`."""
+def from_hub(
+    name: str, hub: Hub, loaded: dict[Split, Any], size: int, channels: int = 3, inside: Sequence[Path] = ()
+) -> EncodedImages:
+    """What `datasets` has loaded, as a source: for each part an object of its class `Dataset`.
+
+    Images that are only a path are read within the folders `inside`, and nowhere else.
+    """
     library = require("datasets", "hub")
     labels: dict[Split, Labels] = {}
     rows_of: dict[Split, Any] = {}
@@ -72,8 +78,6 @@ def from_hub(name: str, hub: Hub, loaded: dict[Split, Any], size: int, channels:
     names = tuple(getattr(kind, "names", None) or (f"class {i}" for i in range(highest + 1)))
     if highest >= len(names) or any(int(part.min(initial=0)) < 0 for part in labels.values()):
         raise DataError(f"{hub.repository}: labels must lie in 0..{len(names) - 1}, one for each class name")
-
-    inside = hub_folders(hub.repository)
 
     def fetch(split: Split, rows: Sequence[int]) -> Iterator[tuple[str, bytes]]:
         for row in rows:

@@ -17,6 +17,7 @@ from narrows.data.sources.dialect import Dialect, find_dialect, require_encoding
 from narrows.data.sources.marks import find_mark
 from narrows.data.sources.own import image_bytes
 from narrows.data.sources.raw import Raw
+from narrows.data.sources.zipped import opened
 from narrows.data.spelling import MISSING
 from narrows.errors import DataError
 
@@ -67,22 +68,26 @@ def _read_csv(path: Path, dialect: Dialect, as_text: Collection[str], mark: str)
         return "skip"
 
     def read(threads: bool) -> Any:
-        return csv.read_csv(
-            path,
-            read_options=csv.ReadOptions(
-                use_threads=threads, encoding=dialect.encoding, skip_rows=dialect.skip, column_names=list(dialect.names)
-            ),
-            parse_options=csv.ParseOptions(
-                delimiter=dialect.separator,
-                newlines_in_values=True,
-                invalid_row_handler=None if threads else leave_out,
-            ),
-            convert_options=csv.ConvertOptions(
-                null_values=sorted(MISSING),
-                column_types=dict.fromkeys(as_text, arrow.string()),
-                decimal_point=mark,
-            ),
-        )
+        with opened(path) as stream:
+            return csv.read_csv(
+                stream if path.name.lower().endswith(".gz") else path,
+                read_options=csv.ReadOptions(
+                    use_threads=threads,
+                    encoding=dialect.encoding,
+                    skip_rows=dialect.skip,
+                    column_names=list(dialect.names),
+                ),
+                parse_options=csv.ParseOptions(
+                    delimiter=dialect.separator,
+                    newlines_in_values=True,
+                    invalid_row_handler=None if threads else leave_out,
+                ),
+                convert_options=csv.ConvertOptions(
+                    null_values=sorted(MISSING),
+                    column_types=dict.fromkeys(as_text, arrow.string()),
+                    decimal_point=mark,
+                ),
+            )
 
     try:
         try:
