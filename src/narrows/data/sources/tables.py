@@ -17,6 +17,7 @@ from narrows.data.sources.dialect import Dialect, find_dialect, require_encoding
 from narrows.data.sources.marks import find_mark
 from narrows.data.sources.own import image_bytes
 from narrows.data.sources.raw import Raw
+from narrows.data.sources.repeated import repeats, without
 from narrows.data.sources.zipped import opened
 from narrows.data.spelling import MISSING
 from narrows.errors import DataError
@@ -38,15 +39,22 @@ def open_csv(path: Path, features: tuple[str, ...] | None, as_text: Collection[s
     arrow = require("pyarrow")
     dialect = find_dialect(path, as_text)
     notes = [f"of the file: {note}" for note in dialect.notes]
-    mark = decimal or "."
-    table, broken = _read_csv(path, dialect, as_text, mark)
+    mark, held = decimal or ".", None
+    table, broken = _read_csv(path, held, dialect, as_text, mark)
+    again = repeats(table, dialect.names)
+    if len(again):
+        texts, _ = _read_csv(path, None, dialect, dialect.names, mark)
+        held = without(texts, again, dialect.separator)
+        dialect = replace(dialect, encoding="utf-8", skip=0)
+        broken = _with_repeats(broken, again, table.num_rows)
+        table, _ = _read_csv(path, held, dialect, as_text, mark)
     if decimal is None:
         mark, said = find_mark(
-            table, lambda names: _read_csv(path, dialect, {*as_text, *names}, ".")[0], dialect, as_text
+            table, lambda names: _read_csv(path, held, dialect, {*as_text, *names}, ".")[0], dialect, as_text
         )
         notes += [f"of the file: {note}" for note in said]
         if mark == ",":
-            table, broken = _read_csv(path, dialect, as_text, mark)
+            table, _ = _read_csv(path, held, dialect, as_text, mark)
     for field in table.schema:
         if arrow.types.is_binary(field.type):
             raise DataError(f"{path}: the column {field.name!r} is not in UTF-8; save the file as UTF-8")
@@ -58,9 +66,20 @@ def open_csv(path: Path, features: tuple[str, ...] | None, as_text: Collection[s
     )
 
 
-def _read_csv(path: Path, dialect: Dialect, as_text: Collection[str], mark: str) -> tuple[Any, tuple[Skipped, ...]]:
+def _with_repeats(broken: Sequence[Skipped], again: Sequence[int], rows: int) -> tuple[Skipped, ...]:
+    """The rows that are left out, with those of a table of so many rows that repeat the header."""
+    left_out = {int(row.id) for row in broken}
+    numbers = [row for row in range(rows + len(broken)) if row not in left_out]
+    return (*broken, *(Skipped(str(numbers[row]), "it is the header once more") for row in again))
+
+
+def _read_csv(
+    path: Path, held: Any, dialect: Dialect, as_text: Collection[str], mark: str
+) -> tuple[Any, tuple[Skipped, ...]]:
+    """The table, and the rows that do not fit it; of the bytes in `held`, where they are not those of the file."""
     csv, arrow = require("pyarrow.csv"), require("pyarrow")
     broken: list[Skipped] = []
+    zipped = path.name.lower().endswith(".gz")
 
     def leave_out(row: Any) -> str:
         reason = f"it has {row.actual_columns} cells and the header has {row.expected_columns} names: {row.text[:60]!r}"
@@ -70,7 +89,7 @@ def _read_csv(path: Path, dialect: Dialect, as_text: Collection[str], mark: str)
     def read(threads: bool) -> Any:
         with opened(path) as stream:
             return csv.read_csv(
-                stream if path.name.lower().endswith(".gz") else path,
+                (stream if zipped else path) if held is None else arrow.BufferReader(held),
                 read_options=csv.ReadOptions(
                     use_threads=threads,
                     encoding=dialect.encoding,
