@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 import torch
 from dataset_samples import png, write_class_folders
 
-from narrows.benchmarks.datasets.catalogue import DATASETS
 from narrows.benchmarks.datasets.hub import Hub, from_hub, open_hub
 from narrows.benchmarks.datasets.opening import HUB, open_dataset
 from narrows.benchmarks.streams import make_stream

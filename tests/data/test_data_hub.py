@@ -95,8 +95,8 @@ def test_what_the_library_would_read_from_this_machine_is_no_data_set_of_the_hub
         read_training("hf:owner/animals")
     with pytest.raises(DataError, match="hf:imagefolder is no data set of the hub"):
         read_training("hf:imagefolder")
+    (tmp_path / "zh-plus" / "tiny-imagenet").mkdir(parents=True)
     with pytest.raises(DataError, match="hf:zh-plus/tiny-imagenet is ambiguous"):
-        (tmp_path / "zh-plus" / "tiny-imagenet").mkdir(parents=True)
         open_dataset("tiny-imagenet", HUB)
 
 

@@ -24,6 +24,8 @@ NAMELESS = "Unnamed: {}"
 """What a column without a name is called, as pandas calls it; counted from 0."""
 
 _LOOKED_AT = 1 << 18  # bytes
+_MOST = 1 << 25  # bytes, where lines are long
+_FEW = 4  # lines
 _LINES = 200
 
 
@@ -69,7 +71,10 @@ def find_dialect(path: Path, as_text: Collection[str] = ()) -> Dialect:
         DataError: it is empty, or its header does not fit its rows; says what to do.
     """
     with opened(path) as stream:
-        start = stream.read(_LOOKED_AT)
+        start, wanted = stream.read(_LOOKED_AT), _LOOKED_AT
+        while len(start) == wanted < _MOST and start.count(b"\n") < _FEW:  # one line of very many columns
+            wanted *= 2
+            start += stream.read(wanted - len(start))
     encoding = _encoding(start)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(start).removeprefix("\ufeff")
     notes = [] if encoding == "utf-8" else ["it is in UTF-16, and was read so"]
@@ -78,8 +83,8 @@ def find_dialect(path: Path, as_text: Collection[str] = ()) -> Dialect:
     for _ in range(before):
         body.readline()
     rest = body.read().removeprefix("#" if hashed else "")
-    separator = said or _separator(rest, len(start) == _LOOKED_AT)
-    lines = _lines(rest, separator, len(start) == _LOOKED_AT)
+    separator = said or _separator(rest, len(start) == wanted)
+    lines = _lines(rest, separator, len(start) == wanted)
     if not lines:
         raise DataError(f"{path} cannot be read as CSV: there is no header")
     header = _header(lines)

@@ -133,7 +133,7 @@ def _rows(kind: Any, largest: int) -> int:
         return _ROWS
     if types.is_fixed_size_binary(kind) or types.is_decimal(kind):
         return max(1, min(_ROWS, FREE // max(1, kind.byte_width)))
-    return max(1, min(_FEW, FREE // max(1, largest)))
+    return max(1, min(_FEW, FREE // 4 // max(1, largest)))
 
 
 def _is_text(kind: Any) -> bool:
