@@ -202,7 +202,10 @@ def learn_together(
         with store.begin(member.name, method, head=head) as task:
             start = {"start_accuracy": member.untrained, "untrained": member.untrained}
             task.model.load_state_dict(network)
-            task.optimizer(torch.optim.SGD, lr=0.0).step()  # a task is committed after a step: this moves nothing
+            optimizer = task.optimizer(torch.optim.SGD, lr=0.0)
+            for param in task.model.parameters():
+                param.grad = torch.ones_like(param)
+            optimizer.step()  # a task is committed after a step that had gradients: this one moves nothing
             task.commit(metrics=trained.share() | start, data=member.data, history=False)  # of that one step
 
 
