@@ -100,7 +100,9 @@ def _column(batches: Iterable[Any], field: Any, packed: int, taken: int, path: P
     """A column, its texts each by itself; refused as soon as it has more than is allowed."""
     arrow = require("pyarrow")
     spread = arrow.types.is_dictionary(field.type)
-    parts, chunks, held = [], [], 0
+    parts: list[Any] = []
+    chunks: list[Any] = []
+    held = 0
     for batch in batches:
         values = batch.column(batch.schema.get_field_index(field.name))
         # Counted before they are spread out: a text that stands once in the file may be that of all rows.
@@ -123,7 +125,7 @@ def _size(values: Any) -> int:
         return len(values) * 16
     compute = require("pyarrow.compute")
     lengths = compute.binary_length(values.dictionary).cast(arrow.int64())
-    return (compute.sum(lengths.take(values.indices)).as_py() or 0) + 8 * len(values)
+    return int(compute.sum(lengths.take(values.indices)).as_py() or 0) + 8 * len(values)
 
 
 def _rows(kind: Any, largest: int) -> int:

@@ -46,7 +46,7 @@ def open_csv(path: Path, features: tuple[str, ...] | None, as_text: Collection[s
         texts, _ = _read_csv(path, None, dialect, dialect.names, mark)
         held = without(texts, again, dialect.separator)
         dialect = replace(dialect, encoding="utf-8", skip=0)
-        broken = _with_repeats(broken, again, table.num_rows)
+        broken = _with_repeats(broken, again.tolist(), table.num_rows)
         table, _ = _read_csv(path, held, dialect, as_text, mark)
     if decimal is None:
         mark, said = find_mark(
