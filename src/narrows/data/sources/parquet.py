@@ -125,7 +125,8 @@ def _size(values: Any) -> int:
         return len(values) * 16
     compute = require("pyarrow.compute")
     lengths = compute.binary_length(values.dictionary).cast(arrow.int64())
-    return int(compute.sum(lengths.take(values.indices)).as_py() or 0) + 8 * len(values)
+    spread = compute.sum(lengths.take(values.indices)).as_py() or 0
+    return int(spread) + 8 * len(values)
 
 
 def _rows(kind: Any, largest: int) -> int:
