@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,9 +81,6 @@ def from_hub(
     def fetch(split: Split, rows: Sequence[int]) -> Iterator[tuple[str, bytes]]:
         for row in rows:
             where = f"{hub.repository}, {split} part, row {row}"
-            try:
-                yield where, image_bytes(rows_of[split][row][hub.image], inside, where)
-            except OSError as error:
-                raise DataError(f"{where}: the image cannot be read ({error})") from error
+            yield where, image_bytes(rows_of[split][row][hub.image], inside, where)
 
     return EncodedImages(name, names, size, labels, fetch, channels)

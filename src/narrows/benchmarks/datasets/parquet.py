@@ -19,6 +19,7 @@ from narrows.data.extras import require
 from narrows.data.huggingface import class_names
 from narrows.data.sources.parquet import read_parquet
 from narrows.errors import DataError
+from narrows.store.bounded import require_regular
 
 _SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("valid", "validation", "test")}
 
@@ -113,6 +114,7 @@ def _open(parquet: Any, path: Path, columns: Columns) -> tuple[Any, str, str]:
     """The file, and what its columns of images and of labels are called."""
     arrow = require("pyarrow", "bench")
     try:
+        require_regular(path)
         file = parquet.ParquetFile(path)
     except (OSError, arrow.ArrowException) as error:
         raise DataError(f"{path} is not a whole parquet file: {error}") from error

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from narrows.data.extras import require
-from narrows.data.limits import in_units
 from narrows.errors import DataError
+from narrows.store.bounded import read_bytes
 
 MOST = 256 << 20
 """Bytes of one image."""
@@ -40,9 +40,10 @@ def image_bytes(value: Any, inside: Sequence[Path], where: str) -> bytes:
             f"{where}: the image's bytes are missing, and its path, {path!r}, leads to a file of this machine that is "
             "not the data set's; no such file is read"
         )
-    if not real.is_file() or real.stat().st_size > MOST:
-        raise DataError(f"{where}: {path!r} is no file of at most {in_units(MOST)}")
-    return real.read_bytes()
+    try:
+        return read_bytes(real, MOST)
+    except OSError as error:
+        raise DataError(f"{where}: the image cannot be read: {error}") from error
 
 
 def hub_folders(name: str) -> tuple[Path, ...]:

@@ -135,7 +135,7 @@ def _rows(kind: Any, largest: int) -> int:
     if types.is_primitive(kind) or types.is_dictionary(kind) or types.is_null(kind):
         return _ROWS
     if types.is_fixed_size_binary(kind) or types.is_decimal(kind):
-        return max(1, min(_ROWS, FREE // max(1, kind.byte_width)))
+        return max(1, min(_ROWS, FREE // max(1, int(kind.byte_width))))
     return max(1, min(_FEW, FREE // 4 // max(1, largest)))
 
 
