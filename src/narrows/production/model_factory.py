@@ -108,7 +108,8 @@ def check_factory(factory: Any) -> None:
     module, colon, name = factory.partition(":") if isinstance(factory, str) else ("", "", "")
     if not colon or not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
         raise ConfigError(
-            f"A model is named as package.module:factory, as torchvision.models:resnet18; got {factory!r}."
+            f"A model is named as package.module:factory, as narrows.networks:mlp, or my_networks:make for the "
+            f"function 'make' of my_networks.py; got {factory!r}."
         )
 
 

@@ -10,8 +10,9 @@ from narrows.data.sources.folders import find_files, listing, open_images
 from narrows.data.sources.hook import PREFIX, open_hook
 from narrows.data.sources.hub import open_hub
 from narrows.data.sources.npz import open_npz
+from narrows.data.sources.parquet import open_parquet
 from narrows.data.sources.raw import Raw, Targets
-from narrows.data.sources.tables import open_csv, open_parquet
+from narrows.data.sources.tables import open_csv
 from narrows.errors import DataError, DatasetMissingError
 from narrows.store.bounded import require_regular
 
