@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, NoReturn
@@ -21,8 +22,13 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def dump(value: dict[str, Any], label: str) -> bytes:
-    """`value` as readable JSON bytes. StoreError if it is not plain JSON: NaN, odd types, too deep, over 64 MiB."""
+    """`value` as readable JSON bytes.
+
+    StoreError if it is not plain JSON (NaN, odd types), too deep, over 64 MiB, or holds a number beyond every float.
+    """
     require_shallow(value, label)
+    if _beyond_floats(value):
+        raise StoreError(f"{label} cannot be written as JSON: a whole number in it is beyond every float")
     try:
         data = (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -47,7 +53,9 @@ def canonical(value: Any) -> bytes:
 def parse(data: bytes, label: str, remedy: str = RESTORE) -> Fields:
     """The JSON object in `data`; DamagedFileError, naming `label`, for anything else."""
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(
+            data.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite, parse_int=_whole
+        )
     except (ValueError, RecursionError) as error:
         raise DamagedFileError(label, f"is not valid JSON ({error})", remedy) from None
     if not isinstance(value, dict):
@@ -180,6 +188,22 @@ def _finite(digits: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{digits} is out of range")
     return value
+
+
+def _whole(digits: str) -> int:
+    """A number that cannot be a float is refused here: whoever reckons with it would raise."""
+    value = int(digits)
+    if _beyond_floats(value):
+        raise ValueError(f"{digits[:20]}... is out of range")
+    return value
+
+
+def _beyond_floats(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_beyond_floats, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_beyond_floats, value))
+    return isinstance(value, int) and abs(value) > sys.float_info.max
 
 
 def _is_time(text: str) -> bool:

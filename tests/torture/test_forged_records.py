@@ -1,0 +1,105 @@
+"""Any value of any record forged: every command that reads ends in seconds, within memory, with our own error."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import resource
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asking
+import forgeries
+import pytest
+from children import child
+from forgeries import Record
+from tally import Tally
+
+MEMORY = 1 << 30
+"""Bytes that a command may ask for beside what this process has."""
+NAMES = (
+    *("store.json", "task.json, images", "task.json, a table", "result.json", "compare.json", "grid.json"),
+    *("live.jsonl", "more.live.jsonl"),
+)
+SLOW = ("report", "report --no-verify", "report of the file", "watch")
+
+
+@pytest.fixture(scope="module")
+def forge(place: Path, world: Path) -> Iterator[Path]:
+    """A copy of the folder to be harmed, which is the current directory."""
+    here, former = place / "forged", Path.cwd()
+    shutil.copytree(world, here)
+    os.chdir(here)
+    yield here
+    os.chdir(former)
+
+
+def put_back(here: Path, world: Path, record: Record) -> None:
+    """All that the record's readers may have written, or that was forged."""
+    part = Path(record.file).parts[0]
+    shutil.rmtree(here / part, ignore_errors=True)
+    shutil.copytree(world / part, here / part)
+
+
+def forgeries_of(record: Record, sound: Any, long: bool) -> list[tuple[forgeries.Steps, Any]]:
+    """Ways and values, always the same ones: in the long form each way twice, and each value in its turn."""
+    chance = random.Random(record.name)
+    ways = list(forgeries.steps(sound))
+    chance.shuffle(ways)
+    values = itertools.cycle(chance.sample(forgeries.VALUES, len(forgeries.VALUES)))
+    pairs = [(way, next(values)) for way in ways * 2]
+    return pairs if long else pairs[:4]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_value_forged(name: str, forge: Path, world: Path, tally: Tally, long: bool):
+    for record in forgeries.records(world):
+        if not record.name.startswith(name):
+            continue
+        sound = record.read(forge / record.file)
+        for turn, (way, value) in enumerate(forgeries_of(record, sound, long)):
+            asks = {
+                what: ask
+                for place, (what, ask) in enumerate(record.asks.items())
+                if long or (what not in SLOW and (place + turn) % 4 == 0)
+            }
+
+            def work(record=record, way=way, value=value, sound=sound, asks=asks) -> None:
+                for what, ask in asks.items():
+                    put_back(forge, world, record)
+                    record.put(forge / record.file, forgeries.forged(sound, way, value))
+                    with told(record, way, value, what):
+                        assert asking.ask(ask) < asking.SECONDS
+
+            def limited(work=work) -> None:
+                room = _address_space() + MEMORY
+                resource.setrlimit(resource.RLIMIT_AS, (room, resource.RLIM_INFINITY))
+                work()
+
+            with tally.fault(f"forged {name}", "any value, every command", len(asks)):
+                if long:
+                    assert child(limited) == 0, (record.name, way, value)
+                else:
+                    work()
+        put_back(forge, world, record)
+
+
+class told:
+    """Adds to what is raised within what was forged and who read it."""
+
+    def __init__(self, record: Record, way: forgeries.Steps, value: Any, what: str) -> None:
+        self._note = f"{record.name}: {value!r:.100} at {way} ended `{what}`"
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            error.add_note(self._note)
+
+
+def _address_space() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
