@@ -150,7 +150,7 @@ def library(path: str, task: str) -> Ask:
             lambda store: [figures_of(record) for record in store.tasks()],
             lambda store: [read_history(record.history) for record in store.tasks() if record.history is not None],
             lambda store: store.progress("more").load(),
-            lambda store: forecast(capacity(StoreReader.open(path))),
+            lambda _: forecast(capacity(StoreReader.open(path))),
         ]
         for one in asked:
             with contextlib.suppress(NarrowsError):

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import asking
+from fuzz_targets import seal
+
 import terminals
 from narrows.tasks import TaskStore
 
 STORES = ("shop", "desk", "worn", "new", "run/store", "ran/store")
 OUT = ("p.csv", "page.html", "plan.json", "ran/accuracy.svg")
+SMALL = ["--tasks", "2", "--epochs", "1"]
 PHOTOS = ["-d", "photos", "--epochs", "2", "--batch-size", "8"]
 
 
@@ -55,14 +58,20 @@ WRITING: dict[str, Command] = {
     "predict": Command(["predict", "shop", "-t", "light", "-d", "photos", "--out", "p.csv"]),
     "report": Command(["report", "shop", "--out", "page.html", "--data", "light=photos"]),
     "plan": Command(["plan", "shop", "--json", "--out", "plan.json"]),
-    "run": Command(["run", "split-digits", "--tasks", "2", "--epochs", "1", "--out", "ran"]),
+    "run": Command(["run", "split-digits", *SMALL, "--out", "ran"]),
     "compare": Command(
-        ["compare", "split-digits", "-m", "finetune", "--seeds", "1", "--epochs", "1"]
-        + ["--tasks", "1", "--tune", "0", "--out", "compared"]
+        ["compare", "split-digits", "-m", "finetune", "--seeds", "1", "--tune", "0", *SMALL, "--out", "compared"]
     ),
 }
-READING = {"tasks", "show", "verify", "evaluate", "route", "streams", "methods", "watch"}
-"""Commands that write nothing."""
+READING: dict[str, list[str]] = {
+    "tasks": ["tasks", "shop"],
+    "show": ["show", "shop", "light"],
+    "verify": ["verify", "shop", "--deep"],
+    "evaluate": ["evaluate", "shop", "-d", "photos"],
+    "route": ["route", "shop", "-d", "photos"],
+}
+IDLE = ("streams", "methods", "watch")
+"""Commands that read nothing, or never end."""
 
 
 def make_world(where: Path) -> Path:
@@ -75,8 +84,6 @@ def make_world(where: Path) -> Path:
         header = json.loads(Path("lost/store.json").read_bytes())
         del header["removing"], header["replaces"], header["sha256"]
         header["next_index"] = 1
-        from fuzz_targets import seal
-
         Path("older.json").write_bytes(seal(json.dumps(header, indent=1).encode()))
         shutil.rmtree("lost")
     return where
@@ -84,27 +91,23 @@ def make_world(where: Path) -> Path:
 
 @dataclass
 class Stage:
-    """Where a command is harmed again and again: each time in a fresh copy of the same folder.
-
-    `words`: of one that only reads.
-    """
+    """Where a command is harmed again and again: each time in a fresh copy of the same folder."""
 
     name: str
     here: Path
     world: Path
-    words: list[str] | None = None
     old: dict[str, Any] = field(init=False)
     new: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.command = WRITING[self.name] if self.words is None else Command(self.words)
+        self.command = WRITING[self.name] if self.name in WRITING else Command(READING[self.name])
         self.act = asking.command(self.command.words)
         self.fresh()
         self.old = seen(self.here)
         with contextlib.chdir(self.here):
             assert self.act() == 0
         self.new = seen(self.here)
-        assert (self.old == self.new) == (self.name == "compact" or self.words is not None)
+        assert (self.old == self.new) == (self.name == "compact" or self.name in READING)
 
     def fresh(self) -> None:
         """A fresh copy of the folder, all ready for the command."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from children import RUNNING, start, wait
-from commands import READING, WRITING, Stage
+from commands import IDLE, READING, WRITING, Stage
 from tally import Tally
 
 from narrows.cli.app import app
@@ -21,7 +21,7 @@ SLOW = {"compare": 6, "report": 15, "run": 40}
 
 
 def test_every_command_is_tried():
-    assert {*WRITING, *READING} == {command.name for command in app.registered_commands}
+    assert {*WRITING, *READING, *IDLE} == {command.name for command in app.registered_commands}
 
 
 @pytest.mark.parametrize("name", WRITING)

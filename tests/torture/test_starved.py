@@ -14,10 +14,9 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-import asking
 import pytest
 from children import can_mount, child, read_only
-from commands import WRITING, Stage, seen
+from commands import READING, WRITING, Stage, seen
 from operations import Range
 from tally import Tally
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -27,13 +26,6 @@ from disk_faults import CHANGING, Fault
 from narrows.errors import NarrowsError
 
 SLOW = ("compare", "report")
-READING: dict[str, list[str]] = {
-    "tasks": ["tasks", "shop"],
-    "show": ["show", "shop", "light"],
-    "verify": ["verify", "shop", "--deep"],
-    "evaluate": ["evaluate", "shop", "-d", "photos"],
-    "route": ["route", "shop", "-d", "photos"],
-}
 
 
 class NoMemoryAt(TorchDispatchMode):
@@ -112,7 +104,7 @@ def stage(request: pytest.FixtureRequest, world: Path, place: Path, long: bool) 
     name = request.param
     if name in SLOW and not long:
         pytest.skip("it takes seconds each time: the long form has it")
-    yield Stage(name, place / "starved", world, READING.get(name))
+    yield Stage(name, place / "starved", world)
     shutil.rmtree(place / "starved")
 
 
@@ -165,10 +157,3 @@ if can_mount(Path(gettempdir())):
             assert code == (0 if stage.name in READING else 1)
             assert seen(stage.here) == stage.old
             stage.check()
-
-
-def test_everything_has_been_asked():
-    from commands import READING as others
-
-    assert {*READING, "streams", "methods", "watch"} == others
-    assert asking.SECONDS
