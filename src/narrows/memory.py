@@ -44,10 +44,7 @@ def enough_memory(what: str) -> Iterator[None]:
     except Exception as error:
         if not is_shortage(error):
             raise
-        told = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
-        raise StoreError(
-            f"there is not enough memory to {what} ({_first_line(error)}); free some, and do it again{told}"
-        ) from error
+        raise StoreError(f"there is not enough memory to {what} ({told(error)}); free some, and do it again") from error
 
 
 def require_room(size: int, what: str) -> None:
@@ -61,5 +58,7 @@ def require_room(size: int, what: str) -> None:
         raise StoreError(f"{what}: there is no memory for {size} bytes; free some, and do it again") from error
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0][:200] or type(error).__name__
+def told(error: BaseException) -> str:
+    """One line of it, and its notes: what was done before it came."""
+    line = str(error).partition("\n")[0][:200] or type(error).__name__
+    return " ".join((line, *getattr(error, "__notes__", ())))

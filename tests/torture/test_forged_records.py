@@ -24,6 +24,11 @@ NAMES = (
     *("store.json", "task.json, images", "task.json, a table", "result.json", "compare.json", "grid.json"),
     *("live.jsonl", "more.live.jsonl"),
 )
+FOUND: list[tuple[str, forgeries.Steps, Any, str]] = [  # what ended in a traceback once
+    ("result.json", ("tasks", 1, "claimed"), 10**400, "plan"),
+    ("compare.json", ("rows", 0, "figures", "seconds", "mean"), 10**400, "plan"),
+    ("grid.json", ("worker",), forgeries.GONE, "compare"),
+]
 EACH = 10
 """So manieth forgery is shown to those that are slow, which make a page."""
 SLOW = ("report", "report --no-verify", "report of the file", "watch")
@@ -54,6 +59,17 @@ def forgeries_of(record: Record, sound: Any, long: bool) -> list[tuple[forgeries
     values = itertools.cycle(chance.sample(forgeries.VALUES, len(forgeries.VALUES)))
     pairs = [(way, next(values)) for way in ways]
     return pairs if long else pairs[:4]
+
+
+@pytest.mark.parametrize(("name", "way", "value", "what"), FOUND)
+def test_what_broke_a_command_once(
+    name: str, way: forgeries.Steps, value: Any, what: str, forge: Path, world: Path, tally: Tally
+):
+    (record,) = [record for record in forgeries.records(world) if record.name == name]
+    record.put(forge / record.file, forgeries.forged(record.read(forge / record.file), way, value))
+    with tally.fault(f"forged {name}", "found before"):
+        asking.ask(record.asks[what])
+    put_back(forge, world, record)
 
 
 def is_asked(what: str, place: int, turn: int, long: bool) -> bool:

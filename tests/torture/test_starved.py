@@ -79,7 +79,7 @@ if importlib.util.find_spec("_testcapi"):  # which Python's own tests have, and 
         """One allocation of the interpreter's, whichever it is, in a child."""
         nomemory = importlib.import_module("_testcapi")
         chance = random.Random(scene.operation.name)
-        for _ in range(120 if long else 3):
+        for _ in range(80 if long else 3):
             nth = int(2 ** chance.uniform(3, 16.5))
             root = scene.fresh()
 
@@ -125,7 +125,7 @@ def starved(stage: Stage, harm: Any) -> int:
 def test_memory_is_limited(stage: Stage, tally: Tally, long: bool):
     """The real limit of the address space, from nothing beside what there is up to all that is needed."""
     limits = [0, *(1 << step for step in range(12, 29))]
-    for room in thin(limits, 4, long):
+    for room in thin(limits, 4, long and stage.name not in SLOW):
 
         def limit(room: int = room) -> None:
             size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -138,7 +138,7 @@ def test_memory_is_limited(stage: Stage, tally: Tally, long: bool):
 
 def test_descriptors_are_limited(stage: Stage, tally: Tally, long: bool):
     """The real limit, from one too few for a single file upwards."""
-    for spare in thin(range(12), 3, long):
+    for spare in thin(range(12), 3, long and stage.name not in SLOW):
 
         def limit(spare: int = spare) -> None:
             most = max(map(int, os.listdir("/proc/self/fd")))

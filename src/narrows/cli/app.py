@@ -24,7 +24,7 @@ from narrows.cli.terminal import unfailing
 from narrows.cli.upkeep import compact_command, forget_command, recover_command, verify_command
 from narrows.cli.watch import watch_command
 from narrows.errors import NarrowsError
-from narrows.memory import is_shortage
+from narrows.memory import is_shortage, told
 
 
 class _Switches:
@@ -115,11 +115,7 @@ def main() -> None:
         except (MemoryError, RuntimeError) as error:
             if not is_shortage(error):
                 raise
-            _end("There is not enough memory for that; what was stored before is as it was." + _notes(error))
-
-
-def _notes(error: BaseException) -> str:
-    return "".join(f" {note}" for note in getattr(error, "__notes__", ()))
+            _end(f"There is not enough memory for that ({told(error)}); what was stored before is as it was.")
 
 
 def _end(text: str) -> None:
