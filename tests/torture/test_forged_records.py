@@ -61,7 +61,7 @@ def forgeries_of(record: Record, sound: Any, long: bool) -> list[tuple[forgeries
     return pairs if long else pairs[:4]
 
 
-@pytest.mark.parametrize(("name", "way", "value", "what"), FOUND)
+@pytest.mark.parametrize(("name", "way", "value", "what"), FOUND, ids=[name for name, *_ in FOUND])
 def test_what_broke_a_command_once(
     name: str, way: forgeries.Steps, value: Any, what: str, forge: Path, world: Path, tally: Tally
 ):

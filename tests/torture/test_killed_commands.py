@@ -13,22 +13,21 @@ import pytest
 from children import RUNNING, start, wait
 from commands import IDLE, READING, WRITING, Stage
 from tally import Tally
+from torture_store import LONG
 
 from narrows.cli.app import app
 
 SLOW = {"compare": 6, "report": 15, "run": 40}
-"""Kills of commands that take seconds."""
+"""How often commands are killed that take seconds: in the long form only."""
 
 
 def test_every_command_is_tried():
     assert {*WRITING, *READING, *IDLE} == {command.name for command in app.registered_commands}
 
 
-@pytest.mark.parametrize("name", WRITING)
+@pytest.mark.parametrize("name", [name for name in WRITING if LONG or name not in SLOW])
 def test_killed_at_any_moment(name: str, world: Path, place: Path, tally: Tally, long: bool):
     """Of a process, and now and then of all that it started."""
-    if name in ("compare", "report") and not long:
-        pytest.skip("it takes seconds each time: the long form kills it")
     stage, chance = Stage(name, place / f"killed {name}", world), random.Random(name)
     started = time.monotonic()
     stage.fresh()

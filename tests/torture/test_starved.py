@@ -20,12 +20,14 @@ from commands import READING, WRITING, Stage, seen
 from operations import Range
 from tally import Tally
 from torch.utils._python_dispatch import TorchDispatchMode
-from torture_store import thin
+from torture_store import LONG, thin
 
 from disk_faults import CHANGING, Fault
 from narrows.errors import NarrowsError
 
 SLOW = ("compare", "report")
+SHORT = ("init", "learn", "forget", "predict", "verify")
+"""Commands of the short form."""
 
 
 class NoMemoryAt(TorchDispatchMode):
@@ -57,7 +59,7 @@ def test_torch_gets_no_memory_at_any_operation(scene: Range, tally: Tally, long:
     counting = NoMemoryAt(1 << 40)
     assert attempt(scene, counting) is None
     count = (1 << 40) - counting.left
-    for after in thin(range(count), 3, long):
+    for after in thin(range(count), 120 if long else 3, long=False):
         with tally.fault(scene.operation.name, "no memory, torch"):
             error = attempt(scene, NoMemoryAt(after))
             assert error is None or "memory" in str(error)
@@ -98,13 +100,10 @@ if importlib.util.find_spec("_testcapi"):  # which Python's own tests have, and 
                 scene.check()
 
 
-@pytest.fixture(params=[*WRITING, *READING])
-def stage(request: pytest.FixtureRequest, world: Path, place: Path, long: bool) -> Iterator[Stage]:
+@pytest.fixture(params=[*WRITING, *READING] if LONG else SHORT)
+def stage(request: pytest.FixtureRequest, world: Path, place: Path) -> Iterator[Stage]:
     """Of each command in turn."""
-    name = request.param
-    if name in SLOW and not long:
-        pytest.skip("it takes seconds each time: the long form has it")
-    yield Stage(name, place / "starved", world)
+    yield Stage(request.param, place / "starved", world)
     shutil.rmtree(place / "starved")
 
 
