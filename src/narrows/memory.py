@@ -23,7 +23,7 @@ _BESIDE: Final = 16 << 20
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether there was not the memory for something; torch raises a RuntimeError that says so.
+    """Whether there was not the memory for something: torch says so in a RuntimeError, safetensors panics of a null.
 
     >>> is_shortage(MemoryError()), is_shortage(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
     (True, True)
@@ -32,8 +32,11 @@ def is_shortage(error: BaseException) -> bool:
     """
     if isinstance(error, NarrowsError):
         return False
-    said = str(error).lower() if isinstance(error, RuntimeError | OSError) else ""
-    return isinstance(error, MemoryError) or any(words in said for words in _SAID)
+    said = str(error).lower()
+    if type(error).__name__ == "PanicException":  # of pyo3, which has it in no module that can be imported
+        return "pointer is null" in said or "memory" in said
+    telling = isinstance(error, RuntimeError | OSError)
+    return isinstance(error, MemoryError) or (telling and any(words in said for words in _SAID))
 
 
 @contextmanager
@@ -41,7 +44,7 @@ def enough_memory(what: str) -> Iterator[None]:
     """Within, a failed allocation is a StoreError that says what it was for; its notes say what was done before it."""
     try:
         yield
-    except Exception as error:
+    except BaseException as error:
         if not is_shortage(error):
             raise
         raise StoreError(f"there is not enough memory to {what} ({told(error)}); free some, and do it again") from error

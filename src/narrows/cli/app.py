@@ -112,7 +112,7 @@ def main() -> None:
             _end(str(error))
         except OSError as error:
             _end(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
-        except (MemoryError, RuntimeError) as error:
+        except BaseException as error:
             if not is_shortage(error):
                 raise
             _end(f"There is not enough memory for that ({told(error)}); what was stored before is as it was.")

@@ -104,7 +104,7 @@ def read(path: Path, label: str, limit: int, remedy: str = RESTORE) -> bytes:
     except FileNotFoundError:
         raise DamagedFileError(label, "is missing", remedy) from None
     except MemoryError as error:
-        raise StoreError(f"{path} is not read: there is no memory for its {size} bytes") from error
+        raise StoreError(f"{path} is not read: there is no memory for its bytes") from error
     except OSError as error:
         if error.errno not in _DAMAGE:
             raise StoreError(f"{path} cannot be read: {error.strerror}; it may be whole") from error

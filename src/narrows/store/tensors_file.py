@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from narrows.errors import StoreError
-from narrows.memory import is_shortage, require_room
+from narrows.memory import enough_memory, is_shortage, require_room
 from narrows.store import strict_json
 from narrows.store.durable import RESTORE, DamagedFileError
 
@@ -41,12 +41,13 @@ def encode(tensors: Mapping[str, Tensor], label: str) -> bytes:
             raise StoreError(f"{label}: no tensor may be called {name!r}")
         # A copy each: safetensors refuses tensors that share memory, as tied parameters do.
         plain[name] = tensor.to("cpu", copy=True).resolve_conj().resolve_neg().contiguous()
-    try:
-        data = save(plain)
-    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        if is_shortage(error):
-            raise
-        raise StoreError(f"{label} cannot be written as safetensors: {error}") from error
+    with enough_memory(f"write {label}"):
+        try:
+            data = save(plain)
+        except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+            if is_shortage(error):
+                raise
+            raise StoreError(f"{label} cannot be written as safetensors: {error}") from error
     if int.from_bytes(data[:_LENGTH], "little") > MAX_HEADER:
         raise StoreError(f"{label} holds too many tensors: its header would pass {MAX_HEADER} bytes")
     return data
@@ -67,9 +68,10 @@ def decode(data: bytes, label: str, remedy: str = RESTORE) -> dict[str, Tensor]:
     # safetensors checks dtypes, shapes and offsets itself, but takes the last of two equal keys.
     strict_json.parse(data[_LENGTH : _LENGTH + length], label, remedy)
     require_room(len(data), f"{label} is not read")
-    try:
-        return dict(load(data))
-    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError, AssertionError, MemoryError) as error:
-        if is_shortage(error):
-            raise StoreError(f"{label} is not read: there is no memory for its {len(data)} bytes") from error
-        raise DamagedFileError(label, f"is not valid safetensors ({error})", remedy) from error
+    with enough_memory(f"read {label}"):
+        try:
+            return dict(load(data))
+        except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError, AssertionError) as error:
+            if is_shortage(error):
+                raise
+            raise DamagedFileError(label, f"is not valid safetensors ({error})", remedy) from error
