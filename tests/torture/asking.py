@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import sys
 import time
 import warnings
@@ -188,6 +187,3 @@ def ask(question: Ask) -> float:
         warnings.simplefilter("ignore")
         question()
     return time.perf_counter() - started
-
-
-os.environ.setdefault("COLUMNS", "100")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -122,6 +123,12 @@ def can_trace() -> bool:
         return child(lambda: None, trace=["-e", "trace=none"]) == 0
     except (OSError, subprocess.SubprocessError):
         return False
+
+
+def limit_memory(room: int) -> None:
+    """Limits the address space of this process to so many bytes beside what it has."""
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + room, resource.RLIM_INFINITY))
 
 
 def mount_small(place: Path, pages: int) -> None:

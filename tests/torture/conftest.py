@@ -61,6 +61,7 @@ def world(place: Path) -> Iterator[Path]:
     """The folder of `commands.make_world`, to be copied and never changed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(place / "config"))
+        patch.setenv("COLUMNS", "100")
         yield commands.make_world(place / "world")
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 import os
 import random
-import resource
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import asking
 import forgeries
 import pytest
-from children import child
+from children import child, limit_memory
 from forgeries import Record
 from tally import Tally
 
@@ -35,12 +35,12 @@ SLOW = ("report", "report --no-verify", "report of the file", "watch")
 
 
 @pytest.fixture(scope="module")
-def forge(place: Path, world: Path) -> Iterator[Path]:
+def here(place: Path, world: Path) -> Iterator[Path]:
     """A copy of the folder to be harmed, which is the current directory."""
-    here, former = place / "forged", Path.cwd()
-    shutil.copytree(world, here)
-    os.chdir(here)
-    yield here
+    made, former = place / "forged", Path.cwd()
+    shutil.copytree(world, made)
+    os.chdir(made)
+    yield made
     os.chdir(former)
 
 
@@ -63,13 +63,13 @@ def forgeries_of(record: Record, sound: Any, long: bool) -> list[tuple[forgeries
 
 @pytest.mark.parametrize(("name", "way", "value", "what"), FOUND, ids=[name for name, *_ in FOUND])
 def test_what_broke_a_command_once(
-    name: str, way: forgeries.Steps, value: Any, what: str, forge: Path, world: Path, tally: Tally
+    name: str, way: forgeries.Steps, value: Any, what: str, here: Path, world: Path, tally: Tally
 ):
     (record,) = [record for record in forgeries.records(world) if record.name == name]
-    record.put(forge / record.file, forgeries.forged(record.read(forge / record.file), way, value))
+    record.put(here / record.file, forgeries.forged(record.read(here / record.file), way, value))
     with tally.fault(f"forged {name}", "found before"):
         asking.ask(record.asks[what])
-    put_back(forge, world, record)
+    put_back(here, world, record)
 
 
 def is_asked(what: str, place: int, turn: int, long: bool) -> bool:
@@ -80,11 +80,11 @@ def is_asked(what: str, place: int, turn: int, long: bool) -> bool:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_value_forged(name: str, forge: Path, world: Path, tally: Tally, long: bool):
+def test_any_value_forged(name: str, here: Path, world: Path, tally: Tally, long: bool):
     for record in forgeries.records(world):
         if not record.name.startswith(name):
             continue
-        sound = record.read(forge / record.file)
+        sound = record.read(here / record.file)
         for turn, (way, value) in enumerate(forgeries_of(record, sound, long)):
             asks = {
                 what: ask for place, (what, ask) in enumerate(record.asks.items()) if is_asked(what, place, turn, long)
@@ -92,14 +92,13 @@ def test_any_value_forged(name: str, forge: Path, world: Path, tally: Tally, lon
 
             def work(record=record, way=way, value=value, sound=sound, asks=asks) -> None:
                 for what, ask in asks.items():
-                    put_back(forge, world, record)
-                    record.put(forge / record.file, forgeries.forged(sound, way, value))
+                    put_back(here, world, record)
+                    record.put(here / record.file, forgeries.forged(sound, way, value))
                     with told(record, way, value, what):
                         assert asking.ask(ask) < asking.SECONDS
 
             def limited(work=work) -> None:
-                room = _address_space() + MEMORY
-                resource.setrlimit(resource.RLIMIT_AS, (room, resource.RLIM_INFINITY))
+                limit_memory(MEMORY)
                 work()
 
             with tally.fault(f"forged {name}", "any value, every command", len(asks)):
@@ -107,22 +106,14 @@ def test_any_value_forged(name: str, forge: Path, world: Path, tally: Tally, lon
                     assert child(limited) == 0, (record.name, way, value)
                 else:
                     work()
-        put_back(forge, world, record)
+        put_back(here, world, record)
 
 
-class told:
+@contextmanager
+def told(record: Record, way: forgeries.Steps, value: Any, what: str) -> Iterator[None]:
     """Adds to what is raised within what was forged and who read it."""
-
-    def __init__(self, record: Record, way: forgeries.Steps, value: Any, what: str) -> None:
-        self._note = f"{record.name}: {value!r:.100} at {way} ended `{what}`"
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
-        if error is not None:
-            error.add_note(self._note)
-
-
-def _address_space() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"{record.name}: {value!r:.100} at {way} ended `{what}`")
+        raise
