@@ -70,7 +70,10 @@ class StoreLock:
                 with suppress(OSError, MemoryError):
                     os.unlink(self._holder)
             finally:
-                self._lock.release()
+                try:
+                    self._lock.release()
+                except MemoryError:  # what it has done already it does not do again
+                    self._lock.release()
 
     def __enter__(self) -> StoreLock:
         return self
