@@ -10,6 +10,7 @@ from torch import nn
 
 import narrows as nw
 import store_samples
+from disk_faults import Fault
 from narrows import memory
 from narrows.cli import upkeep
 from narrows.errors import DamagedStoreError, StoreError
@@ -58,6 +59,9 @@ def test_a_lock_is_let_go_where_there_is_no_memory_for_it(tmp_path):
             store.lock()
     with pytest.MonkeyPatch.context() as patch, store.lock():
         patch.setattr("narrows.store.lock.os.unlink", fails(MemoryError()))
+    lock = store.lock()
+    with Fault(1, MemoryError, for_ever=False, late=True).active():  # of unlinking and closing the second
+        lock.release()
     with store.lock():
         pass
 

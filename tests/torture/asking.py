@@ -69,8 +69,12 @@ def command(words: Iterable[str]) -> Callable[[], int]:
             try:
                 commands.main()
             except SystemExit as end:
-                return int(end.code or 0)
-        return 0
+                code = int(end.code or 0)
+            else:
+                code = 0
+        if code:
+            sys.stdout.write(sink.getvalue())  # pytest shows it of a test that fails
+        return code
 
     return ask
 
