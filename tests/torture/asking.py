@@ -22,7 +22,7 @@ from narrows.errors import NarrowsError
 
 Ask = Callable[[], object]
 SECONDS = 20
-"""For one command on some kilobytes, on a busy machine; all take less than one on an idle one."""
+"""Of a processor, for one command on some kilobytes."""
 
 QUICK = ["--epochs", "2", "--batch-size", "16", "--set", "density=0.3"]
 RUN = ["run", "split-digits", "--tasks", "2", "--epochs", "1", "--out", "run"]
@@ -185,9 +185,9 @@ LIVE: dict[str, Ask] = {
 
 
 def ask(question: Ask) -> float:
-    """The seconds it took. Lets through what is raised; a warning is none of our business here."""
-    started = time.perf_counter()
+    """The seconds of a processor that it took. Lets through what is raised; a warning is none of our business here."""
+    started = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         question()
-    return time.perf_counter() - started
+    return time.process_time() - started
