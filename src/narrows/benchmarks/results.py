@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from narrows.errors import StoreError, StoreVersionError
-from narrows.store import outside
+from narrows.store import outside, strict_json
 from narrows.training import metrics
 
 VERSION = 1
@@ -150,7 +150,7 @@ class Result:
             StoreError: it is no result.json of this version, or is damaged.
         """
         try:
-            data = json.loads(path.read_text())
+            data = strict_json.read_object(path)
             if data["format"] != "narrows-result":
                 raise StoreError(f"{path} is not a result of narrows.")
             if data["version"] != VERSION:
@@ -169,7 +169,7 @@ class Result:
             )
             result.require_sound()
             return result
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise StoreError(
                 f"{path} cannot be read as a result ({type(error).__name__}: {error}). Delete it and run again: "
                 "the tasks are in the store, and their accuracies are measured anew from there."

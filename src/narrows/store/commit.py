@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from narrows.errors import StoreError
-from narrows.store import durable, names, strict_json
+from narrows.store import bounded, durable, names, strict_json
 from narrows.store.records import RESTORE_STORE, StoreHeader, header_from_json, header_to_json, origin_of
 from narrows.store.unlisted import listed, refuse_newer, unlisted
 
@@ -110,7 +110,7 @@ def write_origin(root: Path, header: StoreHeader) -> None:
     """Have origin.json say what `header` says but for the tasks; by it a store.json that is lost is written anew."""
     data = header_to_json(origin_of(header))
     path = root / names.ORIGIN_FILE
-    if not (path.is_file() and path.read_bytes() == data):
+    if not _holds(path, data):
         durable.replace(path, data)
 
 
@@ -147,10 +147,10 @@ def put(root: Path, data: bytes) -> None:
     except (OSError, MemoryError) as error:
         why = getattr(error, "strerror", None) or str(error) or "no memory"
         try:
-            found = path.read_bytes() if path.exists() else b""
+            replaced = _holds(path, data)
         except (OSError, MemoryError):
-            found = data
-        if found != data:
+            replaced = not os.path.lexists(root / names.STAGED_FILE)
+        if not replaced:
             raise StoreError(
                 f"nothing was committed to {root}: store.json could not be replaced ({why}); what was written stays "
                 "beside it and is removed by the next commit; mend the disk, then commit again"
@@ -163,9 +163,16 @@ def put(root: Path, data: bytes) -> None:
 
 def read_back(path: Path, data: bytes) -> None:
     """OSError unless the file holds `data`."""
-    with open(path, "rb") as file:
-        if file.read(len(data) + 1) != data:
-            raise OSError(f"{path} reads back other bytes than were written")
+    if not _holds(path, data):
+        raise OSError(f"{path} reads back other bytes than were written")
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether that is a file of these bytes, read to the last. OSError where it cannot be told."""
+    try:
+        return bounded.read_bytes(path, len(data)) == data
+    except (FileNotFoundError, bounded.UnfitFileError):
+        return False
 
 
 def discard(paths: Iterable[Path]) -> None:

@@ -82,7 +82,8 @@ class StoreDirectory(StoreReader):
 
     def progress(self, name: str) -> ProgressFile:
         """The checkpoint of the task `name` while it is learned. ConfigError: no task can have that name."""
-        return ProgressFile(self.path, name)
+        # The model, gradients, an optimizer's state, the method's and the best so far.
+        return ProgressFile(self.path, name, 8 * self.header.most_bytes)
 
     @enough_memory("verify the store")
     def verify(self, progress: verify.Progress | None = None, *, deep: bool = False) -> list[verify.Problem]:

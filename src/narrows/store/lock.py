@@ -16,7 +16,7 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 
 from narrows.errors import StoreError, StoreLockedError
-from narrows.store import durable, names
+from narrows.store import durable, names, strict_json
 from narrows.store.records import utc_now
 
 
@@ -106,7 +106,7 @@ def _close_to_others(lock: Path) -> None:
 
 def _describe(holder: Path) -> str:
     try:
-        found = json.loads(durable.read(holder, names.HOLDER_FILE, 4096))
-        return f"process {int(found['pid'])} on {found['host']!s} since {found['since']!s}"
-    except (StoreError, ValueError, TypeError, KeyError, RecursionError):
+        found = strict_json.parse(durable.read(holder, names.HOLDER_FILE, 4096), names.HOLDER_FILE)
+        return f"process {found.integer('pid')} on {found.text('host')} since {found.text('since')}"
+    except StoreError:
         return "another process or thread"

@@ -10,12 +10,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from narrows.errors import StoreVersionError
 from narrows.store import names, strict_json
 from narrows.store.durable import RESTORE, DamagedFileError, sha256
-from narrows.store.strict_json import Fields
+from narrows.store.fields import Fields
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +28,11 @@ RESTORE_STORE: Final = (
     "restore store.json from a backup, or have it written anew by `narrows recover STORE`; the files of the tasks are "
     "untouched"
 )
+# No store is near these: who forges one may not take memory or time without end.
+MAX_TASKS: Final = 50_000
+MAX_SHARED: Final = 50_000  # parameters
+MAX_PRIVATE: Final = 10_000  # patterns
+MAX_BESIDE: Final = 256 << 20  # bytes of a file, beside 16 times those of the base
 # The checksum of store.json stands at its very end and is computed with zeros in its own place.
 _ZEROS: Final = b"0" * 64
 _END: Final = re.compile(rb'"sha256": "([0-9a-f]{64})"\n\}\n\Z')
@@ -100,6 +106,21 @@ class StoreHeader:
     replaces: str | None = None  # SHA-256 of the store.json that this one takes the place of
     removing: tuple[str, ...] = ()  # SHA-256 of the task.json of each task directory that it no longer lists
 
+    @cached_property
+    def task_names(self) -> tuple[str, ...]:
+        """The tasks' names, in order."""
+        return tuple(task.name for task in self.tasks)
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Where each task stands in the list, by name."""
+        return {name: position for position, name in enumerate(self.task_names)}
+
+    @property
+    def most_bytes(self) -> int:
+        """The most that a file of the store may have, but for the base: masks, values, a head, a method's state."""
+        return 16 * self.base.bytes + MAX_BESIDE
+
 
 @dataclass(frozen=True)
 class TaskRecord:
@@ -166,11 +187,11 @@ def header_from_json(data: bytes, label: str = names.STORE_FILE) -> StoreHeader:
         raise DamagedFileError(label, "was altered: its own SHA-256 does not fit", RESTORE_STORE)
     header = StoreHeader(
         created=fields.time("created"),
-        shared=tuple(_spec(item) for item in fields.objects("shared")),
-        private=fields.texts("private"),
+        shared=tuple(_spec(item) for item in fields.objects("shared", MAX_SHARED)),
+        private=fields.texts("private", MAX_PRIVATE),
         fingerprint=fields.sha256("fingerprint"),
         base=_file(fields.inside("base"), lambda file: file == names.BASE_FILE),
-        tasks=tuple(_task_ref(item) for item in fields.objects("tasks")),
+        tasks=tuple(_task_ref(item) for item in fields.objects("tasks", MAX_TASKS)),
         next_index=fields.integer("next_index"),
         carry=None if fields.get("carry") is None else _carry(fields.inside("carry")),
         snapshot=_snapshot(fields.inside("snapshot")) if fields.has("snapshot") else None,
@@ -182,17 +203,26 @@ def header_from_json(data: bytes, label: str = names.STORE_FILE) -> StoreHeader:
         fields.fail("snapshot", "should be of 1 or more of the tasks listed")
     for key, found in (
         ("shared", [spec.name for spec in header.shared]),
-        ("tasks", [task.name for task in header.tasks]),
+        ("tasks", header.task_names),
         ("tasks", [names.directory_index(task.directory) for task in header.tasks]),
     ):
         if len(set(found)) != len(found):
             fields.fail(key, "holds an entry twice")
     if any((names.directory_index(task.directory) or 0) >= header.next_index for task in header.tasks):
         fields.fail("next_index", "should be above every task's index")
+    for file in filter(None, (header.carry, header.snapshot)):
+        require_size(header, file.file, file.bytes, label, RESTORE_STORE)
     # Every shared parameter lies in the base: this bounds what a mask may ask of the memory.
     if sum(spec.numel for spec in header.shared) > header.base.bytes:
         fields.fail("shared", "holds more elements than the base file has bytes")
     return header
+
+
+def require_size(header: StoreHeader, file: str, size: int, label: str, remedy: str = RESTORE) -> None:
+    """DamagedFileError where `label` says that `file` has more bytes than one of this store may."""
+    if size > header.most_bytes:
+        what = f"says that {file} has {size} bytes, more than {header.most_bytes}, the most in this store"
+        raise DamagedFileError(label, what, remedy)
 
 
 def task_to_json(record: TaskRecord) -> bytes:

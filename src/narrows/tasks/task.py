@@ -235,7 +235,7 @@ class Task(InProgress):
 
         A network that was changed after the last step, by the state dict of the best epoch or an average of the
         weights, is a warning where the task's masks do not leave it as it is; docs/training.md has the way that is
-        right: `state` and `load_state`.
+        right: `state` and `load_state`. So is a task whose steps had gradients for its head alone.
 
         Args:
             metrics: figures to keep with it, plain JSON values; or a function that gives them, of the network as
@@ -245,7 +245,8 @@ class Task(InProgress):
                 `narrows.training.read_history`).
 
         Raises:
-            OptimizerError: it was not trained, or a parameter was replaced after the optimizer was made.
+            OptimizerError: it was not trained, no step had a gradient, or a parameter was replaced after the optimizer
+                was made.
             NonFiniteError: a weight is NaN or infinite; names it. Nothing is written.
             ModelMismatchError: the network that the store would give is not the one that was trained (another dtype,
                 state that is no parameter or buffer, ...); names what differs. Nothing is written.
@@ -256,6 +257,7 @@ class Task(InProgress):
         learner, seconds = attached.learner, attached.seconds if self._seconds is None else self._seconds
         if not attached.steps:
             raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
+        attached.learned.require(self.name, attached.steps)
         with enough_memory(f"commit the task {self.name!r}, which is not in the store"):
             self._weights.own_model(self.model)
             self._weights.require_same_layout()

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from narrows.benchmarks.datasets.base import Split
-from narrows.benchmarks.datasets.images import EncodedImages, Labels
+from narrows.benchmarks.datasets.images import MAX_FILE, EncodedImages, Labels
 from narrows.data.extras import require
 from narrows.errors import DataError, DatasetMissingError
+from narrows.store.bounded import read_bytes
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def from_hub(name: str, hub: Hub, loaded: dict[Split, Any], size: int, channels:
             where = f"{hub.repository}, {split} part, row {row}"
             held = rows_of[split][row][hub.image]
             try:
-                data = held["bytes"] if held["bytes"] is not None else Path(held["path"]).read_bytes()
+                data = held["bytes"] if held["bytes"] is not None else read_bytes(held["path"], MAX_FILE)
             except (TypeError, OSError) as error:
                 raise DataError(f"{where}: the image's bytes are missing ({error})") from error
             yield where, data

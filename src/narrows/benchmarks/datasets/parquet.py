@@ -18,6 +18,7 @@ from narrows.benchmarks.datasets.images import EncodedImages, Labels
 from narrows.data.extras import require
 from narrows.data.huggingface import class_names
 from narrows.errors import DataError
+from narrows.store.bounded import require_regular
 
 _SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("valid", "validation", "test")}
 
@@ -112,6 +113,7 @@ def _open(parquet: Any, path: Path, columns: Columns) -> tuple[Any, str, str]:
     """The file, and what its columns of images and of labels are called."""
     arrow = require("pyarrow", "bench")
     try:
+        require_regular(path)
         file = parquet.ParquetFile(path)
     except (OSError, arrow.ArrowException) as error:
         raise DataError(f"{path} is not a whole parquet file: {error}") from error

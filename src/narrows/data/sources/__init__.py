@@ -13,6 +13,7 @@ from narrows.data.sources.npz import open_npz
 from narrows.data.sources.raw import Raw, Targets
 from narrows.data.sources.tables import open_csv, open_parquet
 from narrows.errors import DataError, DatasetMissingError
+from narrows.store.bounded import require_regular
 
 __all__ = ["Raw", "Targets", "open_data"]
 
@@ -53,7 +54,7 @@ def open_data(
         if path.is_file():
             return _open_file(path, features, as_text, decimal)
         if path.exists():
-            raise DataError(f"{path} is neither a file nor a folder; save what it gives into a file")
+            raise DataError(f"{path} is a pipe or a device; save what it gives into a file")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     raise _missing(path)
@@ -92,6 +93,8 @@ def _open_file(path: Path, features: tuple[str, ...] | None, as_text: Collection
 
 def _open_folder(folder: Path, features: tuple[str, ...] | None, targets: Targets, training: bool) -> Raw:
     tables = sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))
+    for path in tables:
+        require_regular(path)
     images = open_images(folder, targets, training)
     if tables and images:
         raise DataError(f"{folder} has parquet files and images: keep each in a folder of its own")
