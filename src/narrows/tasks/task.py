@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import NarrowsError, OptimizerError, StoreError
+from narrows.memory import enough_memory
 from narrows.methods import Method, Plan
 from narrows.store import StoreDirectory, TaskContent, TaskRecord
 from narrows.subnet import Held, TensorSpec, dense, digest
@@ -257,35 +258,36 @@ class Task(InProgress):
         if not attached.steps:
             raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
         attached.learned.require(self.name, attached.steps)
-        self._weights.own_model(self.model)
-        self._weights.require_same_layout()
-        moved = attached.finish()
-        self._weights.require_finite()
-        if moved:
-            self._warn_of_moved(moved)
-        content, loaded, sha256, parents = self._loaded(attached)
-        require_same(attached.model, loaded, attached.seen)
-        metrics, data = _told(metrics, loaded), _told(data, loaded)
-        del loaded
-        record = TaskRecord(
-            name=self.name,
-            index=-1,
-            directory="",
-            created="",
-            isolation=self.method.isolation,
-            method={"name": self.method.name, "config": self.method.config()},
-            head=describe_head(self._head),
-            data=data,
-            metrics=metrics,
-            seconds=round(seconds, 3),
-            parents=parents,
-            layers={layer.name: layer.to_json() for layer in attached.explain()},
-            weights_sha256=sha256,
-            history=attached.history().to_json() if history else None,
-        )
-        written = self._directory.append(
-            record, content, carry=learner.carry(), after=self._known, layout=self._layout
-        )  # the first task's head settles where heads go, and so what is shared
+        with enough_memory(f"commit the task {self.name!r}, which is not in the store"):
+            self._weights.own_model(self.model)
+            self._weights.require_same_layout()
+            moved = attached.finish()
+            self._weights.require_finite()
+            if moved:
+                self._warn_of_moved(moved)
+            content, loaded, sha256, parents = self._loaded(attached)
+            require_same(attached.model, loaded, attached.seen)
+            metrics, data = _told(metrics, loaded), _told(data, loaded)
+            del loaded
+            record = TaskRecord(
+                name=self.name,
+                index=-1,
+                directory="",
+                created="",
+                isolation=self.method.isolation,
+                method={"name": self.method.name, "config": self.method.config()},
+                head=describe_head(self._head),
+                data=data,
+                metrics=metrics,
+                seconds=round(seconds, 3),
+                parents=parents,
+                layers={layer.name: layer.to_json() for layer in attached.explain()},
+                weights_sha256=sha256,
+                history=attached.history().to_json() if history else None,
+            )
+            written = self._directory.append(
+                record, content, carry=learner.carry(), after=self._known, layout=self._layout
+            )  # the first task's head settles where heads go, and so what is shared
         try:
             self._trackers.end(figures_of(written))
             with suppress(OSError, StoreError):  # the task is in the store: what is left over does no harm

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from narrows.errors import ModelMismatchError, TaskExistsError
+from narrows.memory import enough_memory
 from narrows.methods import Method
 from narrows.store import Problem, StoreDirectory, TaskRecord
 from narrows.store.compose import composed, last_overwriting, proven_weights, weights_of
@@ -55,6 +56,7 @@ class TaskStore:
         self._template = model
 
     @classmethod
+    @enough_memory("make a store")
     def create(
         cls,
         path: str | os.PathLike[str],
@@ -99,11 +101,12 @@ class TaskStore:
                 f"one that multiplies (narrows.tasks.sharing) and outside the private patterns. {said or ''}".strip()
             )
         if said is not None:
-            warnings.warn(said, stacklevel=2)
+            warnings.warn(said, stacklevel=3)  # a frame more than it looks: `enough_memory`
         base = {name: tensor.detach() for name, tensor in named_tensors(template).items()}
         return cls(StoreDirectory.create(path, base, specs, tuple(private), about), template)
 
     @classmethod
+    @enough_memory("open the store")
     def open(cls, path: str | os.PathLike[str], model: nn.Module | None = None) -> TaskStore:
         """The store at `path`. Without `model` it can be looked at and verified, not learned with or loaded from.
 
@@ -157,6 +160,7 @@ class TaskStore:
         """
         return self.directory.progress(name)
 
+    @enough_memory("begin a task")
     def begin(self, name: str, method: Method, *, head: Head | None = None) -> Task:
         """Starts learning a task. The store is locked until the task is committed or abandoned.
 
@@ -219,6 +223,7 @@ class TaskStore:
             lock.release()
             raise
 
+    @enough_memory("load the task")
     def load(self, name: str, *, head: nn.Module | None = None) -> nn.Module:
         """The task's network as an ordinary module in eval mode, masks baked in, with the user's own names.
 
@@ -234,6 +239,7 @@ class TaskStore:
         )
         return fill(place_head(self._base_model(base), name, record.head, head, private), shared, private)
 
+    @enough_memory("copy the store's network")
     def network(self) -> nn.Module:
         """A copy of the network that the store began from, as it was then."""
         return self._base_model(self.directory.steadily(StoreReader.base))
