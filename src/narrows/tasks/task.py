@@ -83,6 +83,7 @@ class Task(InProgress):
         self._layout = (specs, private)
         self._lock = lock
         self._held = held
+        self._held_sha256 = digest(held.tensors(), {})
         self._known = directory.task_names()
         self._carry = carry
         self._checkpoint: Checkpoint | None = None
@@ -222,9 +223,7 @@ class Task(InProgress):
     def foundation(self) -> dict[str, Any]:
         """What the task builds on: the tasks before it, and a SHA-256 over the weights and the carry they left."""
         self._require_open()
-        frozen = {f"values.{name}": part.values for name, part in self._held.parts.items()}
-        frozen |= {f"positions.{name}": part.positions for name, part in self._held.parts.items()}
-        return {"tasks": list(self._known), "sha256": digest(frozen, self._carry or {})}
+        return {"tasks": list(self._known), "sha256": digest(self._held.tensors(), self._carry or {})}
 
     def commit(self, *, metrics: Told | None = None, data: Told | None = None, history: bool = True) -> TaskRecord:
         """Makes the task part of the store, durably and all at once, and releases the store.
@@ -259,6 +258,7 @@ class Task(InProgress):
             raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
         attached.learned.require(self.name, attached.steps)
         with enough_memory(f"commit the task {self.name!r}, which is not in the store"):
+            self._require_held()
             self._weights.own_model(self.model)
             self._weights.require_same_layout()
             moved = attached.finish()
@@ -313,6 +313,15 @@ class Task(InProgress):
         shared = dense(before.resolve(content.subnet))
         network = fill(network, shared, content.private)
         return content, network, digest(shared, content.private), before.parents(content.subnet)
+
+    def _require_held(self) -> None:
+        """Raises StoreError where what earlier tasks hold is not, in this process, what it was at `begin`."""
+        if digest(self._held.tensors(), {}) != self._held_sha256:
+            raise StoreError(
+                f"What the tasks before {self.name!r} hold has changed in this process's memory since the task was "
+                "begun: a fault of the memory, or something wrote into it. Nothing was committed, and the store is as "
+                "it was. Check the machine's memory and learn the task again."
+            )
 
     def _warn_of_moved(self, names: list[str]) -> None:
         warnings.warn(
