@@ -89,12 +89,8 @@ class TaskWeights:
     def shared(self) -> SharedWeights:
         """What the method works on, on the model's device."""
         live = self.live()
-        return SharedWeights(
-            names=tuple(live),
-            params=list(live.values()),
-            frozen=[self.frozen[name].to(param.device) for name, param in live.items()],
-            values=[self._held.values[name].to(param) for name, param in live.items()],
-        )
+        frozen, values = ([held[name] for name in live] for held in (self.frozen, self._held.values))
+        return SharedWeights.dense(tuple(live), list(live.values()), frozen, values)
 
     def whole(self, names: Sequence[str], masks: Sequence[Tensor]) -> dict[str, Tensor]:
         """Masks for every shared parameter, on the CPU; nothing of one that the task's head took the place of."""
