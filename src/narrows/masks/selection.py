@@ -119,8 +119,7 @@ def _on_host(scores: Tensor) -> bool:
 def _array(tensor: Tensor) -> np.ndarray:
     """As one vector; in float32 what NumPy has no type for."""
     flat = tensor.detach().reshape(-1)
-    array: np.ndarray = (flat.float() if flat.dtype in (torch.bfloat16, torch.float16) else flat).numpy()
-    return array
+    return np.asarray(flat.float() if flat.dtype in (torch.bfloat16, torch.float16) else flat)
 
 
 def _host(scores: np.ndarray, candidates: np.ndarray | None, count: int, sizes: Sizes | None) -> np.ndarray:
@@ -186,5 +185,5 @@ def _ranked(scores: Tensor, count: int, sizes: Sizes | None, watch: NaNWatch) ->
     else:
         by_size = sizes().reshape(-1).sort(descending=True, stable=True).indices
         order = by_size[flat[by_size].sort(descending=True, stable=True).indices]
-    watch.add(flat[order[0]].isnan())  # NaN is the highest of all
+    watch.add(flat.index_select(0, order[:1]).isnan().any())  # NaN is the highest of all
     return torch.zeros_like(flat, dtype=torch.bool).index_fill_(0, order[:count], True).view(scores.shape)

@@ -59,7 +59,7 @@ class GradualLearner(Learner):
         self._refines = config.refines and target.new > 0 and shared.frozen_count() > 0
         self._chooser = Chooser(self.layout, shared.frozen_at, target, refine=self._refines)
         self._signals: Signals | None = None
-        self._use(self._chooser.all)
+        self._use(self._chooser.everything())
         self._options = config
         self._follow(Curve.over(self.total_steps, config.prune_from, config.prune_until))
         self._latest = latest_start(self._curve.stop, self.total_steps)

@@ -62,6 +62,7 @@ class Isolator:
         ]
         self._few: list[Tensor] | None = None
         self._factors: list[Tensor] | None = None
+        self._stepping = False
 
     def use(self, masks: Sequence[Tensor], claims: Sequence[Tensor] | None = None) -> None:
         """From now on the task uses the weights in `masks` and trains `claims`, by default those not frozen.
@@ -87,6 +88,7 @@ class Isolator:
 
     def mask_gradients(self) -> None:
         """The optimizer shall see the gradient of what is trained: zero for reused and dropped weights."""
+        self._stepping = True
         if self._few is not None:
             for param, at in zip(self._shared.params, self._few, strict=True):
                 if param.grad is not None:
@@ -102,7 +104,8 @@ class Isolator:
     @torch.no_grad()
     def restore(self) -> None:
         """Reused weights back to their frozen values, dropped ones to exactly 0."""
-        if self._few is not None:
+        stepping, self._stepping = self._stepping, False
+        if self._few is not None and stepping:  # else a user may have put there what is not finite: it must show
             for param, at, back in zip(self._shared.params, self._few, self._back, strict=True):
                 trained = pick(param, at).add_(0.0)  # as below: a weight of -0 is 0
                 param.zero_() if back.whole is None else param.copy_(back.whole)

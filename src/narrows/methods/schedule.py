@@ -109,14 +109,18 @@ class Chooser:
     ) -> None:
         self._layout, self._frozen_at = layout, frozen_at
         self._target = target
+        self._refine = refine
         frozen = sum(at.numel() for at in frozen_at)
-        device = frozen_at[0].device if frozen_at else None
-        own = torch.ones(layout.total, dtype=torch.bool, device=device)
-        if not refine:
-            for part, at in zip(layout.split(own), frozen_at, strict=True):
-                fill_(part, at, value=False)
-        self.all = Choice(own, torch.full((frozen,), not refine, device=device))
         self._start = Budget(new=layout.total if refine else layout.total - frozen, reuse=frozen)
+
+    def everything(self) -> Choice:
+        """The choice of all weights, which is the first one."""
+        device = self._frozen_at[0].device if self._frozen_at else None
+        own = torch.ones(self._layout.total, dtype=torch.bool, device=device)
+        if not self._refine:
+            for part, at in zip(self._layout.split(own), self._frozen_at, strict=True):
+                fill_(part, at, value=False)
+        return Choice(own, torch.full((self._start.reuse,), not self._refine, device=device))
 
     def choose(self, own: Worth, reuse: Worth, choice: Choice, progress: float) -> Choice:
         """What stays of `choice` at this progress.
