@@ -119,7 +119,8 @@ def _on_host(scores: Tensor) -> bool:
 def _array(tensor: Tensor) -> np.ndarray:
     """As one vector; in float32 what NumPy has no type for."""
     flat = tensor.detach().reshape(-1)
-    return np.asarray(flat.float() if flat.dtype in (torch.bfloat16, torch.float16) else flat)
+    array: np.ndarray = np.asarray(flat.float() if flat.dtype in (torch.bfloat16, torch.float16) else flat)
+    return array
 
 
 def _host(scores: np.ndarray, candidates: np.ndarray | None, count: int, sizes: Sizes | None) -> np.ndarray:
