@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import narrows as nw
 from narrows.methods import Learner
-from narrows.store.compose import frozen_weights
+from narrows.store.compose import composed
 from narrows.training import read_history
 from toys import METHODS, TOYS, Toy, files, hooked, logits, same, state, violations
 
@@ -62,7 +62,7 @@ class Life:
         return state(model), out
 
     def learn(self, name: str) -> None:
-        self.frozen[name] = sum(int(mask.sum()) for mask in frozen_weights(self.store.directory).masks.values())
+        self.frozen[name] = sum(int(mask.sum()) for mask in composed(self.store.directory).masks().values())
         with self.store.begin(name, self.method, head=self.toy.head(CLASSES[name])) as task:
             if name == "c":
                 batches = [self.toy.batch(8, CLASSES[name], seed) for seed in (1, 2)]

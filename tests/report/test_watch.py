@@ -114,14 +114,14 @@ def test_silence_is_told(tmp_path):
     assert under_way("run", tmp_path, now=1600.0).jobs[0].silent == 600.0
     follower = Follower(tmp_path)
     follower.look()
-    assert "Nothing was heard for" in follower.shown.html("live")
+    assert "Nothing was heard for" in follower.shown.html["live"]
 
 
 def test_it_waits_for_a_folder_and_then_shows_it(tmp_path):
     follower = Follower(tmp_path / "run")
     follower.look()
     assert list(follower.shown.versions) == ["live"]
-    assert "waits for it" in follower.shown.html("live")
+    assert "waits for it" in follower.shown.html["live"]
     run_folder(tmp_path / "run")
     begin(tmp_path / "run/live.jsonl", "task 1", score=True)
     follower.look()
@@ -130,7 +130,7 @@ def test_it_waits_for_a_folder_and_then_shows_it(tmp_path):
 
 
 def charts(follower: Follower) -> set[str]:
-    html = follower.shown.html("live")
+    html = follower.shown.html["live"]
     return {part.split('"')[0] for part in html.split('data-chart="')[1:]}
 
 
@@ -155,7 +155,7 @@ def test_a_section_by_itself_is_as_it_stands_in_the_page(tmp_path):
     follower.look()
     page = render(follower.shown.page, live="events")
     for key in follower.shown.versions:
-        assert follower.shown.html(key) in page
+        assert follower.shown.html[key] in page
 
 
 def test_damage_is_shown_and_gone_when_it_is_mended(tmp_path):
@@ -164,15 +164,15 @@ def test_damage_is_shown_and_gone_when_it_is_mended(tmp_path):
     (tmp_path / "result.json").write_text("{ damaged")
     follower = Follower(tmp_path)
     follower.look()
-    assert "cannot be read" in follower.shown.html("glance")
+    assert "cannot be read" in follower.shown.html["glance"]
     stored = (tmp_path / "store" / "store.json").read_text()
     (tmp_path / "store" / "store.json").write_text("{ damaged")
     follower.look()
-    assert "restore store.json" in follower.shown.html("live")
+    assert "restore store.json" in follower.shown.html["live"]
     (tmp_path / "store" / "store.json").write_text(stored)
     (tmp_path / "result.json").write_text(sound)
     follower.look()
-    assert "cannot be read" not in follower.shown.html("glance")
+    assert "cannot be read" not in follower.shown.html["glance"]
 
 
 @pytest.fixture

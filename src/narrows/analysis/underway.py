@@ -1,25 +1,23 @@
 """What is being learned at this moment: of a run, of a store, and of every job of a grid.
 
-Reads what those at work leave for others: live.jsonl, result.json, compare.json and the jobs' logs. Whether a process
+From what those at work leave for others: live.jsonl, result.json, compare.json and the jobs' logs. Whether a process
 is alive cannot be known from files; how long it has been silent can.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from narrows.analysis.glancing import Files, Unread
 from narrows.analysis.subject import COMPARISON_FILE, RESULT_FILE, STORE_FOLDER, Kind
-from narrows.trackers import LiveTask, read_live
+from narrows.trackers import LiveTask
 
 LIVE_FILE: Final = "live.jsonl"
 JOB_FOLDERS: Final = ("tuning", "runs")
-_TAIL = 4096  # bytes of a log
 
 
 @dataclass(frozen=True)
@@ -60,6 +58,7 @@ class UnderWay:
         done, left, failed: jobs of a grid (compare.json); None otherwise, and before its first is done. `left` counts
             those at work, too.
         complete: whether all is done; None where that cannot be known, as of a store.
+        unread: files, and lines of them, that could not be read.
     """
 
     jobs: tuple[Job, ...] = ()
@@ -67,6 +66,7 @@ class UnderWay:
     left: int | None = None
     failed: int | None = None
     complete: bool | None = None
+    unread: tuple[Unread, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -74,50 +74,67 @@ class UnderWay:
 
 
 def under_way(kind: Kind, path: Path, now: float | None = None) -> UnderWay:
-    """What is going on in a folder; what cannot be read is passed over, as it is being written.
+    """What is going on in a folder. Raises nothing: what cannot be read is passed over and named.
 
     Args:
         kind: what the folder holds.
         now: seconds since the epoch; default: by the clock.
     """
-    now = time.time() if now is None else now
+    now, files = time.time() if now is None else now, Files(path)
     if kind == "comparison":
-        return _grid(path, now)
-    if kind == "store":
-        return UnderWay(_latest_first(_learning(path, path, now)))
-    complete, learned, of = _standing(path)
+        found = _grid(files, path, now)
+    elif kind == "store":
+        found = UnderWay(_latest_first(_learning(files, path, now)))
+    else:
+        found = _of_run(files, path, now)
+    return replace(found, unread=tuple(files.unread))
+
+
+def _of_run(files: Files, path: Path, now: float) -> UnderWay:
+    complete, learned, of = _standing(files, path)
     if complete:
         return UnderWay(complete=True)
-    jobs = [*_run(path, path, "", now, learned, of), *_learning(path / STORE_FOLDER, path, now)]
+    jobs = [*_run(files, path, "", now, learned, of), *_learning(files, path / STORE_FOLDER, now)]
     dense = path / "reference"
-    if dense.is_dir():
-        done, learned, of = _standing(dense)
-        jobs += [] if done else _run(dense, path, "reference", now, learned, of)
+    if files.is_folder(dense):
+        done, learned, of = _standing(files, dense)
+        jobs += [] if done else _run(files, dense, "reference", now, learned, of)
     return UnderWay(_latest_first(jobs), complete=False)
 
 
-def _grid(path: Path, now: float) -> UnderWay:
-    found = _read(path / COMPARISON_FILE)
+def _grid(files: Files, path: Path, now: float) -> UnderWay:
     jobs: list[Job] = []
     for folder in JOB_FOLDERS:
-        for child in _folders(path / folder):
-            complete, learned, of = _standing(child)
-            if not complete:
-                jobs += _run(child, path, f"{folder}/{child.name}", now, learned, of)
-    rows, failures, left = found.get("rows"), found.get("failures"), found.get("left")
-    if not isinstance(rows, list) or not isinstance(failures, list) or not isinstance(left, int):
+        for child in files.inside(path / folder, ""):
+            if files.is_folder(child):
+                complete, learned, of = _standing(files, child)
+                if not complete:
+                    jobs += _run(files, child, f"{folder}/{child.name}", now, learned, of)
+    found = files.json(path / COMPARISON_FILE)
+    try:
+        done, left, failed = _counts(found)
+    except (TypeError, AttributeError, KeyError):  # of another form; the rest of the page says more of it
+        if found:
+            files.misfit(path / COMPARISON_FILE, "rows, failures and left are not those of a comparison")
         return UnderWay(_latest_first(jobs), complete=False)
-    tried = {(row.get("label"), row.get("epochs")): len(row.get("tried") or ()) for row in rows}
+    return UnderWay(_latest_first(jobs), done, left, failed, not left)
+
+
+def _counts(found: dict[str, Any]) -> tuple[int, int, int]:
+    """Jobs of a grid that are done, left and failed, by its compare.json; TypeError and the like where it is none."""
+    rows, left = found["rows"], found["left"]
+    if type(left) is not int or left < 0:
+        raise TypeError("left is no count")
+    tried = {(row["label"], row.get("epochs")): len(row.get("tried") or ()) for row in rows}
     done = sum(len(row.get("seeds") or ()) for row in rows) + sum(tried.values())
-    failed = {failure.get("job") for failure in failures}
-    return UnderWay(_latest_first(jobs), done, left, len(failed), not left)
+    return done, left, len({failure.get("job") for failure in found["failures"]})
 
 
-def _run(path: Path, root: Path, name: str, now: float, learned: int, of: int | None) -> list[Job]:
+def _run(files: Files, path: Path, name: str, now: float, learned: int, of: int | None) -> list[Job]:
     """The job in a folder of `narrows run`; none where nothing was written that tells of it."""
     file = path / LIVE_FILE
-    tasks = _live(file)
-    written = max(map(_written, (file, path / RESULT_FILE)))
+    tasks = files.live(file)
+    written = max(map(files.written, (file, path / RESULT_FILE)))
     if not written or (tasks and tasks[-1].state == "done" and of is not None and learned >= of):
         return []
     task = tasks[-1] if tasks else None
@@ -126,23 +143,25 @@ def _run(path: Path, root: Path, name: str, now: float, learned: int, of: int | 
     if remaining is not None and of is not None:
         pace = sum(spent) / len(spent) if spent else task.seconds + remaining if task else 0.0
         remaining += pace * max(0, of - learned - 1)
-    log = path.with_name(f"{path.name}.log")
-    silent = max(0.0, now - max(written, _written(log)))
-    return [Job(name, task, learned, of, remaining, silent, _last_line(log), _label(file, root))]
+    line = ""
+    if name:  # beside it
+        log = path.with_name(f"{path.name}.log")
+        line, written = files.last_line(log), max(written, files.written(log))
+    return [Job(name, task, learned, of, remaining, max(0.0, now - written), line, files.label(file))]
 
 
-def _learning(store: Path, root: Path, now: float) -> Iterator[Job]:
+def _learning(files: Files, store: Path, now: float) -> Iterator[Job]:
     """Tasks that `narrows learn` is at, each with a file of its own beside its checkpoint."""
-    folder = store / "progress"
-    for file in sorted(folder.glob("*.live.jsonl")) if folder.is_dir() else ():
-        for task in _live(file)[-1:]:
+    for file in files.inside(store / "progress", ".live.jsonl"):
+        for task in files.live(file)[-1:]:
             if task.state != "done":
-                yield Job("", task, 0, None, task.remaining, max(0.0, now - _written(file)), "", _label(file, root))
+                silent = max(0.0, now - files.written(file))
+                yield Job("", task, 0, None, task.remaining, silent, "", files.label(file))
 
 
-def _standing(path: Path) -> tuple[bool, int, int | None]:
+def _standing(files: Files, path: Path) -> tuple[bool, int, int | None]:
     """Of a run: whether it is complete, tasks learned, tasks in all."""
-    found = _read(path / RESULT_FILE)
+    found = files.json(path / RESULT_FILE)
     tasks, described = found.get("tasks"), found.get("stream_description")
     names = described.get("tasks") if isinstance(described, dict) else None
     return (
@@ -152,47 +171,5 @@ def _standing(path: Path) -> tuple[bool, int, int | None]:
     )
 
 
-def _latest_first(jobs: Iterator[Job] | list[Job]) -> tuple[Job, ...]:
+def _latest_first(jobs: Iterable[Job]) -> tuple[Job, ...]:
     return tuple(sorted(jobs, key=lambda job: job.silent))
-
-
-def _live(file: Path) -> tuple[LiveTask, ...]:
-    try:
-        return read_live(file)
-    except OSError:
-        return ()
-
-
-def _read(file: Path) -> dict[str, Any]:
-    """The JSON object in a file, {} where there is none."""
-    try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _folders(path: Path) -> list[Path]:
-    return sorted(child for child in path.iterdir() if child.is_dir()) if path.is_dir() else []
-
-
-def _written(file: Path) -> float:
-    """When, in seconds since the epoch; 0 for a file that is not there."""
-    try:
-        return file.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _last_line(log: Path) -> str:
-    try:
-        with open(log, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-            lines = file.read(_TAIL).decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-
-def _label(file: Path, root: Path) -> str:
-    return file.relative_to(root).as_posix()

@@ -9,12 +9,15 @@ torch; and by torch without ever making the host wait for the device, for what i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from narrows.errors import NonFiniteError
+
+Array = np.ndarray[Any, Any]
 
 Sizes = Callable[[], Tensor]
 """What decides between equal scores, asked for where there are such; of the scores' shape, without NaN."""
@@ -116,14 +119,14 @@ def _on_host(scores: Tensor) -> bool:
     return scores.device.type == "cpu"
 
 
-def _array(tensor: Tensor) -> np.ndarray:
+def _array(tensor: Tensor) -> Array:
     """As one vector; in float32 what NumPy has no type for."""
     flat = tensor.detach().reshape(-1)
-    array: np.ndarray = np.asarray(flat.float() if flat.dtype in (torch.bfloat16, torch.float16) else flat)
+    array: Array = np.asarray(flat.float() if flat.dtype in (torch.bfloat16, torch.float16) else flat)
     return array
 
 
-def _host(scores: np.ndarray, candidates: np.ndarray | None, count: int, sizes: Sizes | None) -> np.ndarray:
+def _host(scores: Array, candidates: Array | None, count: int, sizes: Sizes | None) -> Array:
     available = len(scores) if candidates is None else int(np.count_nonzero(candidates))
     values = scores if candidates is None or available == len(scores) else np.where(candidates, scores, -np.inf)
     if not 0 < count < available:
@@ -136,7 +139,7 @@ def _host(scores: np.ndarray, candidates: np.ndarray | None, count: int, sizes: 
     if np.isnan(ordered[last:].max()):  # NaN is the highest of all
         raise NonFiniteError(NAN)
     threshold = ordered[last]
-    kept = values >= threshold
+    kept: Array = values >= threshold
     if candidates is not None:
         kept &= candidates
     surplus = int(np.count_nonzero(kept)) - count

@@ -210,6 +210,7 @@ class Page:
         language: "en" or "ja".
         sections: in order.
         notes: at the foot: versions, when it was made, the command that made it.
+        failed: keys of sections in whose place there is a notice, as they could not be made.
     """
 
     title: str
@@ -217,3 +218,4 @@ class Page:
     language: str
     sections: tuple[Section, ...]
     notes: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()

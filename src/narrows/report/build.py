@@ -22,11 +22,17 @@ Progress = Callable[[str, int, int], None]
 MakeSection = Callable[[Facts, Texts], Section | None]
 
 
-def page_of(facts: Facts, language: str = "en", progress: Progress | None = None) -> Page:
+def page_of(
+    facts: Facts,
+    language: str = "en",
+    progress: Progress | None = None,
+    spare: type[Exception] = NarrowsError,
+) -> Page:
     """The page of a store, a run or a comparison.
 
     Args:
         progress: called with (section, sections done, sections in all).
+        spare: errors that leave a notice in the place of their section.
 
     Raises:
         ConfigError: the language is not there, or the extra `report` is not installed.
@@ -34,18 +40,23 @@ def page_of(facts: Facts, language: str = "en", progress: Progress | None = None
     from narrows import __version__
 
     say = Texts(language)
-    sections = []
+    sections, failed = [], []
     makers: Sequence[MakeSection] = COMPARING if facts.subject.kind == "comparison" else SECTIONS
     for place, make in enumerate(makers):
         if progress is not None:
             progress(make.__name__, place, len(makers))
-        section = _made(make, facts, say)
+        try:
+            section = make(facts, say)
+        except spare as error:  # damage in one part leaves the others
+            section = not_made(make.__name__, error, say)
+            failed.append(section.key)
         if section is not None:
             sections.append(section)
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     notes = (say("page.made", version=__version__, time=made), *([facts.command] if facts.command else []))
     title = _title(facts, say)
-    return Page(title, say(f"page.subtitle.{facts.subject.kind}", path=facts.path), language, tuple(sections), notes)
+    subtitle = say(f"page.subtitle.{facts.subject.kind}", path=facts.path)
+    return Page(title, subtitle, language, tuple(sections), notes, tuple(failed))
 
 
 def write_report(
@@ -103,10 +114,7 @@ def _title(facts: Facts, say: Texts) -> str:
     return say("page.compared", name=(comparison.grid.get("stream") if comparison else None) or name)
 
 
-def _made(make: MakeSection, facts: Facts, say: Texts) -> Section | None:
-    """The section, or what kept it from being made: damage in one part leaves the others."""
-    try:
-        return make(facts, say)
-    except NarrowsError as error:
-        key = make.__name__
-        return Section(key, say(f"{key}.title"), say(f"{key}.lead"), [Notice(say("page.failed", error=error), "bad")])
+def not_made(key: str, error: Exception, say: Texts) -> Section:
+    """In the place of a section: what kept it from being made."""
+    what = str(error) if isinstance(error, NarrowsError) else f"{type(error).__name__}: {error}"
+    return Section(key, say(f"{key}.title"), say(f"{key}.lead"), [Notice(say("page.failed", error=what), "bad")])

@@ -15,6 +15,10 @@ from narrows.report.texts import Texts
 
 SCRIPTS = ("csv.js", "plan.js", "calculator.js", "page.js")
 LIVE_SCRIPT = "live.js"
+BARE_CSS = (
+    "button, .plot, .fields, .choice > label, .choice > select { display: none; } .option[hidden] { display: block; }"
+)
+"""Without JavaScript."""
 
 
 def render(page: Page, *, live: str = "") -> str:
@@ -28,17 +32,21 @@ def render(page: Page, *, live: str = "") -> str:
     """
     from narrows import __version__
 
-    scripts = [name for name in SCRIPTS if _has(name)] + ([LIVE_SCRIPT] if live else [])
+    own = "\n".join(_asset(name) for name in (*SCRIPTS, *((LIVE_SCRIPT,) if live else ())))
+    css = _asset("page.css")
     html: str = _template().render(
         **_means(page.language),
         page=page,
         live=live,
         version=__version__,
-        css=_markup(_asset("page.css")),
-        script=_markup("\n".join(map(_asset, scripts))),
+        styles=_hashes(css, BARE_CSS),
+        scripts=_hashes(libraries(), own),
+        css=_markup(css),
+        bare_css=_markup(BARE_CSS),
+        script=_markup(own),
         libraries=_markup(libraries()),
     )
-    return html
+    return _text(html)
 
 
 def render_section(section: Section, language: str) -> str:
@@ -47,7 +55,7 @@ def render_section(section: Section, language: str) -> str:
     Raises:
         ConfigError: the extra `report` is not installed.
     """
-    return str(_template().make_module({**_means(language), "page": None}).part(section))
+    return _text(str(_template().make_module({**_means(language), "page": None}).part(section)))
 
 
 def _means(language: str) -> dict[str, Any]:
@@ -87,12 +95,20 @@ def _template() -> Any:
     return environment.from_string(_asset("page.html.jinja"))
 
 
+@cache
 def _asset(name: str) -> str:
     return (resources.files("narrows.report") / "assets" / name).read_text(encoding="utf-8")
 
 
-def _has(name: str) -> bool:
-    return (resources.files("narrows.report") / "assets" / name).is_file()
+def _hashes(*texts: str) -> Any:
+    """For a content security policy: of the scripts, or styles, that are the page's own. Any other is not run."""
+    digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts)
+    return _markup(" ".join(f"'sha256-{digest}'" for digest in digests))
+
+
+def _text(html: str) -> str:
+    """What UTF-8 can hold: half a surrogate pair, of a file's name or from a damaged record, is U+FFFD."""
+    return html.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _json(value: Any) -> Any:

@@ -1,30 +1,37 @@
 """The page that follows a folder, for a browser: two addresses, GET only, nothing of the folder itself.
 
 `/` is the page, `/events` tells it of changes (server-sent events). Whoever asks must call this server by a name of
-its own: a page of somebody else's whose name was made to point here (DNS rebinding) gets nothing. Knows no sections.
+its own: a page of somebody else's whose name was made to point here (DNS rebinding) gets nothing. Who asks slowly,
+reads slowly or comes in numbers is sent away, and takes no more than his place. Knows no sections.
 """
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import json
 import socket
 import socketserver
-import threading
+from collections.abc import Mapping
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from narrows.errors import ConfigError
 from narrows.report import PORT
 from narrows.report.follow import Follower, Shown
+from narrows.report.places import PlacesServer, Until
 from narrows.report.render import render
 
 _TRIES: Final = 20
 """Ports looked at, from the first, where none was asked for."""
 _SIGN_OF_LIFE: Final = 15.0
 """Seconds after which something is sent though nothing has changed, so that a lost connection is noticed."""
+_ASKING: Final = 10.0
+"""Seconds that a whole request may take to come."""
+_TAKING: Final = 60.0
+"""Seconds that a browser may take to read the page, or a change of it."""
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -34,7 +41,7 @@ _HEADERS: Final = {
 }
 
 
-class WatchServer(ThreadingHTTPServer):
+class WatchServer(PlacesServer):
     """Serves what a `Follower` shows. `serve_forever` serves, `shutdown` from another thread ends it.
 
     Args:
@@ -45,11 +52,8 @@ class WatchServer(ThreadingHTTPServer):
         ConfigError: the port is taken, or the host is none of this machine's.
     """
 
-    daemon_threads = True
-
     def __init__(self, follower: Follower, host: str = "127.0.0.1", port: int | None = None) -> None:
         self.follower, self._host = follower, host
-        self.ending = threading.Event()
         try:
             self.address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         except OSError as error:
@@ -106,7 +110,12 @@ class WatchServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: WatchServer
     server_version, sys_version = "narrows", ""
-    timeout = 60.0  # seconds that a browser may take to read or to ask
+
+    def setup(self) -> None:
+        """Reads from the connection until the deadline of the whole request."""
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(Until(self.connection, _ASKING))
 
     def parse_request(self) -> bool:
         """Refuses whatever is not a GET to this very server."""
@@ -139,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _events(self, had: dict[str, str]) -> None:
+    def _events(self, had: Mapping[str, str]) -> None:
         """Sends what differs from the sections that the page had, at once and whenever it changes."""
         self._begin("text/event-stream; charset=utf-8")
         self.end_headers()
@@ -154,6 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
             shown = self.server.follower.after(shown.number, _SIGN_OF_LIFE)
 
     def _begin(self, kind: str) -> None:
+        self.connection.settimeout(_TAKING)  # for the whole of what is sent at once
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", kind)
         for name, value in _HEADERS.items():
@@ -168,8 +178,8 @@ def _had(said: str) -> dict[str, str]:
     return dict(pair.split(":", 1) for pair in said.split(",") if ":" in pair)
 
 
-def _message(shown: Shown, had: dict[str, str]) -> str:
-    changed = {key: shown.html(key) for key, version in shown.versions.items() if had.get(key) != version}
+def _message(shown: Shown, had: Mapping[str, str]) -> str:
+    changed = {key: shown.html[key] for key, version in shown.versions.items() if had.get(key) != version}
     page = shown.page
     return json.dumps(
         {"title": page.title, "subtitle": page.subtitle, "order": list(shown.versions), "changed": changed}

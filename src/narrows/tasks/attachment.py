@@ -19,6 +19,7 @@ from narrows.methods.base import copy_each
 from narrows.methods.features import effective_ranks
 from narrows.tasks.account import LayerAccount, account
 from narrows.tasks.hooks import Steps
+from narrows.tasks.learned import Learned
 from narrows.tasks.moved import Attached, moved_since
 from narrows.tasks.optimizers import has_stepped, names_of
 from narrows.tasks.partition import live_tensors
@@ -40,6 +41,7 @@ class Attachment:
         learner: what decides which of the model's weights the task uses.
         recorder: of how it is trained.
         seen: what the model was called with.
+        learned: whether anything had a gradient.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class Attachment:
         self.recorder = Recorder(_schedule(plan, learner, optimizers))
         self._parameters = Attached(model)
         self.seen = SeenInputs(model)
-        self._steps = Steps(optimizers, learner, begin=self._require_state, end=self._count)
+        self.learned = Learned(optimizers, learner.shared.params)
+        self._steps = Steps(optimizers, learner, begin=self._require_state, look=self.learned.look, end=self._count)
 
     def go_on(self, before: Attachment, epochs: int) -> None:
         """Follows another attachment of the same learner, which had trained for so many epochs in all."""
         self._taken = before._taken  # it may have been stopped in the middle of a round
+        self.learned.go_on(before.learned)
         self.recorder.go_on(before.recorder, epochs)
 
     @property
@@ -126,7 +130,8 @@ class Attachment:
         """See `Task.state`."""
         tensors = {name: tensor.detach() for name, tensor in live_tensors(self.model).items()}
         learner, history = self.learner.state(), self.recorder.state()
-        return {"tensors": tensors, "learner": learner, "steps": self.steps, "history": history}
+        learned = self.learned.state()
+        return {"tensors": tensors, "learner": learner, "steps": self.steps, "history": history, "learned": learned}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """See `Task.load_state`."""
@@ -137,6 +142,10 @@ class Attachment:
         self.steps = state["steps"]
         if "history" in state:
             self.recorder.load_state(state["history"])
+        if "learned" in state:
+            self.learned.load_state(state["learned"])
+        else:  # of an earlier version, which did not look
+            self.learned.load_state({"anything": True, "shares": True})
 
     def let_go(self) -> None:
         """The optimizers are ordinary ones again."""

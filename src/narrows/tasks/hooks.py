@@ -44,6 +44,7 @@ class Steps:
 
     Args:
         begin: called once, before anything moves.
+        look: called before each round, with the gradients in place.
         end: called after each round.
     """
 
@@ -53,10 +54,11 @@ class Steps:
         learner: Learner,
         *,
         begin: Callable[[], None],
+        look: Callable[[], None],
         end: Callable[[], None],
     ) -> None:
         self._optimizers, self._learner = optimizers, learner
-        self._begin, self._end = begin, end
+        self._begin, self._look, self._end = begin, look, end
         groups = learner.parameter_groups()
         if groups:
             add_groups(host_of(optimizers), groups)
@@ -139,6 +141,7 @@ class Steps:
             self._watch.remove()
         self._learner.shared.resting = resting_of(*self._optimizers)
         if len(self._optimizers) == 1:
+            self._look()
             self._learner.before_step()
             return
         # GradScaler passes over an optimizer whose gradients are not finite: they are no evidence either.
@@ -146,6 +149,7 @@ class Steps:
         hidden = [(param, param.grad) for param in params_of(*skipped)]
         for param, _ in hidden:
             param.grad = None
+        self._look()
         self._learner.before_step()
         for param, grad in hidden:
             param.grad = grad

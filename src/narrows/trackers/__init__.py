@@ -16,7 +16,8 @@ first ibm
 committed
 """
 
-from narrows.trackers.live import LiveFile, LiveTask, read_live
+from narrows.trackers.hearing import Heard, LiveTask, hear, read_live
+from narrows.trackers.live import LiveFile
 from narrows.trackers.mlflow import MLflow
 from narrows.trackers.names import TRACKERS, make_tracker
 from narrows.trackers.tensorboard import TensorBoard
@@ -24,12 +25,14 @@ from narrows.training.tracking import Tracker, Trackers
 
 __all__ = [
     "TRACKERS",
+    "Heard",
     "LiveFile",
     "LiveTask",
     "MLflow",
     "TensorBoard",
     "Tracker",
     "Trackers",
+    "hear",
     "make_tracker",
     "read_live",
 ]

@@ -81,7 +81,7 @@
 
   if (typeof window === "undefined") return;
 
-  window.narrowsCalculator_plan = (element, { vegaEmbed, config, save }) => {
+  window.narrowsCalculator_plan = (element, { vegaEmbed, embedding, save }) => {
     const start = JSON.parse(element.querySelector("script.start").textContent);
     const words = JSON.parse(element.querySelector("script.words").textContent);
     const inputs = [...element.querySelectorAll("form.fields input")];
@@ -126,7 +126,7 @@
       const place = element.querySelector(".plan-chart");
       const spec = { ...start.spec, data: { values: told.points } };
       const turn = (element.dataset.turn = String(Number(element.dataset.turn ?? 0) + 1));
-      return vegaEmbed(place, spec, { config, renderer: "svg", actions: false, ast: true, tooltip: true })
+      return vegaEmbed(place, spec, embedding)
         .then(() => { place.dataset.drawn = "yes"; place.dataset.turn = turn; })
         .catch((error) => { place.dataset.drawn = "failed"; place.textContent = String(error); console.error(error); });
     }

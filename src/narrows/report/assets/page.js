@@ -14,12 +14,14 @@
     rule: { color: soft },
     range: { category: [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `var(--c${i})`) },
   };
+  // The page's policy lets no script put in styles: those of vega are in page.css.
+  const embedding = { config, renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: { disableDefaultStyle: true } };
   const drawn = new WeakMap(); // element -> promise of its view
 
   function draw(place) {
     if (drawn.has(place)) return drawn.get(place);
     const spec = JSON.parse(document.getElementById("spec-" + place.dataset.chart).textContent);
-    const promise = vegaEmbed(place, spec, { config, renderer: "svg", actions: false, ast: true, tooltip: true })
+    const promise = vegaEmbed(place, spec, embedding)
       .then((result) => { place.dataset.drawn = "yes"; return result; })
       .catch((error) => { place.dataset.drawn = "failed"; place.textContent = String(error); console.error(error); });
     drawn.set(place, promise);
@@ -60,7 +62,7 @@
     }
     for (const calculator of root.querySelectorAll(".calculator")) {
       const kind = window["narrowsCalculator_" + calculator.dataset.kind];
-      if (kind) kind(calculator, { vegaEmbed, config, save });
+      if (kind) kind(calculator, { vegaEmbed, embedding, save });
     }
   }
 

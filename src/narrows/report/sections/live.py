@@ -14,11 +14,15 @@ from narrows.trackers import LiveTask
 
 QUIET = 120.0
 """Seconds of silence after which a job may have been cut off."""
+MAX_UNREAD = 5
+"""Files that are named of those that could not be read."""
+MAX_ERROR = 500
+"""Characters of an error that are shown."""
 
 
 def live(found: UnderWay, say: Texts) -> Section:
     """What goes on, or that nothing does."""
-    blocks: list[Block] = []
+    blocks: list[Block] = _unread(found, say)
     if found.done is not None or len(found.jobs) > 1:
         blocks += _grid(found, say)
     if found.complete:
@@ -34,6 +38,26 @@ def waiting(path: Path, why: str, say: Texts) -> Section:
     """There is nothing to show yet, or nothing that can be read."""
     text = say("live.unreadable", error=why) if why else say("live.waiting", path=path)
     return _section([Notice(text, "bad" if why else "plain")], say)
+
+
+def failed(error: Exception, before: Section | None, say: Texts) -> Section:
+    """The section as it was `before`, and that it could not be made anew."""
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    notice = Notice(say("live.failed_anew", error=what[:MAX_ERROR]), "bad")
+    kept = () if before is None else before.blocks
+    return _section([notice, *kept], say)
+
+
+def _unread(found: UnderWay, say: Texts) -> list[Block]:
+    blocks: list[Block] = [
+        Notice(say("live.unread_lines", file=one.file, count=say.number(one.lines)))
+        if one.lines
+        else Notice(say("live.unread_file", file=one.file, error=one.why[:MAX_ERROR]), "warn")
+        for one in found.unread[:MAX_UNREAD]
+    ]
+    if len(found.unread) > MAX_UNREAD:
+        blocks.append(Notice(say("live.unread_more", count=say.number(len(found.unread) - MAX_UNREAD)), "warn"))
+    return blocks
 
 
 def _section(blocks: list[Block], say: Texts) -> Section:
