@@ -146,9 +146,7 @@ def main() -> None:
     recorded: dict[str, Any] = {"environment": {"torch": torch.__version__, "threads": 1}, "bytes": rows}
     if arguments.weights:
         recorded["choice"] = found = choice_seconds(arguments.weights)
-        print(
-            f"\na choice over {found['weights']:,} weights: {found['first']:.2f} s the first, {found['mean']:.2f} s mean"
-        )
+        print(f"\na choice over {found['weights']:,} weights: {found['first']:.2f} s, mean {found['mean']:.2f} s")
     out = Path(__file__).parent / "results" / "memory.json"
     out.write_text(json.dumps(recorded, indent=1) + "\n")
 
