@@ -165,7 +165,7 @@ def test_the_account_is_true(life: Life) -> None:
         content, earlier = contents[record.name], list(CLASSES)[:position]
         reused_from = set()
         for layer in life.store.explain(record.name):
-            used, claimed = content.used[layer.name], content.claimed[layer.name]
+            used, claimed = content.subnet.kept_masks()[layer.name], content.subnet.claimed_masks()[layer.name]
             assert (layer.weights, layer.used, layer.claimed) == (used.numel(), int(used.sum()), int(claimed.sum()))
             assert layer.reused == int((used & ~claimed).sum())
             assert layer.density == layer.used / layer.weights
