@@ -26,7 +26,8 @@ def test_the_largest_weights_of_all_layers_together_stay_of_each_group() -> None
         learner.before_step()
         learner.after_step()
     for group, count in ((frozen, 40), (~frozen, 20)):
-        kept, left = learner.alive & group, ~learner.alive & group
+        alive = learner.layout.join(learner.masks)
+        kept, left = alive & group, ~alive & group
         assert int(kept.sum()) == count
         assert size[kept].min() > size[left].max()
 

@@ -161,8 +161,8 @@ class GradualLearner(Learner):
     @torch.no_grad()
     def _choose(self, progress: float) -> None:
         at, frozen_at = self._choice.own_at, self.shared.frozen_at
-        own, frozen = self._own(at), self._frozen()
-        mine = Worth(self.scores(own, at), lambda: self.layout.join(own).abs())
+        frozen = self._frozen()
+        mine = Worth(self._scores_of_own(at), lambda: self.layout.join(self._own(at)).abs())
         theirs = Worth(self.scores(frozen, frozen_at), lambda: self.layout.join(frozen).abs())
         self._use(self._chooser.choose(mine, theirs, self._choice, progress))
         if progress >= 1:
@@ -189,6 +189,18 @@ class GradualLearner(Learner):
             values = [torch.where(*row) for row in zip(parts, values, reused, strict=True)]
         scores = self.scores(values, at)
         return scores, self._chooser.threshold(scores, is_own), at
+
+    def _scores_of_own(self, at: Sequence[Tensor] | None) -> Tensor:
+        """`scores` of `_own`, without another copy of all weights."""
+        if at is not None or not self._refines:
+            return self.scores(self._own(at), at)
+        params, frozen_at = [param.detach() for param in self.shared.params], self.shared.frozen_at
+        scores = self.scores(params)
+        rows = zip(params, frozen_at, self.shared.frozen_values, strict=True)
+        refined = self.scores([pick(param, one).sub_(held) for param, one, held in rows], frozen_at)
+        for part, one, score in zip(self.layout.split(scores), frozen_at, self._chooser.split(refined), strict=True):
+            put_(part, one, score)
+        return scores
 
     def _own(self, at: Sequence[Tensor] | None) -> list[Tensor]:
         """How far weights are from what they fall back to: all of them, or those at these positions, 1-D."""

@@ -106,22 +106,34 @@ class FisherAverage(Evidence):
 
     @torch.no_grad()
     def scores(self, weights: Sequence[Tensor], at: Sequence[Tensor] | None = None) -> list[Tensor]:
-        """theta^2 F of each weight, F being the average.
+        """theta^2 F of each weight, F being the average; the tensors lie one after another in `joined`'s.
 
         Args:
             weights: the thetas, in the parameters' shapes; or those at the positions `at`, 1-D.
             at: after `let_go` the positions that were kept then.
         """
+        whole = self.joined(weights, at)
+        parts = torch.split(whole, [weight.numel() for weight in weights])
+        return [part.view(weight.shape) for part, weight in zip(parts, weights, strict=True)]
+
+    @torch.no_grad()
+    def joined(self, weights: Sequence[Tensor], at: Sequence[Tensor] | None = None) -> Tensor:
+        """`scores` as one vector: in one piece of memory from the start, as they are as many as the weights."""
         self._read()
-        scores = []
-        for index, (weight, average, count) in enumerate(zip(weights, self._averages, self._counts, strict=True)):
-            square = weight.detach().to(average.dtype).square()
+        sizes = [weight.numel() for weight in weights]
+        dtype, device = torch.float32, None
+        for average in self._averages:
+            dtype, device = torch.promote_types(dtype, average.dtype), average.device
+        whole = torch.empty(sum(sizes), dtype=dtype, device=device)
+        rows = zip(torch.split(whole, sizes), weights, self._averages, self._counts, strict=True)
+        for index, (flat, weight, average, count) in enumerate(rows):
+            part = flat.view(weight.shape)
+            torch.square(weight.detach().to(part.dtype), out=part)
             if count:
                 if at is not None and not self._kept_only:
                     average = pick(average, at[index])
-                square.mul_(average).div_(1 - self._decay**count)
-            scores.append(square)
-        return scores
+                part.mul_(average).div_(1 - self._decay**count)
+        return whole
 
     def _read(self) -> None:
         """Counts the steps since it was last asked. It waits for the device."""

@@ -88,5 +88,5 @@ class MagnitudeLearner(GradualLearner):
 
     def scores(self, weights: Sequence[Tensor], at: Sequence[Tensor] | None = None) -> Tensor:
         if self._fisher is not None:
-            return self.layout.join(self._fisher.scores(weights, at))
+            return self._fisher.joined(weights, at)
         return self.layout.join([weight.detach().abs() for weight in weights])

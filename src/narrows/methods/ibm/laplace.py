@@ -82,11 +82,12 @@ class LaplaceLearner(IBMLearner):
         self.isolator.mask_gradients()
 
     def scores(self, weights: Sequence[Tensor], at: Sequence[Tensor] | None = None) -> Tensor:
-        parts = self.fisher.scores(weights, at)
+        scores = self.fisher.joined(weights, at)
         if self.config.ratio != "none":
+            parts = torch.split(scores, [weight.numel() for weight in weights])
             for part, price in zip(parts, self.layer_prices(), strict=True):
                 part /= price
-        return self.layout.join(parts)
+        return scores
 
     def nats(self, scores: Tensor, threshold: Tensor) -> Tensor:
         return gate_nats(scores / threshold)
