@@ -59,8 +59,8 @@ def ends() -> Iterator[Callable[[Child], Child]]:
         def register(child: Child) -> Child:
             if isinstance(child, subprocess.Popen):
                 stack.enter_context(child)  # waits, and closes its pipes
-            elif isinstance(child, BaseProcess):
-                stack.callback(child.join)
+            else:
+                stack.callback(child.join if isinstance(child, BaseProcess) else child.close)
             stack.callback(child.kill)
             return child
 

@@ -113,10 +113,15 @@ class Forked:
     def done(self) -> subprocess.CompletedProcess[str]:
         """All that it said, once it has ended."""
         code = self.wait()
-        said = subprocess.CompletedProcess(sys.argv, code, self.out, self.err)
+        said = subprocess.CompletedProcess([], code, self.out, self.err)
+        self.close()
+        return said
+
+    def close(self) -> None:
+        """Ends it where it has not ended, and lets go of what it said."""
+        self.kill()
         self._out.close()
         self._err.close()
-        return said
 
 
 def _text(file: IO[bytes]) -> str:
