@@ -21,6 +21,9 @@ class UnknownNameError(ConfigError, LookupError):
     """No method, stream or task of that name; the message suggests the nearest."""
 
 
+_COMPARED = 1000  # names, and letters of one: comparing more takes long
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for a name that is not known: the nearest one that is, or else the first twenty of them.
 
@@ -28,7 +31,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     ("did you mean 'ibm'?", 'there are: ibm, wsn')
     """
     names = list(known)
-    close = get_close_matches(name, names, n=1)
+    close = get_close_matches(name[:_COMPARED], names[:_COMPARED], n=1)
     if close:
         return f"did you mean {close[0]!r}?"
     return f"there are: {', '.join(names[:20]) or 'none'}" + (f" and {len(names) - 20} more" if len(names) > 20 else "")

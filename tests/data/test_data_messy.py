@@ -459,3 +459,15 @@ def test_rows_of_another_length_can_be_left_out_and_the_others_keep_their_number
     _, examples = read_training(path, DataOptions(bad="skip"))
     assert examples.ids == ("0", "2", "4")
     assert [row.id for row in examples.skipped] == ["1", "3"]
+
+
+def test_the_header_once_more_among_the_rows_is_named_and_left_out(tmp_path: Path) -> None:
+    rows = "1.5,4,u\n2.5,5,v\n"
+    path = csv(tmp_path / "a.csv", f"a,2020,y\n{rows}a,2020,y\n9\n{rows} a ,2020, y\n{rows}a,2020,u\n")
+    with pytest.raises(DataError, match="2, 6: it is the header once more"):
+        read_training(path)
+    path.write_text(path.read_text().removesuffix("a,2020,u\n"))
+    _, examples = read_training(path, DataOptions(bad="skip"))
+    assert examples.x.shape == (6, 2)
+    assert examples.ids == ("0", "1", "4", "5", "7", "8")
+    assert [row.id for row in examples.skipped] == ["2", "3", "6"]

@@ -253,7 +253,7 @@ def test_csv_files_that_are_broken_are_refused(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=said):
             read_training(path)
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(DataError, match=r"pipe\.csv is neither a file nor a folder"):
+    with pytest.raises(DataError, match=r"pipe\.csv is a pipe or a device"):
         read_training(tmp_path / "pipe.csv")
     with pytest.raises(DataError, match=r"by their ending"):
         read_training(csv(tmp_path / "a.txt", FRUIT))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import narrows as nw
 from narrows.methods import Learner
-from narrows.store.compose import frozen_weights
+from narrows.store.compose import composed
 from narrows.training import read_history
 from toys import METHODS, TOYS, Toy, files, hooked, logits, same, state, violations
 
@@ -62,7 +62,7 @@ class Life:
         return state(model), out
 
     def learn(self, name: str) -> None:
-        self.frozen[name] = sum(int(mask.sum()) for mask in frozen_weights(self.store.directory).masks.values())
+        self.frozen[name] = sum(int(mask.sum()) for mask in composed(self.store.directory).masks().values())
         with self.store.begin(name, self.method, head=self.toy.head(CLASSES[name])) as task:
             if name == "c":
                 batches = [self.toy.batch(8, CLASSES[name], seed) for seed in (1, 2)]
@@ -172,7 +172,7 @@ def test_the_account_is_true(life: Life) -> None:
         content, earlier = contents[record.name], list(CLASSES)[:position]
         reused_from = set()
         for layer in life.store.explain(record.name):
-            used, claimed = content.used[layer.name], content.claimed[layer.name]
+            used, claimed = content.subnet.kept_masks()[layer.name], content.subnet.claimed_masks()[layer.name]
             assert (layer.weights, layer.used, layer.claimed) == (used.numel(), int(used.sum()), int(claimed.sum()))
             assert layer.reused == int((used & ~claimed).sum())
             assert layer.density == layer.used / layer.weights

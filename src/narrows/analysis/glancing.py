@@ -5,12 +5,12 @@ Nothing here raises: who watches goes on. Knows paths and bytes; what they tell 
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from narrows.store import bounded, strict_json
 from narrows.trackers import LiveTask, hear
 
 _TAIL: Final = 4096  # bytes of a log
@@ -56,20 +56,15 @@ class Files:
     def json(self, file: Path) -> dict[str, Any]:
         """The JSON object in a file, which is replaced as a whole; {} where there is none."""
         try:
-            found = json.loads(file.read_bytes())
-            if not isinstance(found, dict):
-                raise ValueError("it is not a JSON object")
-        except (OSError, ValueError, RecursionError) as error:
+            return strict_json.read_object(file)
+        except (OSError, ValueError) as error:
             self._note(file, error)
             return {}
-        return found
 
     def last_line(self, log: Path) -> str:
         """The last line of a log that is not empty; "" where there is none."""
         try:
-            with open(log, "rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-                lines = file.read(_TAIL).decode(errors="replace").splitlines()
+            lines = bounded.read_end(log, _TAIL).decode(errors="replace").splitlines()
         except OSError as error:
             self._note(log, error)
             return ""

@@ -19,7 +19,7 @@ from narrows.analysis.check_results import CounterCheck
 from narrows.analysis.similarity import Similarity
 from narrows.data.plain import from_plain, to_plain
 from narrows.errors import DataError
-from narrows.store import outside
+from narrows.store import outside, strict_json
 from narrows.store.durable import sha256
 
 VERSION = 1
@@ -144,9 +144,9 @@ def key_of(*parts: Any) -> str:
 
 def _read(path: Path | None) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text()) if path is not None else {}
-    except (OSError, ValueError, RecursionError):
+        values = strict_json.read_object(path) if path is not None else {}
+    except (OSError, ValueError):
         return {}
-    sound = isinstance(values, dict) and (values.get("format"), values.get("version")) == (FORMAT, VERSION)
+    sound = (values.get("format"), values.get("version")) == (FORMAT, VERSION)
     entries = values.get("entries") if sound else None
     return entries if isinstance(entries, dict) else {}

@@ -5,7 +5,6 @@ Reads store.json, result.json and compare.json; no task, so damage in one does n
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from narrows.benchmarks.compare.reading import read_comparison
 from narrows.benchmarks.compare.summary import Comparison
 from narrows.benchmarks.results import Result
 from narrows.errors import StoreError, StoreMissingError
+from narrows.store import strict_json
 from narrows.store.names import STORE_FILE
 from narrows.store.reading import StoreReader
 
@@ -105,6 +105,8 @@ def _open(where: Path) -> Subject:
     if where.is_file():
         return _file(where)
     if not where.is_dir():
+        if where.exists():
+            raise StoreMissingError(f"{where} is a pipe or a device: save what it gives into a file. {_EXPECTED}")
         raise StoreMissingError(f"There is nothing at {where}. {_EXPECTED}")
     if (where / STORE_FILE).exists():
         return _store(where)
@@ -212,12 +214,9 @@ def _no_store(where: Path) -> Missing:
 def _head(file: Path) -> dict[str, Any]:
     """The JSON object in `file`; StoreError if there is none."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        return strict_json.read_object(file, finite=False)
+    except ValueError as error:
         raise StoreError(f"{file} is not valid JSON ({error}). {_EXPECTED}") from error
-    if not isinstance(found, dict):
-        raise StoreError(f"{file} is not a JSON object. {_EXPECTED}")
-    return found
 
 
 def _children(where: Path) -> Iterator[Path]:

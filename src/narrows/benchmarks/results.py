@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from narrows.errors import StoreError, StoreVersionError
-from narrows.store import outside
+from narrows.store import outside, strict_json
 from narrows.training import metrics
 
 VERSION = 1
@@ -108,7 +108,7 @@ class Result:
         if self.reference is not None:
             reference = [*self.reference["accuracy"], *(self.reference[key] for key in _REFERENCE)]
         for number in (*entries, *last, *figures, *densities, *reference, self.dense_bytes):
-            if type(number) not in (int, float) or not math.isfinite(number):
+            if type(number) not in (int, float) or not abs(number) <= sys.float_info.max:
                 raise ValueError(f"{number!r} stands where a number should")
         for text in (self.stream, self.method, *(task.name for task in self.tasks)):
             if not isinstance(text, str):
@@ -150,7 +150,7 @@ class Result:
             StoreError: it is no result.json of this version, or is damaged.
         """
         try:
-            data = json.loads(path.read_text())
+            data = strict_json.read_object(path)
             if data["format"] != "narrows-result":
                 raise StoreError(f"{path} is not a result of narrows.")
             if data["version"] != VERSION:
@@ -169,7 +169,7 @@ class Result:
             )
             result.require_sound()
             return result
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise StoreError(
                 f"{path} cannot be read as a result ({type(error).__name__}: {error}). Delete it and run again: "
                 "the tasks are in the store, and their accuracies are measured anew from there."

@@ -27,12 +27,13 @@ from narrows.data.batches import Batches
 from narrows.data.seeds import TASK_ORDER, generator
 from narrows.errors import StoreError
 from narrows.methods import Method
-from narrows.store import outside, tensors_file
-from narrows.store.compose import digest
+from narrows.store import durable, outside, tensors_file
+from narrows.subnet import digest
 from narrows.tasks import TaskStore
 from narrows.training import Callback, train
 
 _FIGURES, _CHECK = "figures", "check"
+_MOST = 1 << 40  # bytes
 
 
 class Together(nn.Module):
@@ -144,7 +145,8 @@ class Trained:
         Raises:
             StoreError: the file is damaged, or of another run.
         """
-        tensors = tensors_file.decode(path.read_bytes(), str(path), "delete it, and the run trains again")
+        remedy = "delete it, and the run trains again"
+        tensors = tensors_file.decode(durable.read(path, str(path), _MOST, remedy), str(path), remedy)
         check = tensors.pop(_CHECK, None)
         if check is None or not torch.equal(check, _check(tensors, identity)):
             raise StoreError(f"{path} is of another run, or damaged. Delete it to train again, or use another --out.")

@@ -48,7 +48,8 @@ def init_command(
 ) -> None:
     """Start a store around a model: a factory of yours, of an installed package, or of narrows.networks.
 
-    narrows init shop --model torchvision.models:resnet18 --arg num_classes=10 --weights trained.pt
+    narrows init shop --model narrows.networks:mlp --arg "input_shape=[1,8,8]" --arg classes=10
+    narrows init shop --model my_networks:make --weights trained.pt
 
     How to build the model is written into the store. The package must be there whenever the store is used, installed,
     on PYTHONPATH or in the current directory.

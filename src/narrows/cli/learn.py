@@ -219,7 +219,7 @@ def adopt_command(
 ) -> None:
     """Make the trained network that a store began from its first task, keeping what that task needs of it.
 
-    narrows init shop --model torchvision.models:resnet18 --weights trained.pt
+    narrows init shop --model my_networks:make --weights trained.pt
     narrows adopt shop --task products --data photos --holdout 0.1
 
     The rest of its weights is free for the tasks to come. Give the data it was trained on.

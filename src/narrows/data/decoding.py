@@ -6,7 +6,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +26,7 @@ HEIF_SUFFIXES = frozenset((".heic", ".heif", ".hif"))
 NO_HEIF = 'install pillow-heif ("pip install pillow-heif"), and they are read'
 
 _GREY = {"1", "L", "LA", "La", "I", "F"}
+_STRIP = 256  # lines of an image that are worked on at once
 _ORIENTATION, _BITS = 0x0112, 258  # tags of EXIF and TIFF
 _TURNS = {
     2: "FLIP_LEFT_RIGHT",
@@ -46,7 +47,7 @@ class Header:
     Attributes:
         height, width: pixels, when it is upright.
         channels: 1 (grey) or 3.
-        transparent: whether parts are.
+        transparent: whether any pixel is, wholly or partly; an alpha channel may be opaque throughout.
         turned: whether EXIF says to turn or mirror it.
         deep: whether it is grey with more than 8 bits a pixel.
         frames: whether it has more than one frame or page.
@@ -74,7 +75,10 @@ def is_image(path: Path) -> bool:
 
 
 def header(data: bytes, where: str) -> Header:
-    """What the image says of itself, without decoding its pixels. DataError, naming `where`: it is none."""
+    """What the image says of itself, without decoding its pixels, so that `transparent` is not known.
+
+    DataError, naming `where`: it is none.
+    """
     with _opened(data, where) as image:
         return _header(image)
 
@@ -94,7 +98,9 @@ def decode(data: bytes, size: tuple[int, int], where: str, channels: int = 3) ->
 def decode_with_header(data: bytes, size: tuple[int, int], where: str, channels: int = 3) -> tuple[Pixels, Header]:
     """As `decode`, and what the image was before."""
     with _opened(data, where) as image:
-        return _pixels(_upright(_flat(image), _orientation(image)), size, channels), _header(image)
+        was, orientation = _header(image), _orientation(image)
+        flat, transparent = _flat(image)
+        return _pixels(_upright(flat, orientation), size, channels), replace(was, transparent=transparent)
 
 
 def reshape(pixels: Pixels, size: tuple[int, int], channels: int) -> Pixels:
@@ -157,7 +163,7 @@ def _header(image: Any) -> Header:
     # A JPEG with several pictures (MPO) is one photo with what cameras add to it.
     frames = image.format != "MPO" and getattr(image, "is_animated", False)
     deep = image.mode.startswith("I")
-    return Header(height, width, 1 if grey else 3, bool(image.has_transparency_data), turn > 1, deep, frames)
+    return Header(height, width, 1 if grey else 3, turned=turn > 1, deep=deep, frames=frames)
 
 
 def _orientation(image: Any) -> int:
@@ -175,30 +181,40 @@ def _upright(image: Any, orientation: int) -> Any:
     return image if orientation == 1 else image.transpose(_pillow().Transpose[_TURNS[orientation]])
 
 
-def _flat(image: Any) -> Any:
-    """The image without transparency or more than 8 bits a channel."""
+def _flat(image: Any) -> tuple[Any, bool]:
+    """The image without transparency or more than 8 bits a channel, and whether a pixel of it was transparent."""
     pillow = _pillow()
     if image.mode.startswith("I"):  # Pillow's own conversion from 16 bits cuts off instead of scaling
-        return pillow.fromarray(_upper_bits(image))
+        upper, transparent = _upper_bits(image)
+        return pillow.fromarray(upper), transparent
     if image.mode == "F":
         raise ValueError("it holds floating numbers, whose range is not known; save 8 or 16 bits")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return pillow.alpha_composite(pillow.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image
+    if not image.has_transparency_data:
+        return image, False
+    flat, transparent = pillow.new("RGB", image.size), False
+    for top in range(0, image.height, _STRIP):  # whole, it would be four images of that size at once
+        box = (0, top, image.width, min(top + _STRIP, image.height))
+        part = image.crop(box).convert("RGBA")
+        transparent = transparent or part.getextrema()[3][0] < 255
+        flat.paste(pillow.alpha_composite(pillow.new("RGBA", part.size, "white"), part).convert("RGB"), box)
+    return flat, transparent
 
 
-def _upper_bits(image: Any) -> Pixels:
-    """The upper 8 of a grey image's bits; white where it is transparent."""
+def _upper_bits(image: Any) -> tuple[Pixels, bool]:
+    """The upper 8 of a grey image's bits, white where it is transparent, and whether it is so anywhere."""
     if image.mode == "I" and image.format == "TIFF":
         raise ValueError("it holds numbers of 32 bits or with a sign, whose range is not known; save 8 or 16 bits")
     bits = image.tag_v2.get(_BITS, (16,))[0] if image.format == "TIFF" else 16
-    values = np.asarray(image).astype(np.int64)
-    upper = (values >> (bits - 8)).clip(0, 255).astype(np.uint8)
-    clear = image.info.get("transparency")
-    if clear is not None:
-        upper[values == clear] = 255
-    return upper
+    clear, transparent = image.info.get("transparency"), False
+    upper = np.empty((image.height, image.width), dtype=np.uint8)
+    for top in range(0, image.height, _STRIP):
+        values = np.asarray(image.crop((0, top, image.width, min(top + _STRIP, image.height)))).astype(np.int64)
+        part = (values >> (bits - 8)).clip(0, 255).astype(np.uint8)
+        if clear is not None:
+            part[values == clear] = 255
+            transparent = transparent or bool((values == clear).any())
+        upper[top : top + _STRIP] = part
+    return upper, transparent
 
 
 def _pixels(image: Any, size: tuple[int, int], channels: int) -> Pixels:

@@ -13,7 +13,7 @@ from narrows.data.examples import Skipped
 from narrows.errors import DataError, DatasetMissingError
 
 SHOWN = 50
-"""So many rows are named, so that one reading tells of all that is to be mended."""
+"""So many rows, and faults of the whole, are named, so that one reading tells of all that is to be mended."""
 
 
 class Faults:
@@ -32,10 +32,10 @@ class Faults:
         notes: Iterable[str] = (),
     ) -> None:
         self.where, self.ids = where, ids
-        self.notes: list[str] = list(notes)
+        self._notes: dict[str, None] = dict.fromkeys(notes)
         self._bad, self._broken = bad, tuple(broken)
         self._reasons: dict[int, str] = {}
-        self._refused: list[str] = []
+        self._refused: dict[str, None] = {}
 
     def add(self, rows: Iterable[int] | npt.NDArray[np.bool_], reason: str | Callable[[int], str]) -> None:
         """These rows (numbers, or a bool for each row) cannot be used."""
@@ -46,14 +46,12 @@ class Faults:
 
     def note(self, text: str) -> None:
         """Something that people should be told."""
-        if text not in self.notes:
-            self.notes.append(text)
+        self._notes[text] = None
 
     def refuse(self, reason: str) -> None:
         """The whole cannot be used; `settle` raises it, with all else that is wrong."""
         text = reason.removeprefix(f"{self.where}: ")
-        if text not in self._refused:
-            self._refused.append(text)
+        self._refused[text] = None
 
     @contextmanager
     def refusing(self) -> Iterator[None]:
@@ -94,8 +92,8 @@ class Faults:
         """The notes, and how many rows were left out."""
         left_out = self.skipped
         if not left_out:
-            return tuple(self.notes)
-        return (*self.notes, f"{len(left_out)} of {self._rows} examples were left out ({'; '.join(self.told())})")
+            return tuple(self._notes)
+        return (*self._notes, f"{len(left_out)} of {self._rows} examples were left out ({'; '.join(self.told())})")
 
     def told(self) -> list[str]:
         """The first rows that cannot be used, by their reasons, and how many more there are."""
@@ -118,7 +116,11 @@ class Faults:
             said.append(f"{count} of {self._rows} examples cannot be used{way_out}:{rows}")
         if len(said) == 1:
             return DataError(f"{self.where}: {said[0]}")
-        return DataError(f"{self.where} has {len(said)} faults:" + "".join(f"\n- {text}" for text in said))
+        shown = "".join(f"\n- {text}" for text in said[:SHOWN])
+        return DataError(
+            f"{self.where} has {len(said)} faults:{shown}"
+            + (f"\n- and {len(said) - SHOWN} more" if len(said) > SHOWN else "")
+        )
 
 
 def at(row: int | str) -> str:

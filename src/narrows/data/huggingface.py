@@ -9,8 +9,8 @@ from typing import Any
 from narrows.errors import DataError
 
 
-def class_names(schema: Any, column: str, path: Path | str) -> tuple[str, ...] | None:
-    """The names of the class numbers in a column, or in its lists; None where the file has none.
+def class_names(schema: Any, path: Path | str) -> dict[str, tuple[str, ...]]:
+    """The names of the class numbers in each column, or in its lists, for those that have any.
 
     Args:
         schema: the Arrow schema of the file.
@@ -18,14 +18,20 @@ def class_names(schema: Any, column: str, path: Path | str) -> tuple[str, ...] |
     Raises:
         DataError: what stands there as names is no list of strings.
     """
-    packed = (schema.metadata or {}).get(b"huggingface")
-    if packed is None:
-        return None
     try:
-        feature = json.loads(packed)["info"]["features"][column]
-        names = feature["names"] if "names" in feature else feature["feature"]["names"]
-    except (ValueError, KeyError, TypeError):
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"].items()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+    found = {column: _names(feature) for column, feature in features}
+    for names in found.values():
+        if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise DataError(f"{path}: the class names in its huggingface metadata are not a list of strings")
+    return {column: tuple(names) for column, names in found.items() if names is not None}
+
+
+def _names(feature: Any) -> Any:
+    """What stands where the names do; None where nothing does."""
+    try:
+        return feature["names"] if "names" in feature else feature["feature"]["names"]
+    except (KeyError, TypeError):
         return None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise DataError(f"{path}: the class names in its huggingface metadata are not a list of strings")
-    return tuple(names)

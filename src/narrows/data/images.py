@@ -5,6 +5,7 @@ Knows no targets.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -13,6 +14,7 @@ from narrows.data.column import Values
 from narrows.data.decoding import Header, Pixels, decode_with_header, header, reshape
 from narrows.data.faults import Faults, at
 from narrows.data.inputs import ImageInputs
+from narrows.data.limits import ROW, require_room
 from narrows.data.options import DataOptions
 from narrows.data.sources.raw import Raw
 from narrows.errors import DataError
@@ -45,14 +47,14 @@ def fit_shape(raw: Raw, found: Pixels | None, options: DataOptions, faults: Faul
 
     DataError: they differ and no size was asked for (names also those that are broken), or none can be read.
     """
-    size = options.image_size
+    size = options.sides
     if size is not None and options.channels is not None:
-        return (options.channels, size, size)
+        return (options.channels, *size)
     if found is not None:
         channels, height, width = found.shape[1:]
     else:
         channels, height, width = _survey(raw, faults, ask_size=size is None)
-    return (options.channels or channels, size or height, size or width)
+    return (options.channels or channels, *(size or (height, width)))
 
 
 def read_images(raw: Raw, found: Pixels | None, shape: Shape, faults: Faults) -> Pixels:
@@ -64,6 +66,7 @@ def read_images(raw: Raw, found: Pixels | None, shape: Shape, faults: Faults) ->
         if found.shape[1:] == shape:
             return found
         return np.stack([reshape(image, (height, width), channels) for image in found])
+    require_room(len(raw) * (math.prod(shape) + ROW), None, f"{raw.where}: {len(raw)} images of {height} x {width}")
     x = np.zeros((len(raw), *shape), dtype=np.uint8)
     seen: Counter[Header] = Counter()
     brightest = 0
@@ -110,12 +113,14 @@ def _data(raw: Raw, row: int) -> bytes:
 def _survey(raw: Raw, faults: Faults, ask_size: bool) -> Shape:
     """What the images have: the channels that keep all colour, and the one size; 1 x 1 where that is not asked."""
     sizes: dict[tuple[int, int], str] = {}
-    grey = True
+    grey, packed = True, 0
     for row in range(len(raw)):
         try:
-            found = header(_data(raw, row), at(row))
+            data = _data(raw, row)
+            found = header(data, at(row))
         except DataError:
             continue  # named when it is decoded
+        packed += len(data)
         grey = grey and found.channels == 1
         sizes.setdefault((found.height, found.width), raw.ids[row])
     if ask_size and len(sizes) > 1:
@@ -128,7 +133,11 @@ def _survey(raw: Raw, faults: Faults, ask_size: bool) -> Shape:
         read_images(raw, None, (1, 1, 1), faults)  # finds all that are broken, so that one run tells of them
         faults.settle()
     height, width = next(iter(sizes)) if ask_size else (1, 1)
-    return (1 if grey else 3, height, width)
+    channels = 1 if grey else 3
+    if ask_size:  # a size that was asked for is the user's own
+        announced = len(raw) * (channels * height * width + ROW)
+        require_room(announced, packed, f"{raw.where}: {len(raw)} images of {height} x {width} pixels")
+    return (channels, height, width)
 
 
 def _note_changes(seen: Counter[Header], shape: Shape, faults: Faults) -> None:

@@ -6,6 +6,7 @@ Knows no files and does no work; `images`, `tables` and `arrays` do.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -80,9 +81,9 @@ class TableInputs:
     without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        names = self.names
-        if len(set(names)) < len(names):
-            raise DataError(f"table: the column {next(n for n in names if names.count(n) > 1)!r} stands twice")
+        name, count = Counter(self.names).most_common(1)[0] if self.names else ("", 0)
+        if count > 1:
+            raise DataError(f"table: the column {name!r} stands twice")
         _check_shape("table", (self.encoded,))
         if self.padded_to and not self.encoded <= self.padded_to <= _MOST:
             raise DataError(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from numbers import Integral
 from typing import Any, Literal, get_args
 
 from narrows.data.names import one_form
@@ -29,7 +31,8 @@ class DataOptions:
         kind: "auto" decides by the values; `Schema.summary` says how and why.
         classes: the classes in the order of the network's outputs, or the labels of "multilabel". Default: those of
             the data, sorted, numbers as numbers.
-        image_size: height and width in pixels; others are resized. Default: that of the images, where all are alike.
+        image_size: height and width in pixels, one number for both or (height, width); others are resized. Default:
+            that of the images, where all are alike.
         channels: 1 (grey) or 3 (RGB). Default: 1 where all images are grey.
         features: the columns to predict from, or the key of the inputs in an NPZ file. Default: all but the target.
         categorical: columns of numbers that are names of categories (postal codes, say), read as text.
@@ -57,7 +60,7 @@ class DataOptions:
     target: str | tuple[str, ...] | None = None
     kind: Literal["auto", "classification", "regression", "multilabel"] = "auto"
     classes: tuple[str, ...] | None = None
-    image_size: int | None = None
+    image_size: int | tuple[int, int] | None = None
     channels: int | None = None
     features: tuple[str, ...] | None = None
     categorical: tuple[str, ...] = ()
@@ -85,17 +88,34 @@ class DataOptions:
             raise ConfigError("a regression has no classes: say only one of kind='regression' and classes")
         if self.channels not in (None, 1, 3):
             raise ConfigError(f"channels is 1 (grey) or 3 (RGB), not {self.channels!r}")
-        if self.image_size is not None and not 1 <= self.image_size <= 1 << 14:
-            raise ConfigError(f"image_size is a number of pixels from 1 to {1 << 14}, not {self.image_size!r}")
-        if not 0 <= self.holdout < 1:
+        if isinstance(self.image_size, list):
+            object.__setattr__(self, "image_size", tuple(self.image_size))
+        if self.sides is not None and not all(_is_whole(side) and 1 <= side <= 1 << 14 for side in self.sides):
+            raise ConfigError(
+                f"image_size is a number of pixels from 1 to {1 << 14}, or two of them, (height, width); not "
+                f"{self.image_size!r}"
+            )
+        if not isinstance(self.holdout, int | float) or not 0 <= self.holdout < 1:
             raise ConfigError(f"holdout is a fraction of the training data, from 0 to below 1; got {self.holdout!r}")
-        if self.seed < 0:
-            raise ConfigError(f"the seed must be zero or more, not {self.seed}")
+        if not _is_whole(self.seed) or self.seed < 0:
+            raise ConfigError(f"the seed must be a whole number, zero or more, not {self.seed!r}")
 
     @property
     def targets(self) -> tuple[str, ...]:
         """The columns named in `target`; () where none is."""
         return tuple(self.target or ())
+
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Height and width in pixels that images are to have; None where nothing was said.
+
+        >>> DataOptions(image_size=16).sides, DataOptions(image_size=(16, 24)).sides
+        ((16, 16), (16, 24))
+        """
+        size = self.image_size
+        if not isinstance(size, tuple):
+            return None if size is None else (size, size)
+        return size if len(size) == 2 else (0, 0)  # which is refused
 
     def to_json(self) -> dict[str, Any]:
         """What differs from the defaults, as plain JSON values.
@@ -111,6 +131,10 @@ class DataOptions:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def _names(what: str, value: str | Sequence[str] | None) -> tuple[str, ...] | None:
     if value is None:
         return None
@@ -119,7 +143,7 @@ def _names(what: str, value: str | Sequence[str] | None) -> tuple[str, ...] | No
         raise ConfigError(f"{what} holds names (text), not {given!r}")
     names = tuple(map(one_form, given))
     if len(set(names)) < len(names):
-        raise ConfigError(f"{what} names {next(n for n in names if names.count(n) > 1)!r} twice")
+        raise ConfigError(f"{what} names {Counter(names).most_common(1)[0][0]!r} twice")
     if not names and what in ("target", "classes", "features"):
         raise ConfigError(f"{what} names nothing; leave it out for the default")
     return names

@@ -175,7 +175,8 @@ def _new_table(raw: Raw, options: DataOptions, targets: Sequence[str], faults: F
 
 
 def _because(left_out: Sequence[str]) -> str:
-    return f": {', '.join(map(repr, left_out))} cannot be learned from (name features to do so)" if left_out else ""
+    shown = ", ".join(map(repr, left_out[:20])) + (", ..." if len(left_out) > 20 else "")
+    return f": {shown} cannot be learned from (name features to do so)" if left_out else ""
 
 
 def _known_table(raw: Raw, inputs: TableInputs, targets: Sequence[str], faults: Faults) -> Table:

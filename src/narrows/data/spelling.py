@@ -67,6 +67,12 @@ _NUMBER = {
 }
 
 
+_SIMPLE = {form: re.compile(rf"[-+]?\d+(?:[{form}]\d*)?") for form in (".", ",")}
+"""What most numbers look like: read at once, as the whole would read it."""
+_ALIKE = str.maketrans("23456789", "11111111")
+"""Numbers that differ in these digits alone are spelled alike."""
+
+
 @dataclass(frozen=True)
 class Spelling:
     """How the numbers of a column are spelled.
@@ -102,6 +108,8 @@ class Spelling:
             return math.nan
         if self.is_date:
             return _date(text, self.form)
+        if self.unit not in ("%", "‰") and len(text) <= 60 and _SIMPLE[self.form].fullmatch(text):
+            return float(text.replace(",", "."))
         parts = _split(text)
         if parts is None or parts.unit not in (self.unit, "" if self.unit not in ("%", "‰") else self.unit):
             return None
@@ -142,12 +150,15 @@ def find(texts: Collection[str], decimal: str | None = None, dates: str | None =
     >>> find(["1,045"]).others, find(["1,045", "20,6"]).spelling
     ((Spelling(form=',', unit=''),), Spelling(form=',', unit=''))
     """
-    present = sorted(text for text in texts if text not in WORDS)
-    if not present or not any(map(str.isdigit, present[0])):
+    present = [text for text in texts if text not in WORDS]
+    if not present or not any(map(str.isdigit, min(present))):
         return Found(None)
     numbers = Found(None)
-    if all(_split(text) is not None for text in present):
-        numbers = _find_numbers(present, decimal)
+    # One of all that are spelled alike; exponents count, as what is too large is infinite in either spelling.
+    unlike = {text if "e" in text or "E" in text else text.translate(_ALIKE): text for text in present}
+    parts = [_split(text) for text in unlike.values()]
+    if None not in parts:
+        numbers = _find_numbers([part for part in parts if part is not None], present, decimal)
         if numbers.spelling is not None:
             return numbers
     fitting = [Spelling(form) for form in get_args(Form)[2:] if all(_date(text, form) is not None for text in present)]
@@ -157,15 +168,15 @@ def find(texts: Collection[str], decimal: str | None = None, dates: str | None =
     return Found(fitting[0], tuple(fitting[1:])) if fitting else numbers
 
 
-def _find_numbers(present: Sequence[str], decimal: str | None) -> Found:
-    parts = [part for text in present if (part := _split(text)) is not None]
+def _find_numbers(parts: Sequence[_Parts], present: Sequence[str], decimal: str | None) -> Found:
+    """The spelling of numbers; `parts` are those of one text of each kind among `present`."""
     units = {part.unit for part in parts}
     named = sorted(units - {""})
     if len(named) > 1:
         return Found(None, why=f"its numbers have several units ({', '.join(named[:5])}): bring them to one")
     if "" in units and named and named[0] in "%‰":
         return Found(None, why=f"some of its numbers have {named[0]} and others have none: bring them to one form")
-    if all(part.is_address for part in parts):
+    if all(part.digits.count(".") == 3 for part in parts) and all(_is_address(text) for text in present):
         return Found(None, why="they have four parts of at most 255, as addresses (IP) have")
     if any(part.is_code for part in parts):
         return Found(None, why="some of its numbers begin with 0, as names do (postal codes)")
@@ -198,10 +209,11 @@ class _Parts:
     def is_code(self) -> bool:
         return len(self.digits) > 1 and self.digits[0] == "0" and self.digits.isdigit() and self.digits.strip("0") != ""
 
-    @property
-    def is_address(self) -> bool:
-        numbers = self.digits.split(".")
-        return len(numbers) == 4 and all(number.isdigit() and int(number) <= 255 for number in numbers)
+
+def _is_address(text: str) -> bool:
+    parts = _split(text)
+    numbers = parts.digits.split(".") if parts else []
+    return len(numbers) == 4 and all(number.isdigit() and int(number) <= 255 for number in numbers)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from narrows.errors import ConfigError
 
+MAX_HIDDEN = 1000
+"""Layers, so that nobody's record of a network can take hours to build."""
+
 
 class Network(nn.Module):
     """`features` (images to a vector), `hidden` (fully connected), `head` (to one logit a class)."""
@@ -32,7 +35,9 @@ class Network(nn.Module):
 
 
 def dense(width: int, hidden: Sequence[int]) -> tuple[nn.Sequential, int]:
-    """Linear and ReLU for each width in `hidden`, and the width that comes out."""
+    """Linear and ReLU for each width in `hidden`, and the width that comes out. ConfigError: there are too many."""
+    if len(hidden) > MAX_HIDDEN:
+        raise ConfigError(f"{len(hidden)} hidden layers are asked for, more than {MAX_HIDDEN}")
     layers: list[nn.Module] = []
     for wider in hidden:
         layers += [nn.Linear(width, wider), nn.ReLU()]

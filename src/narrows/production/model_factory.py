@@ -18,7 +18,9 @@ from torch import nn
 
 from narrows.errors import ConfigError, ModelBuildError, nearest
 from narrows.here import way_to
+from narrows.store import strict_json
 
+_MOST = 64 << 10  # bytes of the arguments, which are shown where one is asked to trust them
 _KEYS = ("factory", "arguments", "head")
 
 
@@ -106,7 +108,8 @@ def check_factory(factory: Any) -> None:
     module, colon, name = factory.partition(":") if isinstance(factory, str) else ("", "", "")
     if not colon or not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
         raise ConfigError(
-            f"A model is named as package.module:factory, as torchvision.models:resnet18; got {factory!r}."
+            f"A model is named as package.module:factory, as narrows.networks:mlp, or my_networks:make for the "
+            f"function 'make' of my_networks.py; got {factory!r}."
         )
 
 
@@ -115,12 +118,18 @@ def _plain(arguments: Any, factory: str) -> dict[str, Any]:
     if not isinstance(arguments, Mapping) or not all(isinstance(name, str) for name in arguments):
         raise ConfigError(f"The arguments of {factory} are a mapping of names to values; got {arguments!r}.")
     try:
-        plain: dict[str, Any] = json.loads(json.dumps(dict(arguments), allow_nan=False))
+        spelled = json.dumps(dict(arguments), allow_nan=False).encode()
+        plain: dict[str, Any] = strict_json.loads(spelled)
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"The arguments of {factory} must be plain values (text, numbers, true, false, null, lists, objects), to "
             f"be written down: {error}."
         ) from None
+    if len(spelled) > _MOST:
+        raise ConfigError(
+            f"The arguments of {factory} have {len(spelled)} bytes as JSON, more than {_MOST}: have it read what is "
+            "large from a file."
+        )
     return plain
 
 

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from narrows.errors import ConfigError
 from narrows.here import found_here, top_level
+from narrows.store.bounded import read_bytes
+
+_MOST = 64 << 20  # bytes of a file of code
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def _told(place: Path) -> str:
     if place.is_dir():
         return f"the folder {place}"
     try:
-        digest = hashlib.sha256(place.read_bytes()).hexdigest()
+        digest = hashlib.sha256(read_bytes(place, _MOST)).hexdigest()
     except OSError as error:
         raise ConfigError(f"{place}, which is to build the model, cannot be read: {error.strerror}.") from error
     return f"the file {place} (SHA-256 {digest})"

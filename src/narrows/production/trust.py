@@ -27,7 +27,7 @@ from narrows.here import top_level
 from narrows.networks import NETWORKS
 from narrows.production.model_factory import ModelRecord, no_module
 from narrows.production.origin import Origin, origin_of
-from narrows.store import outside
+from narrows.store import outside, strict_json
 
 VARIABLE = "NARROWS_TRUST"
 OURS = frozenset(f"narrows.networks:{factory.__name__}" for factory in NETWORKS.values())
@@ -130,14 +130,14 @@ def _otherwise(record: ModelRecord) -> str:
 def _read() -> dict[str, Any]:
     path = trusted_file()
     try:
-        listed = json.loads(path.read_bytes())["trusted"]
+        listed = strict_json.read_object(path)["trusted"]
         if not isinstance(listed, dict):
             raise TypeError("no list")
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except PermissionError as error:
         raise ConfigError(f"The list of trusted models, {path}, cannot be read: {error.strerror}.") from error
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise ConfigError(
             f"The list of trusted models, {path}, is damaged. Delete it; models are then asked about again."
         ) from None

@@ -42,6 +42,8 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             whose reading could run any code; it is refused).
     """
     file = Path(path)
+    if file.exists() and not file.is_file() and not file.is_dir():
+        raise WeightsError(f"{file} is a pipe or a device: save what it gives into a file.")
     if not file.is_file():
         raise WeightsError(f"There is no file of weights at {file}.")
     if file.suffix == ".safetensors":

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from narrows.errors import StoreError, TaskExistsError
 from narrows.store import content, durable, names, records, snapshot, tensors_file
-from narrows.store.compose import Frozen
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
-from narrows.store.records import CarryRef, FileRef, SnapshotRef, StoreHeader, TaskRecord, TaskRef, TensorSpec
+from narrows.store.records import CarryRef, FileRef, SnapshotRef, StoreHeader, TaskRecord, TaskRef
+from narrows.subnet import Held, TensorSpec
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Change:
 
     Attributes:
         header: the next store.json.
-        directories: of tasks, under tasks/: name -> its files by plain name.
+        directories: of tasks, under tasks/: name -> its files by plain name; may make them when they are asked for.
         files: training state and the like: path from the store -> bytes.
     """
 
@@ -44,7 +44,7 @@ def new_header(
     return StoreHeader(
         created=records.utc_now(),
         shared=_checked_shared(base, shared),
-        private=tuple(private),
+        private=_checked_private(private),
         fingerprint=records.fingerprint(shared, base),
         base=FileRef(names.BASE_FILE, "", 0),
         model=None if model is None else dict(model),
@@ -61,8 +61,11 @@ def add_task(
     names.check_task_name(record.name)
     if record.name in {names.one_form(task.name) for task in header.tasks}:
         raise TaskExistsError(f"the store already holds a task {record.name!r}; choose another name")
+    if len(header.tasks) >= records.MAX_TASKS:
+        raise StoreError(f"the store holds {len(header.tasks)} tasks, the most that one may; begin another store")
     index = header.next_index
     record, task_files = encode_task(record, content.encode(tensors, header.shared), index)
+    _require_sizes(header, task_files)
     method = str(record.method["name"])
     files = {}
     # Another method's state outlives this task; this method's own would be stale.
@@ -70,16 +73,18 @@ def add_task(
     if carry is not None:
         file = names.carry_file(index)
         files[file] = state = tensors_file.encode(carry, file)
+        _require_sizes(header, files)
         kept = CarryRef(file, durable.sha256(state), len(state), method)
     changed = replace(header, tasks=(*header.tasks, ref_of(record, task_files)), next_index=index + 1, carry=kept)
     return record, Change(changed, {record.directory: task_files}, files)
 
 
-def with_snapshot(change: Change, frozen: Frozen) -> Change:
+def with_snapshot(change: Change, held: Held) -> Change:
     """The same change with a snapshot of what all its tasks hold."""
     file = names.snapshot_file(change.header.next_index - 1)
-    data = snapshot.encode(frozen, file)
-    ref = SnapshotRef(file, durable.sha256(data), len(data), len(frozen.tasks))
+    data = snapshot.encode(held, file)
+    _require_sizes(change.header, {file: data})
+    ref = SnapshotRef(file, durable.sha256(data), len(data), len(held.tasks))
     return replace(change, header=replace(change.header, snapshot=ref), files={**change.files, file: data})
 
 
@@ -118,10 +123,30 @@ def ref_of(record: TaskRecord, files: Mapping[str, bytes]) -> TaskRef:
     return TaskRef(record.name, record.directory, durable.sha256(files[names.TASK_FILE]))
 
 
+def _checked_private(private: Sequence[str]) -> tuple[str, ...]:
+    if len(private) > records.MAX_PRIVATE:
+        raise StoreError(
+            f"{len(private)} patterns of what is private cannot be kept, {records.MAX_PRIVATE} are the most"
+        )
+    return tuple(private)
+
+
+def _require_sizes(header: StoreHeader, files: Mapping[str, bytes]) -> None:
+    """StoreError where a file is larger than readers will take it to be."""
+    for name, data in files.items():
+        if len(data) > header.most_bytes:
+            raise StoreError(
+                f"{name} would have {len(data)} bytes, more than {header.most_bytes}, the most beside a base of "
+                f"{header.base.bytes}: let tasks keep less for themselves, or begin from a larger network"
+            )
+
+
 def _checked_shared(base: Mapping[str, Tensor], shared: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
     for spec in shared:
         if spec.name not in base or TensorSpec.of(spec.name, base[spec.name]) != spec:
             raise StoreError(f"the shared parameter {spec} is not a tensor of the base network")
+    if len(shared) > records.MAX_SHARED:
+        raise StoreError(f"{len(shared)} parameters cannot be shared, {records.MAX_SHARED} are the most")
     if len({spec.name for spec in shared}) != len(shared):
         raise StoreError("a shared parameter is listed twice")
     return tuple(shared)

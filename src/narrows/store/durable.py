@@ -8,19 +8,19 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from narrows.errors import DamagedStoreError, StoreError
+from narrows.store import bounded
 from narrows.store.names import TEMPORARY_SUFFIX
 
 RESTORE: Final = "restore this file from a backup; the other tasks can still be read"
 _CHUNK: Final = 1 << 26
-# What a failing disk or another kind of file in its place gives; None is our own. The rest (no descriptors or
-# memory left, no permission) is trouble of the reader's and no damage.
-_DAMAGE: Final = {None, errno.EIO, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO}
+# What a failing disk or another kind of file in its place gives. The rest (no descriptors or memory left, no
+# permission) is trouble of the reader's and no damage.
+_DAMAGE: Final = {errno.EIO, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO}
 
 
 class DamagedFileError(DamagedStoreError):
@@ -64,7 +64,7 @@ def replace(path: Path, data: bytes) -> None:
     try:
         write_new(temporary, data)
         os.replace(temporary, path)
-    except OSError:
+    except (OSError, MemoryError):
         with suppress(OSError):
             os.unlink(temporary)
         raise
@@ -98,20 +98,15 @@ def read(path: Path, label: str, limit: int, remedy: str = RESTORE) -> bytes:
     DamagedFileError if it is missing, too large, not a file, or the disk fails; StoreError for other trouble.
     """
     try:
-        with open(path, "rb", opener=_open_regular) as file:
-            size = os.fstat(file.fileno()).st_size
-            data = file.read(size + 1) if size <= limit else b""
+        return bounded.read_bytes(path, limit)
     except FileNotFoundError:
         raise DamagedFileError(label, "is missing", remedy) from None
-    except MemoryError as error:
-        raise StoreError(f"{path} is not read: there is no memory for its {size} bytes") from error
+    except bounded.UnfitFileError as error:
+        raise DamagedFileError(label, error.what, remedy) from error
     except OSError as error:
         if error.errno not in _DAMAGE:
             raise StoreError(f"{path} cannot be read: {error.strerror}; it may be whole") from error
         raise DamagedFileError(label, f"cannot be read ({error.strerror or error})", remedy) from error
-    if max(size, len(data)) > limit:
-        raise DamagedFileError(label, f"has {max(size, len(data))} bytes, more than {limit}", remedy)
-    return data
 
 
 def read_checked(path: Path, label: str, digest: str, size: int, remedy: str = RESTORE) -> bytes:
@@ -126,12 +121,3 @@ def read_checked(path: Path, label: str, digest: str, size: int, remedy: str = R
     if sha256(data) != digest:
         raise DamagedFileError(label, "was altered: its SHA-256 is not the recorded one", remedy)
     return data
-
-
-def _open_regular(path: str, flags: int) -> int:
-    # Without O_NONBLOCK a named pipe in a file's place would hang the reader for ever.
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError("not a regular file")
-    return descriptor

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Self, TypeVar
 
 from narrows.errors import StoreError, StoreMissingError, UnknownNameError, nearest
 from narrows.store import durable, names, records, strict_json
 from narrows.store.durable import DamagedFileError
-from narrows.store.records import StoreHeader, TaskRecord, TaskRef, TensorSpec
+from narrows.store.records import StoreHeader, TaskRecord, TaskRef
 from narrows.store.unlisted import half_made
+from narrows.subnet import TensorSpec
 
 T = TypeVar("T")
 
@@ -65,7 +67,7 @@ class StoreListing:
 
     def task_names(self) -> tuple[str, ...]:
         """The tasks' names, in the order they were learned."""
-        return tuple(task.name for task in self.header.tasks)
+        return self.header.task_names
 
     def record(self, name: str) -> TaskRecord:
         """What task.json says of the task `name`. UnknownNameError or DamagedStoreError."""
@@ -77,9 +79,11 @@ class StoreListing:
         record = records.task_from_json(data, label)
         if (record.name, record.directory) != (ref.name, ref.directory):
             raise DamagedFileError(label, "is the record of another task")
-        earlier = iter(self.task_names()[: self.header.tasks.index(ref)])
-        if not all(parent in earlier for parent in record.parents):  # each one further on than the one before it
+        order = [self.header.positions.get(task, -1) for task in (*record.parents, name)]
+        if order[0] < 0 or any(following <= before for before, following in pairwise(order)):
             raise DamagedFileError(label, "names parents that are not tasks before it, each once and in their order")
+        for file, blob in record.blobs.items():
+            records.require_size(self.header, f"{place_of(ref)}{file}", blob["bytes"], label)
         return record
 
     def records(self) -> tuple[TaskRecord, ...]:
@@ -102,9 +106,8 @@ class StoreListing:
             raise StoreError(f"the store {self.path} cannot be measured: {error}") from error
 
     def _ref(self, name: str) -> TaskRef:
-        for ref in self.header.tasks:
-            if ref.name == name:
-                return ref
+        if name in self.header.positions:
+            return self.header.tasks[self.header.positions[name]]
         raise UnknownNameError(f"the store {self.path} holds no task {name!r}: {nearest(name, self.task_names())}")
 
 

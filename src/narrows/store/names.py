@@ -38,7 +38,8 @@ NEW_PREFIX: Final = ".new-"
 MAX_NAME: Final = 200
 MAX_SLUG: Final = 40
 # A name may not hold what would break a line, a terminal or UTF-8.
-_REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_REFUSED: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
 # Of other categories, and not to be seen: joiners, fillers of Hangul, selectors of variants.
 _UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u3164\uffa0") | {
     chr(code) for code in range(0xFE00, 0xFE10)
@@ -55,9 +56,9 @@ def name_fault(name: str) -> str | None:
         return "is empty"
     if len(name) > MAX_NAME:
         return f"has {len(name)} characters, more than {MAX_NAME}"
-    if any(unicodedata.category(character) == "Cs" for character in name):
+    if _SURROGATES.search(name):
         return "is no text in the language settings of this terminal (LANG, LC_ALL)"
-    if any(unicodedata.category(character) in _REFUSED_CATEGORIES for character in name):
+    if _REFUSED.search(name):
         return "holds a control character or a line break"
     return None
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from narrows.errors import ConfigError, StoreError
+from narrows.memory import enough_memory
 from narrows.store import durable, names, strict_json, tensors_file
 from narrows.store.durable import DamagedFileError
 from narrows.store.lock import refuse_links
@@ -30,11 +31,11 @@ MAGIC: Final = b"NRWPROG1"
 REMEDY: Final = "delete this file and begin the task again; every task in the store is untouched"
 _START: Final = len(MAGIC) + hashlib.sha256().digest_size
 _TREE: Final = "tree"
-_MAX: Final = 1 << 40  # bytes
+_MOST: Final = 1 << 40  # bytes
 
 
 class ProgressFile:
-    """The checkpoint of the task `name` in the store at `root`. The writer holds the store's lock.
+    """The checkpoint of the task `name` in the store at `root`, of at most `most` bytes. The writer holds the lock.
 
     >>> import tempfile, torch
     >>> progress = ProgressFile(Path(tempfile.mkdtemp()), "returns")
@@ -43,10 +44,11 @@ class ProgressFile:
     {'step': 3, 'weights': [tensor([1., 1.])]}
     """
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: Path, name: str, most: int = _MOST) -> None:
         if fault := names.name_fault(name):
             raise ConfigError(f"the task name {name!r} {fault}; choose another")
         self.file = names.progress_file(name)
+        self._most = most
         self._root, self._path, self._live = root, root / self.file, root / names.live_file(name)
 
     def live(self) -> Path:
@@ -61,9 +63,12 @@ class ProgressFile:
         """Whether there is one."""
         return self._path.exists()
 
+    @enough_memory("save the checkpoint")
     def save(self, tree: dict[str, Any]) -> None:
         """Replace it, durably. StoreError if the disk fails: then the one before is still there."""
         data = encode(tree, self.file)
+        if len(data) > self._most:
+            raise StoreError(f"{self.file} would have {len(data)} bytes, more than {self._most}; train without it")
         refuse_links(self._root)
         try:
             durable.make_directory(self._path.parent)
@@ -75,8 +80,9 @@ class ProgressFile:
         """What was saved last, None where nothing was. DamagedStoreError if it is not as it was written."""
         if not self._path.exists():
             return None
-        return decode(durable.read(self._path, self.file, _MAX, REMEDY), self.file)
+        return decode(durable.read(self._path, self.file, self._most, REMEDY), self.file)
 
+    @enough_memory("remove the checkpoint")
     def drop(self) -> None:
         """Remove it, and the live file; nothing happens where there is none. StoreError if the disk fails."""
         refuse_links(self._root)
@@ -96,7 +102,8 @@ def encode(tree: dict[str, Any], label: str) -> bytes:
     strict_json.require_shallow(plain, label)
     try:
         text = json.dumps(plain, allow_nan=False, separators=(",", ":")).encode()
-    except ValueError as error:  # an integer of thousands of digits
+        strict_json.loads(text)
+    except ValueError as error:  # an integer of hundreds of digits
         raise StoreError(f"{label}: a checkpoint cannot hold this: {error}") from error
     tensors[_TREE] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
     payload = tensors_file.encode(tensors, label)

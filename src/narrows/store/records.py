@@ -5,50 +5,39 @@ Knows the shape of store.json and task.json; touches no disk.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from narrows.errors import StoreVersionError
 from narrows.store import names, strict_json
 from narrows.store.durable import RESTORE, DamagedFileError, sha256
-from narrows.store.strict_json import Fields
+from narrows.store.fields import Fields
+from narrows.subnet.spec import TensorSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""Of store.json: what writers make of any store. Version 1 has masks of version 1 only."""
+TASK_VERSION: Final = 1
 _USUAL: Final = ("float32", "float16", "bfloat16", "float64")
 ISOLATIONS: Final = ("shared", "own", "none")
 RESTORE_STORE: Final = (
     "restore store.json from a backup, or have it written anew by `narrows recover STORE`; the files of the tasks are "
     "untouched"
 )
+# No store is near these: who forges one may not take memory or time without end.
+MAX_TASKS: Final = 50_000
+MAX_SHARED: Final = 50_000  # parameters
+MAX_PRIVATE: Final = 10_000  # patterns
+MAX_BESIDE: Final = 256 << 20  # bytes of a file, beside 16 times those of the base
 # The checksum of store.json stands at its very end and is computed with zeros in its own place.
 _ZEROS: Final = b"0" * 64
 _END: Final = re.compile(rb'"sha256": "([0-9a-f]{64})"\n\}\n\Z')
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """Name, shape and dtype (as torch spells it, e.g. "float32") of a tensor."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-
-    @property
-    def numel(self) -> int:
-        """How many elements."""
-        return math.prod(self.shape)
-
-    @classmethod
-    def of(cls, name: str, tensor: Tensor) -> TensorSpec:
-        """The spec of `tensor` under this name."""
-        return cls(name, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
 
 
 @dataclass(frozen=True)
@@ -99,6 +88,22 @@ class StoreHeader:
     model: dict[str, Any] | None = None  # how to build the network; without meaning here
     replaces: str | None = None  # SHA-256 of the store.json that this one takes the place of
     removing: tuple[str, ...] = ()  # SHA-256 of the task.json of each task directory that it no longer lists
+    version: int = VERSION  # of the file that it was read from; the next change makes it the newest
+
+    @cached_property
+    def task_names(self) -> tuple[str, ...]:
+        """The tasks' names, in order."""
+        return tuple(task.name for task in self.tasks)
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Where each task stands in the list, by name."""
+        return {name: position for position, name in enumerate(self.task_names)}
+
+    @property
+    def most_bytes(self) -> int:
+        """The most that a file of the store may have, but for the base: masks, values, a head, a method's state."""
+        return 16 * self.base.bytes + MAX_BESIDE
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,7 @@ def origin_of(header: StoreHeader) -> StoreHeader:
 def header_to_json(header: StoreHeader) -> bytes:
     """store.json, with its own checksum at its end."""
     strict_json.require_shallow(header.model, names.STORE_FILE)  # `asdict` goes as deep as it does
-    values: dict[str, Any] = {"format": "narrows-store", "version": VERSION} | asdict(header)
+    values: dict[str, Any] = {"format": "narrows-store", "version": header.version} | asdict(header)
     for key in ("snapshot", "model", "replaces", "removing"):
         if values[key] in (None, ()):
             del values[key]  # optional: stores without them are spelled as they always were
@@ -160,46 +165,56 @@ def header_to_json(header: StoreHeader) -> bytes:
 def header_from_json(data: bytes, label: str = names.STORE_FILE) -> StoreHeader:
     """The header in `data`; `label` names the file. StoreVersionError, or DamagedFileError if amiss."""
     fields = strict_json.parse(data, label, RESTORE_STORE)
-    _check_format(fields, "narrows-store")
+    version = _version(fields, "narrows-store", VERSION)
     end = _END.search(data)
     if not end or sha256(data[: end.start(1)] + _ZEROS + data[end.end(1) :]) != end[1].decode():
         raise DamagedFileError(label, "was altered: its own SHA-256 does not fit", RESTORE_STORE)
     header = StoreHeader(
         created=fields.time("created"),
-        shared=tuple(_spec(item) for item in fields.objects("shared")),
-        private=fields.texts("private"),
+        shared=tuple(_spec(item) for item in fields.objects("shared", MAX_SHARED)),
+        private=fields.texts("private", MAX_PRIVATE),
         fingerprint=fields.sha256("fingerprint"),
         base=_file(fields.inside("base"), lambda file: file == names.BASE_FILE),
-        tasks=tuple(_task_ref(item) for item in fields.objects("tasks")),
+        tasks=tuple(_task_ref(item) for item in fields.objects("tasks", MAX_TASKS)),
         next_index=fields.integer("next_index"),
         carry=None if fields.get("carry") is None else _carry(fields.inside("carry")),
         snapshot=_snapshot(fields.inside("snapshot")) if fields.has("snapshot") else None,
         model=fields.mapping("model") if fields.has("model") else None,
         replaces=fields.sha256("replaces") if fields.has("replaces") else None,
         removing=fields.texts("removing") if fields.has("removing") else (),
+        version=version,
     )
     if header.snapshot and not 0 < header.snapshot.tasks <= len(header.tasks):
         fields.fail("snapshot", "should be of 1 or more of the tasks listed")
     for key, found in (
         ("shared", [spec.name for spec in header.shared]),
-        ("tasks", [task.name for task in header.tasks]),
+        ("tasks", header.task_names),
         ("tasks", [names.directory_index(task.directory) for task in header.tasks]),
     ):
         if len(set(found)) != len(found):
             fields.fail(key, "holds an entry twice")
     if any((names.directory_index(task.directory) or 0) >= header.next_index for task in header.tasks):
         fields.fail("next_index", "should be above every task's index")
+    for file in filter(None, (header.carry, header.snapshot)):
+        require_size(header, file.file, file.bytes, label, RESTORE_STORE)
     # Every shared parameter lies in the base: this bounds what a mask may ask of the memory.
     if sum(spec.numel for spec in header.shared) > header.base.bytes:
         fields.fail("shared", "holds more elements than the base file has bytes")
     return header
 
 
+def require_size(header: StoreHeader, file: str, size: int, label: str, remedy: str = RESTORE) -> None:
+    """DamagedFileError where `label` says that `file` has more bytes than one of this store may."""
+    if size > header.most_bytes:
+        what = f"says that {file} has {size} bytes, more than {header.most_bytes}, the most in this store"
+        raise DamagedFileError(label, what, remedy)
+
+
 def task_to_json(record: TaskRecord) -> bytes:
     """task.json."""
     for part in (record.method, record.head, record.data, record.metrics, record.layers, record.blobs, record.history):
         strict_json.require_shallow(part, names.TASK_FILE)  # `asdict` goes as deep as they do
-    values = {"format": "narrows-task", "version": VERSION} | asdict(record)
+    values = {"format": "narrows-task", "version": TASK_VERSION} | asdict(record)
     del values["task_json_bytes"]
     if record.history is None:
         del values["history"]  # optional: tasks without it are spelled as they always were
@@ -209,7 +224,7 @@ def task_to_json(record: TaskRecord) -> bytes:
 def task_from_json(data: bytes, label: str, remedy: str = RESTORE) -> TaskRecord:
     """The record in `data`; `label` names the file. StoreVersionError, or DamagedFileError if amiss."""
     fields = strict_json.parse(data, label, remedy)
-    _check_format(fields, "narrows-task")
+    _version(fields, "narrows-task", TASK_VERSION)
     fields.inside("method").text("name")
     record = TaskRecord(
         name=fields.text("name", lambda name: not names.name_fault(name), "be a task's name"),
@@ -240,15 +255,16 @@ def task_from_json(data: bytes, label: str, remedy: str = RESTORE) -> TaskRecord
     return record
 
 
-def _check_format(fields: Fields, expected: str) -> None:
+def _version(fields: Fields, expected: str, newest: int) -> int:
     if fields.get("format") != expected:
         fields.fail("format", f"is not {expected!r}")
     version = fields.integer("version")
-    if version != VERSION:
+    if not 1 <= version <= newest:
         raise StoreVersionError(
-            f"{fields.label} is of format version {version}, and this narrows knows version {VERSION} only; "
+            f"{fields.label} is of format version {version}, and this narrows knows versions up to {newest} only; "
             "use the narrows that wrote it, or a newer one"
         )
+    return version
 
 
 def _spec(fields: Fields) -> TensorSpec:

@@ -7,19 +7,21 @@ learned, where everything they build on is there. Knows the format; only `recove
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from narrows.errors import DamagedStoreError, StoreError, UnknownNameError
-from narrows.store import commit, durable, names, strict_json
-from narrows.store.compose import Frozen, digest
+from narrows.memory import enough_memory
+from narrows.store import bounded, commit, durable, names, strict_json
 from narrows.store.durable import DamagedFileError
 from narrows.store.listing import read_header
 from narrows.store.lock import StoreLock
 from narrows.store.reading import StoreReader
-from narrows.store.records import StoreHeader, TaskRecord, TaskRef, header_from_json
+from narrows.store.records import VERSION, StoreHeader, TaskRecord, TaskRef, header_from_json
 from narrows.store.unlisted import free_index, unlisted
+from narrows.subnet import Composition, dense, digest
 
 _REMEDY = "put any store.json of this store, however old, from a backup into its place, and recover again"
 DAMAGED_COPY = "store.json.damaged"
@@ -51,6 +53,7 @@ class Recovery:
         return self.lost is not None or bool(self.taken_back) or self.drops_carry
 
 
+@enough_memory("recover the store")
 def recover(path: str | os.PathLike[str], *, also: Collection[str] = (), dry_run: bool = False) -> Recovery:
     """Write store.json anew from the whole tasks in the store at `path`, all or nothing; every file of theirs stays.
 
@@ -75,7 +78,7 @@ def recover(path: str | os.PathLike[str], *, also: Collection[str] = (), dry_run
         if recovery.changes:
             try:
                 if recovery.lost is not None and (root / names.STORE_FILE).is_file():
-                    durable.replace(root / DAMAGED_COPY, (root / names.STORE_FILE).read_bytes())
+                    _keep(root / names.STORE_FILE, root / DAMAGED_COPY)
                 commit.write_origin(root, header)
                 commit.write_header(root, header)
             except OSError as error:
@@ -84,6 +87,13 @@ def recover(path: str | os.PathLike[str], *, also: Collection[str] = (), dry_run
                     "recover again"
                 ) from error
         return recovery
+
+
+def _keep(damaged: Path, copy: Path) -> None:
+    try:
+        durable.replace(copy, bounded.read_bytes(damaged, strict_json.MAX_JSON))
+    except bounded.UnfitFileError:  # larger than any store.json: it is moved, and not read
+        os.replace(damaged, copy)
 
 
 @dataclass(frozen=True)
@@ -102,27 +112,36 @@ def _plan(root: Path, also: Collection[str]) -> tuple[Recovery, StoreHeader]:
     left: dict[str, str] = {}
     damaged: dict[str, str] = {}
     kept: list[_Candidate] = []
-    frozen = Frozen.nothing(old.shared)
+    at: dict[str, int] = {}  # where in `kept` each stands
+    composition = Composition(old.shared)
     for candidate in _in_order(_candidates(root, old, also, left), left):
-        header = replace(old, tasks=tuple(item.ref for item in [*kept, candidate]))
         name = candidate.ref.name
-        parents = candidate.record.parents if candidate.record else ()
-        without = set(parents) - {item.ref.name for item in kept}
+        parents = set(candidate.record.parents if candidate.record else ())
+        without = parents.difference(at)
         if without and candidate.file:
             left[candidate.file] = f"it builds on {', '.join(sorted(without))}, which is left out"
             continue
         try:
-            why = _fault(StoreReader(root, header), name, frozen)
+            before = [kept[position].ref for position in sorted(at[parent] for parent in parents - without)]
+            header = replace(old, tasks=(*before, candidate.ref))
+            whole = len(composition.tasks) == len(kept)
+            why = _fault(StoreReader(root, header), name, composition, whole=whole)
         except DamagedStoreError as error:
             why, damaged[name] = None, str(error)
         if why and candidate.file:
             left[candidate.file] = why
         else:
+            at[name] = len(kept)
             kept.append(candidate)
     taken = [item for item in kept if item.file]
     drops = _drops_carry(root, old, taken) if lost is None else bool(list((root / names.CARRY_DIR).glob("*")))
     header = replace(old, tasks=tuple(item.ref for item in kept), snapshot=None, carry=None if drops else old.carry)
-    header = replace(header, replaces=None, next_index=free_index(root, replace(header, next_index=_above(kept, old))))
+    header = replace(
+        header,
+        version=VERSION,
+        replaces=None,
+        next_index=free_index(root, replace(header, next_index=_above(kept, old))),
+    )
     all_names = tuple(item.ref.name for item in kept)
     return Recovery(lost, all_names, tuple(item.ref.name for item in taken), damaged, left, drops), header
 
@@ -181,15 +200,16 @@ def _in_order(candidates: list[_Candidate], left: dict[str, str]) -> list[_Candi
     whole = {item.ref.name for item in candidates if item.record}
     waiting = [item for item in candidates if item.record or item.ref.name not in whole]
     placed: list[_Candidate] = []
-    while True:
-        known = [item.ref.name for item in placed]
-        ready = next((item for item in waiting if item.ref.name not in known and _has_parents(item, known)), None)
-        if ready is None:
-            break
-        waiting.remove(ready)
-        placed.append(ready)
-    known = [item.ref.name for item in placed]
-    for item in [item for item in candidates if item not in placed]:
+    known: dict[str, int] = {}  # where in `placed` each stands
+    put_off: list[_Candidate] = []
+    for item in waiting:
+        put_off.append(item)
+        while ready := next((item for item in put_off if _is_ready(item, known)), None):
+            put_off.remove(ready)
+            known[ready.ref.name] = len(placed)
+            placed.append(ready)
+    done = set(map(id, placed))
+    for item in [item for item in candidates if id(item) not in done]:
         if item.file and item.record:
             missing = ", ".join(parent for parent in item.record.parents if parent not in known)
             other = "there is another of that name" if item.ref.name in known else "what it builds on comes after it"
@@ -200,27 +220,29 @@ def _in_order(candidates: list[_Candidate], left: dict[str, str]) -> list[_Candi
     return placed
 
 
-def _has_parents(item: _Candidate, known: Sequence[str]) -> bool:
-    before = iter(known)
-    return item.record is None or all(parent in before for parent in item.record.parents)
+def _is_ready(item: _Candidate, known: Mapping[str, int]) -> bool:
+    if item.ref.name in known:
+        return False
+    places = [known.get(parent, -1) for parent in (item.record.parents if item.record else ())]
+    return -1 not in places and all(one < next_one for one, next_one in pairwise(places))
 
 
-def _fault(reader: StoreReader, name: str, frozen: Frozen) -> str | None:
-    """Why the last task of the list cannot be what was committed, None where it is; takes it into `frozen`.
+def _fault(reader: StoreReader, name: str, before: Composition, *, whole: bool) -> str | None:
+    """Why the task, the last of the list, cannot be what was committed, None where it is; takes it into `before`.
 
-    DamagedStoreError where its files are damaged. What builds on a damaged task cannot be judged, and passes.
+    `whole`: whether all tasks before it are in there. DamagedStoreError where its files are damaged. What builds on a
+    damaged task cannot be judged, and passes.
     """
     record = reader.record(name)
     content = reader.content(name)
     shared = record.isolation == "shared"
-    whole = frozen.tasks == reader.task_names()[:-1]
-    if not shared or set(record.parents) <= set(frozen.tasks):
-        before = frozen if shared else Frozen.nothing(reader.shared)
-        if digest(before.bake(content), content.private) != record.weights_sha256:
+    if not shared or set(record.parents) <= set(before.tasks):
+        subnet = before.resolve(content.subnet) if shared else content.subnet
+        if digest(dense(subnet), content.private) != record.weights_sha256:
             return "it does not give the weights that were committed"
-        if shared and whole and record.parents != frozen.parents(content.used, content.claimed):
+        if shared and whole and record.parents != before.parents(content.subnet):
             return "it names other parents than the tasks whose weights it reuses"
-    frozen.add(name, record.isolation, content)
+    before.add(name, record.isolation, content.subnet)
     return None
 
 

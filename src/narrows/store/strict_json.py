@@ -1,23 +1,29 @@
-"""JSON without surprises: UTF-8, no duplicate keys, no NaN, typed access with errors that name the file.
+"""JSON without surprises: UTF-8, no duplicate keys, no NaN, bounded in memory and time.
 
-Knows no store format.
+The one reader of all JSON that narrows finds in files. Knows no store format.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import math
-import re
-from collections.abc import Callable
-from datetime import datetime
+import os
 from typing import Any, Final, NoReturn
 
 from narrows.errors import StoreError
+from narrows.store import bounded
 from narrows.store.durable import RESTORE, DamagedFileError
+from narrows.store.fields import Fields
 
 MAX_JSON: Final = 64 << 20  # bytes
 MAX_NESTING: Final = 100  # lists and objects within each other; far below where Python's own recursion ends
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+# A list takes thirty times the memory of its two characters: these two bound it to some 500 MB.
+MAX_CONTAINERS: Final = 1_000_000  # lists and objects
+MAX_VALUES: Final = 4_000_000  # and what they hold
+MAX_DIGITS: Final = 308  # of a whole number: more is beyond every float
+_NESTS: Final = (dict, list, tuple)
+_DEEP: Final = f"it is nested more than {MAX_NESTING} deep"
 
 
 def dump(value: dict[str, Any], label: str) -> bytes:
@@ -25,6 +31,7 @@ def dump(value: dict[str, Any], label: str) -> bytes:
     require_shallow(value, label)
     try:
         data = (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+        loads(data)  # what no reader would take must not be written
     except (TypeError, ValueError, RecursionError) as error:
         hint = "; where training has diverged, take a smaller learning rate" if "Out of range" in str(error) else ""
         raise StoreError(f"{label} cannot be written as JSON: {error}{hint}") from error
@@ -44,121 +51,67 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
+def loads(data: bytes, *, finite: bool = True) -> Any:
+    """The JSON value in `data`. ValueError: it is not valid, or beyond the limits above; says how.
+
+    Without `finite` NaN and numbers beyond every float come through, for who says at which key they stand.
+
+    >>> loads(b'{"steps": [1, 2.5]}')
+    {'steps': [1, 2.5]}
+    >>> loads(b'{"steps": 1, "steps": 2}')
+    Traceback (most recent call last):
+    ...
+    ValueError: a key stands twice
+    """
+    for marks, limit, what in ((b"[{", MAX_CONTAINERS, "lists and objects"), (b"[{,", MAX_VALUES, "values")):
+        count = sum(data.count(mark) for mark in marks)
+        if count > limit:
+            raise ValueError(f"it has {count} {what}, more than {limit}")
+    numbers: dict[str, Any] = {"parse_constant": _refuse, "parse_float": _finite, "parse_int": _whole}
+    try:
+        value = json.loads(data.decode(), object_pairs_hook=_unique, **(numbers if finite else {}))
+    except RecursionError:
+        raise ValueError(_DEEP) from None
+    if _too_deep(value):
+        raise ValueError(_DEEP)
+    return value
+
+
+def read(path: str | os.PathLike[str], *, finite: bool = True) -> Any:
+    """The JSON value in a file. OSError: it cannot be read, or is too large. ValueError: as `loads`."""
+    try:
+        return loads(bounded.read_bytes(path, MAX_JSON), finite=finite)
+    except MemoryError as error:
+        raise OSError(errno.ENOMEM, "there is no memory for what it holds", os.fspath(path)) from error
+
+
+def read_object(path: str | os.PathLike[str], *, finite: bool = True) -> dict[str, Any]:
+    """The JSON object in a file. OSError, ValueError: as `read`."""
+    found = read(path, finite=finite)
+    if not isinstance(found, dict):
+        raise ValueError("it is not a JSON object")
+    return found
+
+
 def parse(data: bytes, label: str, remedy: str = RESTORE) -> Fields:
     """The JSON object in `data`; DamagedFileError, naming `label`, for anything else."""
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
+        value = loads(data)
+    except ValueError as error:
         raise DamagedFileError(label, f"is not valid JSON ({error})", remedy) from None
+    except MemoryError as error:
+        raise StoreError(f"{label} is not read: there is no memory for what it holds") from error
     if not isinstance(value, dict):
         raise DamagedFileError(label, "is not a JSON object", remedy)
-    if _too_deep(value):
-        raise DamagedFileError(label, f"is not valid JSON: nested more than {MAX_NESTING} deep", remedy)
     return Fields(value, label, remedy)
-
-
-class Fields:
-    """Typed access to one JSON object of the file `label`; every misfit is a DamagedFileError."""
-
-    def __init__(self, values: dict[str, Any], label: str, remedy: str = RESTORE, where: str = "") -> None:
-        self.values, self.label, self._remedy, self._where = values, label, remedy, where
-
-    def fail(self, key: str, what: str) -> NoReturn:
-        """Raise DamagedFileError about the entry `key`."""
-        raise DamagedFileError(self.label, f"is not valid: {self._where}{key} {what}", self._remedy)
-
-    def get(self, key: str) -> Any:
-        """The entry `key`, whatever it is."""
-        if key not in self.values:
-            self.fail(key, "is missing")
-        return self.values[key]
-
-    def has(self, key: str) -> bool:
-        """Whether there is an entry `key` that is not null."""
-        return self.values.get(key) is not None
-
-    def text(self, key: str, accept: Callable[[str], bool] = bool, should: str = "be non-empty text") -> str:
-        """The text at `key`, which `accept` must accept; `should` says what it should be."""
-        value = self.get(key)
-        if not isinstance(value, str) or not accept(value):
-            self.fail(key, f"should {should}")
-        return str(value)
-
-    def sha256(self, key: str) -> str:
-        """The SHA-256 at `key`, 64 lower-case hex digits."""
-        return self.text(key, lambda text: bool(_SHA256.fullmatch(text)), "be 64 lower-case hex digits")
-
-    def time(self, key: str) -> str:
-        """The ISO 8601 time at `key`, as it is written."""
-        return self.text(key, _is_time, "be an ISO 8601 time")
-
-    def integer(self, key: str) -> int:
-        """The integer at `key`, zero or more."""
-        value = self.get(key)
-        if type(value) is not int or not 0 <= value < 1 << 63:
-            self.fail(key, "should be an integer, zero or more")
-        return int(value)
-
-    def mapping(self, key: str) -> dict[str, Any]:
-        """The plain JSON object at `key`."""
-        value = self.get(key)
-        if not isinstance(value, dict):
-            self.fail(key, "should be an object")
-        return dict(value)
-
-    def optional_mapping(self, key: str) -> dict[str, Any] | None:
-        """The plain JSON object at `key`, or None for null."""
-        return None if self.get(key) is None else self.mapping(key)
-
-    def inside(self, key: str) -> Fields:
-        """Typed access to the object at `key`."""
-        return Fields(self.mapping(key), self.label, self._remedy, f"{self._where}{key}.")
-
-    def objects(self, key: str) -> list[Fields]:
-        """Typed access to each object of the list at `key`."""
-        found = []
-        for position, value in enumerate(self._list(key)):
-            if not isinstance(value, dict):
-                self.fail(f"{key}[{position}]", "should be an object")
-            found.append(Fields(value, self.label, self._remedy, f"{self._where}{key}[{position}]."))
-        return found
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """The list of texts at `key`."""
-        values = self._list(key)
-        if not all(isinstance(value, str) for value in values):
-            self.fail(key, "should hold only texts")
-        return tuple(values)
-
-    def shape(self, key: str) -> tuple[int, ...]:
-        """The tensor shape at `key`."""
-        values = self._list(key)
-        if not all(type(value) is int and 0 <= value < 1 << 63 for value in values):
-            self.fail(key, "should hold only sizes, zero or more")
-        return tuple(values)
-
-    def seconds(self, key: str) -> float | None:
-        """The duration at `key` in seconds, or None for null."""
-        value = self.get(key)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e18:
-            self.fail(key, "should be seconds, zero or more, or null")
-        return float(value)
-
-    def _list(self, key: str) -> list[Any]:
-        value = self.get(key)
-        if not isinstance(value, list):
-            self.fail(key, "should be a list")
-        return list(value)
 
 
 def _too_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(MAX_NESTING + 1):
-        nests = [node for node in level if isinstance(node, dict | list | tuple)]
-        inner = [node.values() if isinstance(node, dict) else node for node in nests]
-        level = list({id(part): part for parts in inner for part in parts}.values())  # each once: it may be a ring
+    for _ in range(MAX_NESTING):
+        inner = [node.values() if isinstance(node, dict) else node for node in level if isinstance(node, _NESTS)]
+        # Each once: it may be a ring.
+        level = list({id(part): part for parts in inner for part in parts if isinstance(part, _NESTS)}.values())
         if not level:
             return False
     return True
@@ -178,13 +131,11 @@ def _refuse(constant: str) -> NoReturn:
 def _finite(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
-        raise ValueError(f"{digits} is out of range")
+        raise ValueError(f"{digits[:20]} is out of range")
     return value
 
 
-def _is_time(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+def _whole(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number has {len(digits)} digits, more than {MAX_DIGITS}")
+    return int(digits)

@@ -7,7 +7,6 @@ and counted. Knows no writer, and nothing of how it is shown.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections import deque
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from narrows.store import bounded, strict_json
 from narrows.training.history import Score
 
 MAX_BYTES: Final = 4 << 20
@@ -181,7 +181,7 @@ _EVENTS: Final[Mapping[str, Callable[[_Task, Mapping[str, Any]], None]]] = {
 
 
 def _line(text: bytes) -> dict[str, Any]:
-    line = json.loads(text)
+    line = strict_json.loads(text, finite=False)
     if not isinstance(line, dict) or not isinstance(line["event"], str):
         raise ValueError("it is not an event")
     seconds = _number(line["seconds"])
@@ -193,14 +193,11 @@ def _line(text: bytes) -> dict[str, Any]:
 def _lines(path: Path) -> Iterator[bytes]:
     """The whole lines of a file, and its last one, where that is whole but for its end; no empty ones."""
     try:
-        with open(path, "rb") as file:
-            start = max(0, os.fstat(file.fileno()).st_size - MAX_BYTES)
-            file.seek(start)
-            data = file.read(MAX_BYTES)
+        data = bounded.read_end(path, MAX_BYTES)
     except FileNotFoundError:
         return
     *lines, last = data.split(b"\n")
-    yield from filter(None, lines[1:] if start else lines)
+    yield from filter(None, lines[1:] if len(data) == MAX_BYTES else lines)
     try:
         _line(last)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):

@@ -14,6 +14,7 @@ read.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -78,5 +79,5 @@ class LiveFile:
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     return [_rounded(part) for part in value] if isinstance(value, tuple) else value

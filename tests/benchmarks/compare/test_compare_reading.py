@@ -49,6 +49,7 @@ def test_what_was_written_is_read(tmp_path):
 def damaged() -> Any:
     """(key, its value, the damage's key, rows that are left)."""
     yield ("rows", 0, "figures", "ACC", "mean"), float("nan"), "rows[0].figures.ACC.mean", 3
+    yield ("rows", 0, "figures", "ACC", "mean"), 10**400, "rows[0].figures.ACC.mean", 3
     yield ("rows", 0, "figures", "ACC", "se"), "small", "rows[0].figures.ACC.se", 3
     yield ("rows", 0, "figures", "ACC", "values"), [0.5], "rows[0].figures.ACC", 3
     yield ("rows", 0, "figures"), None, "rows[0].figures", 3

@@ -33,6 +33,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from narrows.benchmarks.compare.jobs import Job
 from narrows.errors import ConfigError, StorageError
+from narrows.store import strict_json
 
 State = Literal["open", "running", "done", "failed"]
 RUNS = "runs"
@@ -188,7 +189,7 @@ class Board:
             parts: list[str] = []
             while (name := f"result.{len(parts)}") in trial.user_attrs:
                 parts.append(trial.user_attrs[name])
-            self._results[trial._trial_id] = json.loads("".join(parts))
+            self._results[trial._trial_id] = strict_json.loads("".join(parts).encode())
         return self._results[trial._trial_id]
 
     def _is_dead(self, entry: Entry) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from narrows.errors import ConfigError, StorageError
-from narrows.store import outside
+from narrows.store import outside, strict_json
 
 _VERSION = 1
 
@@ -81,10 +81,12 @@ def _require_ours(path: Path, identity: Mapping[str, Any], storage: str | None) 
         fresh = {"format": "narrows-grid", "version": _VERSION, "worker": uuid.uuid4().hex[:12]}
         return fresh | {"storage": where, "identity": dict(identity)}
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = strict_json.read_object(path)
         if found["format"] != "narrows-grid" or found["version"] != _VERSION:
             raise ValueError(f"not of version {_VERSION}")
         theirs, recorded = dict(found["identity"]), found["storage"]
+        if not isinstance(found["worker"], str):
+            raise TypeError("worker is no text")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{path} cannot be read ({type(error).__name__}: {error}); use another --out.") from error
     names = identity.keys() | theirs.keys()

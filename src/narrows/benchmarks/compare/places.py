@@ -6,7 +6,7 @@ Knows no comparison and no file.
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -85,8 +85,8 @@ def number(place: Place) -> float | None:
         return None
     if type(place.value) not in (int, float):
         raise place.not_a("a number")
-    if not math.isfinite(place.value):
-        raise place.wrong(f"{place.value} is no number that can be shown")
+    if not abs(place.value) <= sys.float_info.max:  # also of whole numbers, which may be beyond every float
+        raise place.wrong(f"{place.value!r:.20} is no number that can be shown")
     return place.value  # type: ignore[no-any-return]
 
 

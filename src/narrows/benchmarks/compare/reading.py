@@ -5,7 +5,6 @@ A part that is damaged is left out, or taken as not measured, and named by its k
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Final
 from narrows.benchmarks.compare.places import Damage, Place, count, items, mapping, number, numbers, text, whole
 from narrows.benchmarks.compare.summary import FIGURES, VERSION, Comparison, Figure, Row
 from narrows.errors import StoreError, StoreVersionError
+from narrows.store import strict_json
 
 FORMAT: Final = "narrows-comparison"
 _REMEDY: Final = "The same `narrows compare` writes it anew."
@@ -55,10 +55,10 @@ def read_comparison(file: str | os.PathLike[str]) -> tuple[Comparison, tuple[Dam
 
 def _require_known(file: Path) -> dict[str, Any]:
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = strict_json.read(file, finite=False)  # what is none is named by its key
     except OSError as error:
         raise StoreError(f"{file} cannot be read ({error.strerror or error}).") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise StoreError(f"{file} is not valid JSON ({error}). {_REMEDY}") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise StoreError(f"{file} is not a comparison of narrows. {_REMEDY}")

@@ -5,7 +5,6 @@ Knows nothing of grids or storages.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -15,11 +14,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from narrows.benchmarks.parent import PARENT
-from narrows.store import outside
+from narrows.store import bounded, outside, strict_json
 
 PATIENCE = 30.0
 """Seconds that a process is given to stop by itself."""
 _REASON_LINES = 8
+_LOG = 1 << 20  # bytes of what it said, from the end
 
 
 class Process(Protocol):
@@ -84,10 +84,10 @@ class Child:
         try:
             changed = path.stat().st_mtime
             if changed != self._read_at:
-                data = json.loads(path.read_text())
+                data = strict_json.read_object(path)
                 self._progress = (len(data["tasks"]), len(data["stream_description"]["tasks"]))
                 self._read_at = changed
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             pass  # not there yet
         return self._progress
 
@@ -95,13 +95,16 @@ class Child:
         if self._process.poll() != 0:
             return None
         try:
-            data: dict[str, Any] = json.loads((self._folder / "result.json").read_text())
+            data = strict_json.read_object(self._folder / "result.json")
         except (OSError, ValueError):
             return None
         return data if data.get("complete") and data.get("metrics") else None
 
     def reason(self) -> str:
-        text = self._log.read_text(errors="replace") if self._log.exists() else ""
+        try:
+            text = bounded.read_end(self._log, _LOG).decode(errors="replace")
+        except OSError:
+            text = ""
         lines = [line.rstrip() for line in text.splitlines() if line.strip()]
         errors = [i for i, line in enumerate(lines) if line.startswith("error:")]
         said = lines[errors[-1] :] if errors else lines

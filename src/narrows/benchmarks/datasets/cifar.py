@@ -16,6 +16,7 @@ from torch import Tensor
 
 from narrows.benchmarks.datasets.base import Dataset
 from narrows.errors import DataError
+from narrows.store.bounded import read_bytes
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -50,6 +51,7 @@ _COARSE = np.array(
     [next(i for i, names in enumerate(CIFAR100_SUPERCLASSES.values()) if name in names) for name in CIFAR100_CLASSES]
 )
 _PIXELS = 3 * 32 * 32
+_MOST = 1 << 30  # bytes: seven times the largest of these files
 
 
 def open_cifar10(folder: Path) -> Dataset | None:
@@ -85,7 +87,7 @@ def open_cifar100(folder: Path) -> Dataset | None:
 
 def _read(path: Path, label_bytes: int, classes: int) -> tuple[Tensor, Tensor]:
     try:
-        data = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+        data = np.frombuffer(read_bytes(path, _MOST), dtype=np.uint8)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     record = label_bytes + _PIXELS

@@ -16,6 +16,8 @@ import numpy as np
 from narrows.benchmarks.datasets.base import Split
 from narrows.benchmarks.datasets.images import EncodedImages, Labels
 from narrows.data.extras import require
+from narrows.data.sources.hub import require_hub
+from narrows.data.sources.own import hub_folders, image_bytes
 from narrows.errors import DataError, DatasetMissingError
 
 
@@ -37,6 +39,7 @@ def open_hub(name: str, hub: Hub, size: int, channels: int = 3) -> EncodedImages
     installed, or the data set has other columns than said.
     """
     library = require("datasets", "hub")
+    require_hub(hub.repository)
     wanted: dict[Split, str] = {"train": "train", "test": hub.test}
     try:
         loaded = {split: library.load_dataset(hub.repository, hub.config, split=part) for split, part in wanted.items()}
@@ -45,11 +48,16 @@ def open_hub(name: str, hub: Hub, size: int, channels: int = 3) -> EncodedImages
             f"{name}: {hub.repository} cannot be had from the hub ({type(error).__name__}: {error}); without a "
             "network, give a folder with --data FOLDER"
         ) from error
-    return from_hub(name, hub, loaded, size, channels)
+    return from_hub(name, hub, loaded, size, channels, hub_folders(hub.repository))
 
 
-def from_hub(name: str, hub: Hub, loaded: dict[Split, Any], size: int, channels: int = 3) -> EncodedImages:
-    """What `datasets` has loaded, as a source: for each part an object of its class `Dataset`."""
+def from_hub(
+    name: str, hub: Hub, loaded: dict[Split, Any], size: int, channels: int = 3, inside: Sequence[Path] = ()
+) -> EncodedImages:
+    """What `datasets` has loaded, as a source: for each part an object of its class `Dataset`.
+
+    Images that are only a path are read within the folders `inside`, and nowhere else.
+    """
     library = require("datasets", "hub")
     labels: dict[Split, Labels] = {}
     rows_of: dict[Split, Any] = {}
@@ -74,11 +82,6 @@ def from_hub(name: str, hub: Hub, loaded: dict[Split, Any], size: int, channels:
     def fetch(split: Split, rows: Sequence[int]) -> Iterator[tuple[str, bytes]]:
         for row in rows:
             where = f"{hub.repository}, {split} part, row {row}"
-            held = rows_of[split][row][hub.image]
-            try:
-                data = held["bytes"] if held["bytes"] is not None else Path(held["path"]).read_bytes()
-            except (TypeError, OSError) as error:
-                raise DataError(f"{where}: the image's bytes are missing ({error})") from error
-            yield where, data
+            yield where, image_bytes(rows_of[split][row][hub.image], inside, where)
 
     return EncodedImages(name, names, size, labels, fetch, channels)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from narrows.benchmarks.datasets.base import Dataset
 from narrows.errors import DataError, DatasetMissingError
+from narrows.store.bounded import open_regular
 
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
 FASHION_CLASSES = (
@@ -65,7 +66,7 @@ def load_idx(name: str, folder: Path, classes: tuple[str, ...], how: str) -> Dat
 def read_idx(path: Path, dimensions: int) -> Tensor:
     """One IDX file of uint8 values with that many dimensions. DataError naming the file and the fault."""
     try:
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             zipped = raw.read(2) == b"\x1f\x8b"  # by content: names lie about compression
             raw.seek(0)
             if not zipped:

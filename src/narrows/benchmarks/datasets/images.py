@@ -17,7 +17,9 @@ from torch import Tensor
 from narrows.benchmarks.datasets.base import Dataset, Split, renumbering
 from narrows.data.decoding import decode
 from narrows.errors import DataError
+from narrows.store.bounded import read_bytes
 
+MAX_FILE = 256 << 20  # bytes of one image
 Labels = npt.NDArray[np.int64]
 
 Fetch = Callable[[Split, Sequence[int]], Iterator[tuple[str, bytes]]]
@@ -77,7 +79,7 @@ def encoded_files(
         for row in rows:
             path = parts[split][row][0]
             try:
-                yield f"{path} (row {row} of the {split} part)", path.read_bytes()
+                yield f"{path} (row {row} of the {split} part)", read_bytes(path, MAX_FILE)
             except OSError as error:
                 raise DataError(f"{path} (row {row} of the {split} part) cannot be read: {error}") from error
 

@@ -17,7 +17,9 @@ from narrows.benchmarks.datasets.base import Split
 from narrows.benchmarks.datasets.images import EncodedImages, Labels
 from narrows.data.extras import require
 from narrows.data.huggingface import class_names
+from narrows.data.sources.parquet import read_parquet
 from narrows.errors import DataError
+from narrows.store.bounded import require_regular
 
 _SPLITS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("valid", "validation", "test")}
 
@@ -75,11 +77,11 @@ def open_parquet(
         groups[split], starts[split] = [], []
         for path in paths:
             file, _, label = _open(parquet, path, columns)
-            own = class_names(file.schema_arrow, label, path)
+            own = class_names(file.schema_arrow, path).get(label)
             if names is not None and own is not None and own != names:
                 raise DataError(f"{path}: its class names are not those of the files before it")
             names = names or own
-            read.append(_labels(file, label, path))
+            read.append(_labels(label, path))
             first = 0
             for i in range(file.num_row_groups):
                 groups[split].append((path, i, first))
@@ -97,7 +99,7 @@ def open_parquet(
             index = bisect_right(starts[split], row) - 1
             path, group, first = groups[split][index]
             if held[0] != index:
-                held = (index, _image_column(*_open(parquet, path, columns)[:2], path, group))
+                held = (index, _image_column(_open(parquet, path, columns)[1], path, group))
             offset = row - starts[split][index]
             where = f"{path}, row {first + offset}"
             data = held[1][offset].as_py()
@@ -112,6 +114,7 @@ def _open(parquet: Any, path: Path, columns: Columns) -> tuple[Any, str, str]:
     """The file, and what its columns of images and of labels are called."""
     arrow = require("pyarrow", "bench")
     try:
+        require_regular(path)
         file = parquet.ParquetFile(path)
     except (OSError, arrow.ArrowException) as error:
         raise DataError(f"{path} is not a whole parquet file: {error}") from error
@@ -129,22 +132,13 @@ def _open(parquet: Any, path: Path, columns: Columns) -> tuple[Any, str, str]:
     return file, image, label
 
 
-def _labels(file: Any, label: str, path: Path) -> Labels:
-    arrow = require("pyarrow", "bench")
-    try:
-        column = file.read(columns=[label])[label]
-    except (OSError, arrow.ArrowException) as error:
-        raise DataError(f"{path}: its labels cannot be read: {error}") from error
+def _labels(label: str, path: Path) -> Labels:
+    column = read_parquet(path, [label])[label]
     if column.null_count:
         raise DataError(f"{path}: {column.null_count} labels are missing")
     values: Labels = column.to_numpy().astype(np.int64)
     return values
 
 
-def _image_column(file: Any, image: str, path: Path, group: int) -> Any:
-    arrow = require("pyarrow", "bench")
-    try:
-        structs = file.read_row_group(group, columns=[f"{image}.bytes"])[image].combine_chunks()
-    except (OSError, arrow.ArrowException) as error:
-        raise DataError(f"{path}, row group {group}: cannot be read: {error}") from error
-    return structs.field("bytes")
+def _image_column(image: str, path: Path, group: int) -> Any:
+    return read_parquet(path, [image], group=group)[image].combine_chunks().field("bytes")

@@ -15,8 +15,10 @@ from narrows.benchmarks.datasets.images import EncodedImages, encoded_files
 from narrows.benchmarks.datasets.parquet import open_parquet, parquet_files
 from narrows.data.decoding import is_image
 from narrows.errors import DataError, DatasetMissingError
+from narrows.store.bounded import read_bytes
 
 NAME = "tiny-imagenet"
+_MOST = 64 << 20  # bytes of a list
 
 
 def holds_tiny_imagenet(folder: Path) -> bool:
@@ -92,6 +94,6 @@ def _readable(classes: tuple[str, ...], folder: Path) -> tuple[str, ...]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_bytes(path, _MOST).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error

@@ -10,9 +10,11 @@ from narrows.data.sources.folders import find_files, listing, open_images
 from narrows.data.sources.hook import PREFIX, open_hook
 from narrows.data.sources.hub import open_hub
 from narrows.data.sources.npz import open_npz
+from narrows.data.sources.parquet import open_parquet
 from narrows.data.sources.raw import Raw, Targets
-from narrows.data.sources.tables import open_csv, open_parquet
+from narrows.data.sources.tables import open_csv
 from narrows.errors import DataError, DatasetMissingError
+from narrows.store.bounded import require_regular
 
 __all__ = ["Raw", "Targets", "open_data"]
 
@@ -53,7 +55,7 @@ def open_data(
         if path.is_file():
             return _open_file(path, features, as_text, decimal)
         if path.exists():
-            raise DataError(f"{path} is neither a file nor a folder; save what it gives into a file")
+            raise DataError(f"{path} is a pipe or a device; save what it gives into a file")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     raise _missing(path)
@@ -92,6 +94,8 @@ def _open_file(path: Path, features: tuple[str, ...] | None, as_text: Collection
 
 def _open_folder(folder: Path, features: tuple[str, ...] | None, targets: Targets, training: bool) -> Raw:
     tables = sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))
+    for path in tables:
+        require_regular(path)
     images = open_images(folder, targets, training)
     if tables and images:
         raise DataError(f"{folder} has parquet files and images: keep each in a folder of its own")

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
 from narrows.data.names import one_form
+from narrows.data.sources.zipped import opened
 from narrows.data.spelling import WORDS, find
 from narrows.errors import DataError
 
@@ -27,6 +24,8 @@ NAMELESS = "Unnamed: {}"
 """What a column without a name is called, as pandas calls it; counted from 0."""
 
 _LOOKED_AT = 1 << 18  # bytes
+_MOST = 1 << 25  # bytes, where lines are long
+_FEW = 4  # lines
 _LINES = 200
 
 
@@ -71,8 +70,11 @@ def find_dialect(path: Path, as_text: Collection[str] = ()) -> Dialect:
     Raises:
         DataError: it is empty, or its header does not fit its rows; says what to do.
     """
-    with _opened(path) as stream:
-        start = stream.read(_LOOKED_AT)
+    with opened(path) as stream:
+        start, wanted = stream.read(_LOOKED_AT), _LOOKED_AT
+        while len(start) == wanted < _MOST and start.count(b"\n") < _FEW:  # one line of very many columns
+            wanted *= 2
+            start += stream.read(wanted - len(start))
     encoding = _encoding(start)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(start).removeprefix("\ufeff")
     notes = [] if encoding == "utf-8" else ["it is in UTF-16, and was read so"]
@@ -81,8 +83,8 @@ def find_dialect(path: Path, as_text: Collection[str] = ()) -> Dialect:
     for _ in range(before):
         body.readline()
     rest = body.read().removeprefix("#" if hashed else "")
-    separator = said or _separator(rest, len(start) == _LOOKED_AT)
-    lines = _lines(rest, separator, len(start) == _LOOKED_AT)
+    separator = said or _separator(rest, len(start) == wanted)
+    lines = _lines(rest, separator, len(start) == wanted)
     if not lines:
         raise DataError(f"{path} cannot be read as CSV: there is no header")
     header = _header(lines)
@@ -101,23 +103,13 @@ def find_dialect(path: Path, as_text: Collection[str] = ()) -> Dialect:
 def require_encoding(path: Path, encoding: str) -> None:
     """DataError, with the line, where the file is not in that encoding."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    with _opened(path) as stream:
+    with opened(path) as stream:
         for number, line in enumerate(stream, 1):
             try:
                 decoder.decode(line)
             except UnicodeError as error:
                 what = encoding.upper()
                 raise DataError(f"{path}: line {number} is not in {what}; save the file as UTF-8") from error
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    try:
-        zipped = path.name.lower().endswith(".gz")
-        with cast(IO[bytes], gzip.open(path) if zipped else path.open("rb")) as stream:
-            yield stream
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read as CSV: {error}") from error
 
 
 def _encoding(start: bytes) -> str:
@@ -241,7 +233,12 @@ def _name_rows(cells: Sequence[str]) -> bool:
 
 
 def _no_second_header(path: Path, names: Sequence[str], rows: Sequence[_Line]) -> None:
-    """DataError where the first row holds words in several columns that hold numbers in all others."""
+    """DataError where the first row holds words in several columns that hold numbers in all others.
+
+    The header itself, once more, is a row to be left out: see `repeated`.
+    """
+    if rows and [*map(one_form, rows[0].cells)] == list(names):
+        return
     if len(rows) > 2 and len(rows[0].cells) == len(names) and _words_over_numbers(rows[0].cells, rows[1:]) > 1:
         raise DataError(
             f"{path}: its first row ({', '.join(rows[0].cells[:8])}) holds words in columns that hold numbers below: a "

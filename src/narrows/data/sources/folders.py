@@ -16,6 +16,7 @@ from narrows.data.decoding import HEIF_SUFFIXES, NO_HEIF, is_image
 from narrows.data.names import one_form, readable
 from narrows.data.sources.raw import Raw, Targets
 from narrows.errors import DataError
+from narrows.store.bounded import read_bytes
 
 PARTS = frozenset(("train", "training", "val", "valid", "validation", "test"))
 CLASS = "class"
@@ -23,6 +24,7 @@ CLASS = "class"
 _LEFT_BEHIND = frozenset(("thumbs.db", "desktop.ini", "__macosx", "@eadir"))
 """What systems leave in folders, beside names with a leading dot: passed over without a word."""
 _NAMED = 12
+_MOST = 256 << 20  # bytes of one image
 """Kinds of files that are named one by one."""
 
 
@@ -125,7 +127,7 @@ def _raw(folder: Path, paths: list[Path], labels: list[str] | None, notes: list[
         tuple(readable(path.relative_to(folder).as_posix()) for path in paths),
         () if labels is None else (CLASS,),
         read,
-        image=lambda row: paths[row].read_bytes(),
+        image=lambda row: read_bytes(paths[row], _MOST),
         why="a folder for each class",
         notes=tuple(notes),
     )

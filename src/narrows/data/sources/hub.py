@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from narrows.data.extras import require
+from narrows.data.limits import ROW, require_room
+from narrows.data.sources.own import hub_folders
 from narrows.data.sources.raw import Raw
 from narrows.data.sources.tables import from_table
 from narrows.errors import DataError, DatasetMissingError
@@ -24,6 +28,7 @@ def open_hub(text: str, features: tuple[str, ...] | None) -> Raw:
     if not _ID.fullmatch(name):
         raise DataError(f"{name!r} is not an id of the hub, as owner/name")
     library = require("datasets", "hub")
+    require_hub(name)
     try:
         loaded = library.load_dataset(name, split=part or "train")
     except Exception as error:  # the library raises its own, huggingface_hub's, and those of three HTTP clients
@@ -31,11 +36,31 @@ def open_hub(text: str, features: tuple[str, ...] | None) -> Raw:
             f"From the hub {name} (split {part or 'train'}) cannot be had "
             f"({type(error).__name__}: {error}). Look at the spelling and the network, or name a local copy"
         ) from error
-    return from_hub(loaded, f"{name}:{part or 'train'}", features)
+    return from_hub(loaded, f"{name}:{part or 'train'}", features, hub_folders(name))
 
 
-def from_hub(loaded: Any, where: str, features: tuple[str, ...] | None) -> Raw:
-    """The rows of an object of the class `datasets.Dataset`."""
+def require_hub(name: str) -> None:
+    """DataError where `datasets` would take the name for something on this machine, and not ask the hub."""
+    own = require("datasets.packaged_modules", "hub")._PACKAGED_DATASETS_MODULES
+    if Path(name).exists():
+        raise DataError(
+            f"hf:{name} is ambiguous: there is {str(Path(name).resolve())!r} here, which the library `datasets` would "
+            f"read in place of the hub's {name}. To read what is here, name it as {f'./{name}'!r}; to read the hub's, "
+            "start in another folder"
+        )
+    if name in own:
+        raise DataError(
+            f"hf:{name} is no data set of the hub: to the library `datasets` it means the files of this folder, read "
+            "as such. Name the file or folder without hf:, or a data set as hf:OWNER/NAME"
+        )
+
+
+def from_hub(loaded: Any, where: str, features: tuple[str, ...] | None, inside: Sequence[Path] = ()) -> Raw:
+    """The rows of an object of the class `datasets.Dataset`.
+
+    Args:
+        inside: the folders of the data set, from which images that are only a path may be read.
+    """
     library = require("datasets", "hub")
     names = {}
     for name, feature in loaded.features.items():
@@ -43,4 +68,5 @@ def from_hub(loaded: Any, where: str, features: tuple[str, ...] | None) -> Raw:
             loaded = loaded.cast_column(name, library.Image(decode=False))
         inner = getattr(feature, "feature", feature)  # lists of class numbers have their names one level down
         names[name] = tuple(inner.names) if isinstance(inner, library.ClassLabel) else None
-    return from_table(loaded.with_format("arrow")[:], where, features, names, trusted=True)
+    require_room(loaded.data.nbytes + len(loaded) * ROW, None, where)
+    return from_table(loaded.with_format("arrow")[:], where, features, names, inside=inside)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -12,11 +12,13 @@ from narrows.data.column import Column, from_arrow
 from narrows.data.examples import Skipped
 from narrows.data.extras import require
 from narrows.data.faults import at
-from narrows.data.huggingface import class_names
 from narrows.data.names import one_form
 from narrows.data.sources.dialect import Dialect, find_dialect, require_encoding
 from narrows.data.sources.marks import find_mark
+from narrows.data.sources.own import image_bytes
 from narrows.data.sources.raw import Raw
+from narrows.data.sources.repeated import repeats, without
+from narrows.data.sources.zipped import opened
 from narrows.data.spelling import MISSING
 from narrows.errors import DataError
 
@@ -37,15 +39,22 @@ def open_csv(path: Path, features: tuple[str, ...] | None, as_text: Collection[s
     arrow = require("pyarrow")
     dialect = find_dialect(path, as_text)
     notes = [f"of the file: {note}" for note in dialect.notes]
-    mark = decimal or "."
-    table, broken = _read_csv(path, dialect, as_text, mark)
+    mark, held = decimal or ".", None
+    table, broken = _read_csv(path, held, dialect, as_text, mark)
+    again = repeats(table, dialect.names)
+    if len(again):
+        texts, _ = _read_csv(path, None, dialect, dialect.names, mark)
+        held = without(texts, again, dialect.separator)
+        dialect = replace(dialect, encoding="utf-8", skip=0)
+        broken = _with_repeats(broken, again.tolist(), table.num_rows)
+        table, _ = _read_csv(path, held, dialect, as_text, mark)
     if decimal is None:
         mark, said = find_mark(
-            table, lambda names: _read_csv(path, dialect, {*as_text, *names}, ".")[0], dialect, as_text
+            table, lambda names: _read_csv(path, held, dialect, {*as_text, *names}, ".")[0], dialect, as_text
         )
         notes += [f"of the file: {note}" for note in said]
         if mark == ",":
-            table, broken = _read_csv(path, dialect, as_text, mark)
+            table, _ = _read_csv(path, held, dialect, as_text, mark)
     for field in table.schema:
         if arrow.types.is_binary(field.type):
             raise DataError(f"{path}: the column {field.name!r} is not in UTF-8; save the file as UTF-8")
@@ -57,9 +66,20 @@ def open_csv(path: Path, features: tuple[str, ...] | None, as_text: Collection[s
     )
 
 
-def _read_csv(path: Path, dialect: Dialect, as_text: Collection[str], mark: str) -> tuple[Any, tuple[Skipped, ...]]:
+def _with_repeats(broken: Sequence[Skipped], again: Sequence[int], rows: int) -> tuple[Skipped, ...]:
+    """The rows that are left out, with those of a table of so many rows that repeat the header."""
+    left_out = {int(row.id) for row in broken}
+    numbers = [row for row in range(rows + len(broken)) if row not in left_out]
+    return (*broken, *(Skipped(str(numbers[row]), "it is the header once more") for row in again))
+
+
+def _read_csv(
+    path: Path, held: Any, dialect: Dialect, as_text: Collection[str], mark: str
+) -> tuple[Any, tuple[Skipped, ...]]:
+    """The table, and the rows that do not fit it; of the bytes in `held`, where they are not those of the file."""
     csv, arrow = require("pyarrow.csv"), require("pyarrow")
     broken: list[Skipped] = []
+    zipped = path.name.lower().endswith(".gz")
 
     def leave_out(row: Any) -> str:
         reason = f"it has {row.actual_columns} cells and the header has {row.expected_columns} names: {row.text[:60]!r}"
@@ -67,22 +87,26 @@ def _read_csv(path: Path, dialect: Dialect, as_text: Collection[str], mark: str)
         return "skip"
 
     def read(threads: bool) -> Any:
-        return csv.read_csv(
-            path,
-            read_options=csv.ReadOptions(
-                use_threads=threads, encoding=dialect.encoding, skip_rows=dialect.skip, column_names=list(dialect.names)
-            ),
-            parse_options=csv.ParseOptions(
-                delimiter=dialect.separator,
-                newlines_in_values=True,
-                invalid_row_handler=None if threads else leave_out,
-            ),
-            convert_options=csv.ConvertOptions(
-                null_values=sorted(MISSING),
-                column_types=dict.fromkeys(as_text, arrow.string()),
-                decimal_point=mark,
-            ),
-        )
+        with opened(path) as stream:
+            return csv.read_csv(
+                (stream if zipped else path) if held is None else arrow.BufferReader(held),
+                read_options=csv.ReadOptions(
+                    use_threads=threads,
+                    encoding=dialect.encoding,
+                    skip_rows=dialect.skip,
+                    column_names=list(dialect.names),
+                ),
+                parse_options=csv.ParseOptions(
+                    delimiter=dialect.separator,
+                    newlines_in_values=True,
+                    invalid_row_handler=None if threads else leave_out,
+                ),
+                convert_options=csv.ConvertOptions(
+                    null_values=sorted(MISSING),
+                    column_types=dict.fromkeys(as_text, arrow.string()),
+                    decimal_point=mark,
+                ),
+            )
 
     try:
         try:
@@ -95,50 +119,27 @@ def _read_csv(path: Path, dialect: Dialect, as_text: Collection[str], mark: str)
         raise DataError(f"{path} cannot be read as CSV: {error}{hint}") from error
 
 
-def open_parquet(paths: list[Path], where: str, features: tuple[str, ...] | None) -> Raw:
-    """The rows of parquet files, one file after the other.
-
-    Raises:
-        DataError: damaged files, or files with different columns.
-    """
-    parquet, arrow = require("pyarrow.parquet"), require("pyarrow")
-    tables = []
-    for path in paths:
-        try:
-            tables.append(parquet.ParquetFile(path).read())
-        except (OSError, UnicodeDecodeError, arrow.ArrowException) as error:
-            raise DataError(f"{path} is not a whole parquet file: {error}") from error
-        if tables[-1].column_names != tables[0].column_names:
-            raise DataError(f"{path}: its columns are not those of {paths[0].name}: {tables[-1].column_names}")
-    names = {name: class_names(tables[0].schema, name, paths[0]) for name in tables[0].column_names}
-    for path, table in zip(paths, tables, strict=True):
-        if {name: class_names(table.schema, name, path) for name in table.column_names} != names:
-            raise DataError(f"{path}: its class names are not those of {paths[0].name}")
-    try:
-        joined = arrow.concat_tables([table.replace_schema_metadata(None) for table in tables])
-    except arrow.ArrowException as error:
-        raise DataError(f"{where}: the files do not have the same types of columns: {error}") from error
-    return from_table(joined, where, features, names)
-
-
 def from_table(
-    table: Any, where: str, features: tuple[str, ...] | None, names: Names | None = None, *, trusted: bool = False
+    table: Any,
+    where: str,
+    features: tuple[str, ...] | None,
+    names: Names | None = None,
+    *,
+    inside: Sequence[Path] = (),
 ) -> Raw:
     """The rows of an Arrow table: of images, where it has a column of them that is asked for, or else of columns.
 
     Args:
         features: the columns asked for; None: all.
         names: the names of class numbers, by column.
-        trusted: whether an image that is only a path may be read from there.
+        inside: the folders from which an image that is only a path may be read; elsewhere none is.
 
     Raises:
         DataError: no rows, a name that stands twice, several columns of images.
     """
     names = {one_form(name): held for name, held in (names or {}).items()}
     columns = [one_form(name) for name in table.column_names]
-    twice = [f"the column {name!r} stands {count} times" for name, count in Counter(columns).items() if count > 1]
-    if twice:
-        raise DataError(f"{where}: {'; '.join(twice)}; rename or remove all but one")
+    require_one_each(columns, where)
     table = table.rename_columns(columns)
     if not table.num_rows:
         raise DataError(f"{where}: there are no rows")
@@ -153,17 +154,21 @@ def from_table(
 
     if not wanted:
         return Raw(where, ids, tuple(columns), read)
-    held = table[wanted[0]].combine_chunks()
+    held = table[wanted[0]]
 
     def image(row: int) -> bytes:
-        value = held[row].as_py() or {}
-        if value.get("bytes") is None and trusted and value.get("path"):
-            return Path(value["path"]).read_bytes()
-        if not isinstance(value.get("bytes"), bytes):
-            raise DataError(f"{at(row)}: the image's bytes are missing")
-        return bytes(value["bytes"])
+        return image_bytes(held[row].as_py(), inside, at(row))
 
-    return Raw(where, ids, tuple(name for name in columns if name not in images), read, image=image)
+    apart = set(images)
+    return Raw(where, ids, tuple(name for name in columns if name not in apart), read, image=image)
+
+
+def require_one_each(columns: Sequence[str], where: str) -> None:
+    """DataError: a name stands twice."""
+    twice = [f"the column {name!r} stands {count} times" for name, count in Counter(columns).items() if count > 1]
+    if twice:
+        more = f" and {len(twice) - 20} more" if len(twice) > 20 else ""
+        raise DataError(f"{where}: {'; '.join(twice[:20])}{more}; rename or remove all but one")
 
 
 def _holds_images(kind: Any) -> bool:
