@@ -89,7 +89,7 @@ def test_append_stopped_anywhere(one, tmp_path, mode):
         assert {name for name, outcome in outcomes if outcome == "unconfirmed"} <= {"open", "fsync", "close", "replace"}
 
 
-@pytest.mark.parametrize(("start", "mode"), enumerate(["kill before", "full once", "broken"]))
+@pytest.mark.parametrize(("start", "mode"), [(0, "kill before"), (1, "full once"), (2, "broken")])
 def test_creation_stopped_anywhere(tmp_path, start, mode):
     """At each call in one mode; in all of them in the long form of tests/torture."""
     error, for_ever, late = MODES[mode]
