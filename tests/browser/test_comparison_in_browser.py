@@ -16,7 +16,7 @@ from narrows.benchmarks.compare import parse_variants
 from narrows.report.follow import Follower
 from narrows.report.serve import WatchServer
 
-GRID = replace(OPTIONS, variants=parse_variants("ibm,wsn:density=0.1"), seeds=(0, 1), epochs=(1, 2), tune=1)
+GRID = replace(OPTIONS, variants=parse_variants("ibm,wsn:density=0.1"), seeds=(0, 1), epochs=(1, 2), tune=2)
 CHARTS = {"front-density", "front-bytes", "grown-used", "by-task", "times", "tuning-rates"}
 
 
