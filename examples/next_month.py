@@ -2,8 +2,8 @@
 
     python examples/next_month.py STORE
 
-makes the store the first time it is run, and adds a month to it each time after that. Without STORE it does both, as
-two processes, in a temporary folder.
+makes the store the first time it is run, and adds a month to it each time after that. Without STORE it does both in a
+temporary folder, the second in another process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def learn(store: nw.TaskStore, month: str, classes: list[int]) -> None:
     with store.begin(month, nw.IBM(density=0.04), head=("5", nn.Linear(256, len(classes)))) as task:
         task.fit(DataLoader(data, batch_size=64, shuffle=True), epochs=10, progress=False)
         record = task.commit(data={"examples": len(data)})
-    print(f"learned {month}: {record.bytes / 1024:.1f} KiB, {store.used():.2%} of the shared weights used")
+    print(f"learned {month}: {record.bytes / 1024:.1f} KiB, {store.used():.2%} of the shared weights used", flush=True)
 
 
 @torch.no_grad()
@@ -68,8 +68,8 @@ def main() -> None:
         one_process(Path(sys.argv[1]))
         return
     path = Path(tempfile.mkdtemp()) / "shop"
-    for _ in range(2):
-        subprocess.run([sys.executable, *(f"-W{w}" for w in sys.warnoptions), __file__, str(path)], check=True)
+    one_process(path)
+    subprocess.run([sys.executable, __file__, str(path)], check=True)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -14,6 +18,18 @@ from hypothesis import settings
 
 settings.register_profile("narrows", deadline=None, derandomize=True)
 settings.load_profile("narrows")
+
+
+MEMORY, ENOUGH = Path("/dev/shm"), 4 << 30  # bytes
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Puts tests' files into memory where there is room: a store flushes each of its files, and a disk takes its time.
+
+    `--basetemp` and PYTEST_DEBUG_TEMPROOT say another place.
+    """
+    if config.option.basetemp is None and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +45,10 @@ def _ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, former)
 
 
-Child = subprocess.Popen[str] | subprocess.Popen[bytes] | BaseProcess
+if TYPE_CHECKING:
+    from forked import Forked
+
+    Child = subprocess.Popen[str] | subprocess.Popen[bytes] | BaseProcess | Forked
 
 
 @pytest.fixture
@@ -41,7 +60,7 @@ def ends() -> Iterator[Callable[[Child], Child]]:
             if isinstance(child, subprocess.Popen):
                 stack.enter_context(child)  # waits, and closes its pipes
             else:
-                stack.callback(child.join)
+                stack.callback(child.join if isinstance(child, BaseProcess) else child.close)
             stack.callback(child.kill)
             return child
 

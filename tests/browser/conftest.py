@@ -1,7 +1,7 @@
 """A real browser: a page that fails its test where it complains, or asks for anything that is not in it.
 
 Chromium is looked for on PATH. Without one these tests are skipped, or fail with NARROWS_BROWSER=required, as in CI.
-Screenshots are kept in the folder named by NARROWS_SCREENSHOTS, by default build/screenshots.
+Screenshots are kept in the folder that NARROWS_SCREENSHOTS names, if it does.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ WIDE, PHONE = 1100, 390
 Visit = Callable[..., Page]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """For a module only: Playwright keeps an event loop running, which other tests must not meet."""
+    """For this folder only: Playwright keeps an event loop running, which other tests must not meet."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         reason = f"No browser is on PATH (looked for {', '.join(NAMES)}): apt-get install chromium"
@@ -80,15 +80,13 @@ def visit(browser: Browser) -> Iterator[Visit]:
 
 
 @pytest.fixture
-def screenshot(request: pytest.FixtureRequest) -> Callable[[Page, str], Path]:
-    """Keeps a picture of the whole page, named after the test and what is shown: for people to look at."""
-    default = request.config.rootpath / "build" / "screenshots"
-    folder = Path(os.environ.get("NARROWS_SCREENSHOTS") or default)
+def screenshot() -> Callable[[Page, str], None]:
+    """Keeps a picture of the whole page, named after what is shown: for people to look at."""
+    folder = os.environ.get("NARROWS_SCREENSHOTS")
 
-    def take(page: Page, what: str) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        name = re.sub(r"[^A-Za-z0-9]+", "-", what).strip("-")
-        page.screenshot(path=folder / f"{name}.png", full_page=True, animations="disabled")
-        return folder / f"{name}.png"
+    def take(page: Page, what: str) -> None:
+        if folder:
+            name = re.sub(r"[^A-Za-z0-9]+", "-", what).strip("-")
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True, animations="disabled")
 
     return take

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from analysis_samples import random_store, result, task_row
-from browser_pages import draw_all, overflow, page_of, pick_everything, unsound, violations
+from browser_pages import draw_all, overflow, page_of, unsound, violations
 from narrows.benchmarks.results import Result
 from narrows.report import blocks as b
 from narrows.report.render import render
@@ -79,8 +79,9 @@ def _png() -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("which", ["en", "ja", "blocks"])
+@pytest.mark.parametrize(
+    ("which", "scheme"), [("en", "dark"), ("ja", "light"), ("blocks", "light"), ("blocks", "dark")]
+)
 def test_it_is_accessible(which, scheme, report, visit, tmp_path):
     file = tmp_path / "blocks.html"
     file.write_text(every_block())
@@ -202,18 +203,6 @@ def test_all_numbers_are_saved_as_json(visit, tmp_path):
     assert section["figures"][0] == {"title": "Tasks", "value": "3", "sources": ["result.json: R"]}
     assert {"title": "Numbers", "rows": [["name", "value"], ["a", "1"], ["b", "-"]]} in section["tables"]
     assert len(section["tables"]) == page.locator("main table").count()
-
-
-def test_fifty_tasks_fit_into_five_megabytes_and_a_phone(visit, tmp_path, screenshot):
-    random_store(tmp_path / "store", 50, claim=3, reuse=30, shapes={"one.weight": (60, 50), "two.weight": (50, 60)})
-    measured(50).save(tmp_path / "result.json")
-    out = page_of(tmp_path, tmp_path / "report.html")
-    assert out.stat().st_size < 5_000_000
-    page = visit(out, width=390)
-    assert not unsound(draw_all(page))
-    pick_everything(page)
-    assert not overflow(page)
-    screenshot(page, "fifty 390")
 
 
 def test_no_text_was_left_unfilled(report, visit):

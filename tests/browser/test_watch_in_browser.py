@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+import forked
 from analysis_samples import random_store, result
 from browser_pages import draw_all, overflow, unsound
 from narrows.report.follow import Follower
@@ -125,14 +124,12 @@ def test_it_says_that_the_connection_is_lost_and_comes_back(tmp_path, browser):
 
 
 def test_a_real_run_is_followed_from_its_beginning_to_its_end(visit, tmp_path, screenshot, ends):
-    run = tmp_path / "run"
-    narrows = [sys.executable, "-m", "narrows"]
-    watching = ends(subprocess.Popen([*narrows, "watch", str(run), "--port", "0"], stdout=subprocess.PIPE, text=True))
+    watching = ends(forked.narrows(tmp_path, "watch", "run", "--port", "0"))
     try:
-        address = re.search(r"http://\S+", watching.stdout.readline())[0]
-        page = visit(address, width=390)
-        command = [*narrows, "run", "split-digits", "--tasks", "2", "--epochs", "3", "--out", str(run)]
-        learning = ends(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+        watching.wait_for(lambda: "\n" in watching.out)
+        page = visit(re.search(r"http://\S+", watching.out)[0], width=390)
+        words = ["run", "split-digits", "--tasks", "2", "--epochs", "3", "--out", "run"]
+        learning = ends(forked.narrows(tmp_path, *words))
         expect(page.locator("#live")).to_contain_text("Everything is done", timeout=2 * PATIENCE)
         assert learning.wait(60) == 0
         expect(page.locator("#glance dd").first).to_have_text("2", timeout=PATIENCE)

@@ -1,17 +1,17 @@
-"""The command line as a user runs it: a process of its own, its exit code, what it prints and leaves."""
+"""Benchmarks and stores on the command line: a process of its own, its exit code, what it prints and leaves."""
 
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+import forked
 from narrows.benchmarks.streams import stream_names
 from narrows.cli import main
 from narrows.methods import IBM
@@ -21,10 +21,12 @@ from toys import MLP, learn
 QUICK = ["split-digits", "--tasks", "3", "--epochs", "2", "--threads", "1"]
 
 
+def start(*arguments: str, cwd: Path) -> forked.Forked:
+    return forked.narrows(cwd, *arguments, COLUMNS="80", NO_COLOR="1", OMP_NUM_THREADS="1")
+
+
 def narrows(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "narrows", *arguments]
-    environment = os.environ | {"COLUMNS": "80", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return start(*arguments, cwd=cwd).done()
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +89,13 @@ def test_tasks_and_verify(finished):
     assert "sound: 3 tasks" in sound.stdout
 
 
-def test_verify_names_the_damaged_file(tmp_path):
-    assert narrows("run", "split-digits", "--tasks", "1", "--epochs", "1", "--out", "o", cwd=tmp_path).returncode == 0
-    blob = next((tmp_path / "o/store/tasks").glob("*/mask.bin"))
+def test_verify_names_the_damaged_file(finished, tmp_path):
+    shutil.copytree(finished[0] / "out/store", tmp_path / "store")
+    blob = next((tmp_path / "store/tasks").glob("*/mask.bin"))
     data = bytearray(blob.read_bytes())
     data[-1] ^= 1
     blob.write_bytes(bytes(data))
-    done = narrows("verify", "o/store", cwd=tmp_path)
+    done = narrows("verify", "store", cwd=tmp_path)
     assert done.returncode == 1
     assert "mask.bin" in done.stdout
 
@@ -115,14 +117,9 @@ def test_verify_says_which_tasks_cannot_be_had_and_no_others(tmp_path, monkeypat
 
 def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_weights(finished, tmp_path, ends):
     where, _ = finished
-    command = [sys.executable, "-m", "narrows", "run", *QUICK, "--set", "density=0.03", "--out", "out"]
-    process = ends(subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-    first = tmp_path / "out/result.json"
-    deadline = time.monotonic() + 120
-    while not first.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process = ends(start("run", *QUICK, "--set", "density=0.03", "--out", "out", cwd=tmp_path))
+    process.wait_for((tmp_path / "out/result.json").exists)
+    process.kill()
     done = narrows("run", *QUICK, "--set", "density=0.03", "--out", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     ours, theirs = (json.loads((folder / "out/result.json").read_text()) for folder in (tmp_path, where))
@@ -135,17 +132,13 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_weights(finished
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path, ends):
-    command = [sys.executable, "-m", "narrows", "run", "split-digits", "--epochs", "2000", "--threads", "1"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = ends(subprocess.Popen([*command, "--out", "o"], cwd=tmp_path, **pipes))
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "o/store/store.json").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.3)
+    process = ends(start("run", "split-digits", "--epochs", "2000", "--threads", "1", "--out", "o", cwd=tmp_path))
+    process.wait_for((tmp_path / "o/store/store.json").exists)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    done = process.done()
+    errors = done.stderr
     # Where Ctrl-C meets an import, Python ends itself by SIGINT, though it was handled. A shell says 130 of both.
-    assert process.returncode in (130, -signal.SIGINT)
+    assert done.returncode in (130, -signal.SIGINT)
     assert "the same command goes on from there" in errors
     assert "Traceback" not in errors
 

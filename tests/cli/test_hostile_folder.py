@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import forked
 from narrows.cli.app import app
 
 NAMES = """
@@ -55,7 +56,7 @@ CALLS = [
         "compare",
         "split-digits",
         "-m",
-        "finetune",
+        "independent",
         "--seeds",
         "1",
         "--epochs",
@@ -118,7 +119,7 @@ def test_the_module_of_the_command_runs_only_itself(folder):
 
 def test_a_module_beside_the_users_own_is_refused_with_the_way(folder):
     (folder / "mine.py").write_text("import layers\n")
-    done = child(folder, "-m", "narrows", "init", "shop", "--model", "mine:net")
+    done = forked.narrows(folder, "init", "shop", "--model", "mine:net").done()
     assert done.returncode == 1
     assert "only 'mine' is taken from there: set PYTHONPATH=." in done.stderr
     assert os.listdir(folder.parent / "ran") == []

@@ -12,16 +12,7 @@ import pytest
 from narrows.cli.app import app
 from narrows.store.listing import StoreListing
 from narrows.tasks import TaskStore
-from terminals import CALLS, TASK, Failing, Screen, make_shop, run
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    where = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CONFIG_HOME", str(where / "config"))
-        make_shop(where)
-    return where
+from terminals import CALLS, TASK, Failing, Screen, run
 
 
 @pytest.fixture

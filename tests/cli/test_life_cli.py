@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
-import subprocess
 import sys
-import time
 import unicodedata
 from datetime import date
 from pathlib import Path
@@ -17,6 +16,7 @@ import pyarrow.parquet
 import pytest
 import torch
 
+import forked
 import shop_data
 from narrows.cli import main
 from narrows.production import open_store
@@ -49,14 +49,26 @@ def narrows(monkeypatch, capsys, tmp_path):
     return run
 
 
+@pytest.fixture(scope="module")
+def sold(tmp_path_factory):
+    """The folder of a store with two tasks: `light` from a folder of images, `level` from an NPZ file."""
+    where = tmp_path_factory.mktemp("sold")
+    shop_data.images(where / "photos")
+    shop_data.arrays(where / "x.npz")
+    commands = [
+        ["init", "shop", *MODEL, "--head", "head"],
+        ["learn", "shop", "--task", "light", "--data", "photos", "--holdout", "0.25", *QUICK],
+        ["learn", "shop", "-t", "level", "-d", "x.npz", *QUICK],
+    ]
+    done = forked.narrows_in_turn(where, commands, XDG_CONFIG_HOME=str(where / "config")).done()
+    assert done.returncode == 0, done.stderr
+    return where
+
+
 @pytest.fixture
-def shop(narrows, tmp_path):
-    """A store with two tasks: `light` from a folder of images, `level` from an NPZ file."""
-    shop_data.images(tmp_path / "photos")
-    shop_data.arrays(tmp_path / "x.npz")
-    assert narrows("init", "shop", *MODEL, "--head", "head")[0] == 0
-    assert narrows("learn", "shop", "--task", "light", "--data", "photos", "--holdout", "0.25", *QUICK)[0] == 0
-    assert narrows("learn", "shop", "-t", "level", "-d", "x.npz", *QUICK)[0] == 0
+def shop(sold, tmp_path):
+    """A copy of it in the test's own folder."""
+    shutil.copytree(sold, tmp_path, dirs_exist_ok=True)
     return tmp_path / "shop"
 
 
@@ -271,35 +283,18 @@ def test_bad_input_gets_one_clear_message_and_changes_nothing(words, said, shop,
 SLOW = ["learn", "shop", "-t", "slow", "-d", "photos", "--batch-size", "2", "--set", "density=0.3", "--holdout", "0.25"]
 
 
-def start(where: Path, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "narrows", *words],
-        cwd=where,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for_checkpoint(store: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not list(store.glob("progress/*.ckpt")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_stopped_in_the_middle_the_same_command_goes_on_to_the_same_weights(number, code, narrows, tmp_path, ends):
-    epochs = ["--epochs", "30"]
+    epochs = ["--epochs", "20"]
     shop_data.images(tmp_path / "photos")
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole/photos").symlink_to(tmp_path / "photos")
     for folder in (tmp_path, tmp_path / "whole"):
         assert narrows("init", folder / "shop", *MODEL, "--head", "head")[0] == 0
-    process = ends(start(tmp_path, *SLOW, *epochs))
-    wait_for_checkpoint(tmp_path / "shop", process)
+    process = ends(forked.narrows(tmp_path, *SLOW, *epochs))
+    process.wait_for(lambda: list((tmp_path / "shop").glob("progress/*.ckpt")))
     process.send_signal(number)
-    _, noted = process.communicate(timeout=120)
+    noted = process.done().stderr
     assert process.returncode == code
     assert not open_store(tmp_path / "shop").tasks()
     (live,) = (tmp_path / "shop/progress").glob("*.live.jsonl")

@@ -15,7 +15,6 @@ import narrows.report
 import narrows.store
 import narrows.tasks
 from narrows.cli.app import app
-from terminals import make_shop
 
 WITHOUT_TORCH = """
 import io, os, sys
@@ -60,15 +59,13 @@ main(_NARROWS_COMPLETE="complete_bash", COMP_WORDS="narrows learn --ho", COMP_CW
     without_torch(script, *names)
 
 
-def test_what_a_store_holds_is_listed_without_torch(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    make_shop(tmp_path)
+def test_what_a_store_holds_is_listed_without_torch(made):
     script = """
 store = sys.argv[1]
 sys.__stdout__.write(main("tasks", store) + main("tasks", store, "--json"))
 main("streams")
 """
-    told = without_torch(script, str(tmp_path / "løden"))
+    told = without_torch(script, str(made / "løden"))
     assert "größe ≈ 二" in told
     assert '"format": "narrows-tasks"' in told
 

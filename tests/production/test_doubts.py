@@ -84,8 +84,18 @@ def test_what_is_said_is_taken(tmp_path: Path) -> None:
     assert steps == [3 * 4, 400, 2 * 1]
 
 
-@pytest.mark.parametrize("held", [0.0, 0.25], ids=["training data", "validation data"])
-@pytest.mark.parametrize("name", [*SETS, "images", "tags"])
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("wine", 0.0),
+        ("breast-cancer", 0.25),
+        ("digits", 0.25),
+        ("diabetes", 0.0),
+        ("diabetes", 0.25),
+        ("images", 0.0),
+        ("tags", 0.25),
+    ],
+)
 def test_a_good_result_is_not_doubted(tmp_path: Path, name: str, held: float) -> None:
     options = DataOptions(holdout=held)
     if name == "images":

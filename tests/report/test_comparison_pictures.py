@@ -1,4 +1,4 @@
-"""The pictures of a comparison: what is in them, and the same bytes for the same figures."""
+"""The pictures of a comparison: what is in them."""
 
 from __future__ import annotations
 
@@ -42,14 +42,6 @@ def test_four_pictures_name_every_method(tmp_path):
     assert "independent: 100% or more from the first task" in texts(tmp_path / "capacity.svg")
     assert {"split-01", "split-02"} <= set(texts(tmp_path / "accuracy-per-task.svg"))
     assert {"1 ep", "3 ep"} <= set(texts(tmp_path / "time-to-accuracy.svg"))
-
-
-def test_the_same_figures_give_the_same_bytes(tmp_path):
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        draw_comparison(comparison(1), tmp_path / folder)
-    for name in NAMES:
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 @pytest.mark.parametrize("runs", [0, 1])

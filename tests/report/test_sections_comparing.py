@@ -19,6 +19,7 @@ from narrows.errors import StoreVersionError
 from narrows.report import write_report
 from narrows.report.blocks import Block, Chart, Choice, Notice, Section, Stats, Table
 from narrows.report.build import page_of
+from narrows.report.charts import altair
 from narrows.report.facts import Facts
 from narrows.report.follow import Follower
 from narrows.report.sections.comparing.labels import sides
@@ -99,6 +100,17 @@ def marks(chart: Chart, *fields: str) -> list[dict[str, Any]]:
     return [row for row in found if set(fields) <= row.keys()]
 
 
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Section]:
+    """The sections of `comparison()`, made once."""
+    return sections(tmp_path_factory.mktemp("usual"), comparison())
+
+
+def test_every_chart_is_one_of_vega_lite(usual):
+    for chart in charts(usual).values():
+        altair().Chart.from_dict(chart.spec)  # SchemaValidationError
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_chart_is_there_and_every_block_says_what_it_is_and_whence(language, tmp_path):
     found = sections(tmp_path, comparison(), language)
@@ -119,8 +131,8 @@ def test_every_chart_is_there_and_every_block_says_what_it_is_and_whence(languag
                 assert all(stat.explain and stat.sources for stat in block.stats)
 
 
-def test_the_table_has_every_figure_of_every_row(tmp_path):
-    found = table(sections(tmp_path, comparison(seeds=(0, 1)))["methods"], "")
+def test_the_table_has_every_figure_of_every_row(usual):
+    found = table(usual["methods"], "")
     assert len(found.rows) == 6
     first = dict(zip(found.columns, found.rows[0], strict=True))
     wanted = {"Method": "1 ibm", "Epochs": "1", "Seeds": "2", "lr, tuned": "0.001", "ACC": "80.5 ± 0.5%", "BWT": "0"}
@@ -129,8 +141,8 @@ def test_the_table_has_every_figure_of_every_row(tmp_path):
     assert first == wanted
 
 
-def test_the_best_and_the_smallest_that_is_as_good_are_found(tmp_path):
-    found = stats(sections(tmp_path, comparison()))
+def test_the_best_and_the_smallest_that_is_as_good_are_found(usual, tmp_path):
+    found = stats(usual)
     assert found["Stream"][0] == "split-digits"
     assert found["Methods"][0] == "3"
     assert found["Runs done"][0] == "12 / 12"
@@ -144,8 +156,8 @@ def test_the_best_and_the_smallest_that_is_as_good_are_found(tmp_path):
     assert "independent (80.5 ± 0.5%)" in explain
 
 
-def test_what_is_shown_is_the_longest_training_and_the_front(tmp_path):
-    found = charts(sections(tmp_path, comparison()))
+def test_what_is_shown_is_the_longest_training_and_the_front(usual):
+    found = charts(usual)
     assert {row[1] for row in found["front-density"].table.rows} == {"3"}
     assert [row[-1] for row in found["front-density"].table.rows] == ["yes", "yes", "no"]  # two are the same
     assert len(found["times"].table.rows) == 6
@@ -153,14 +165,14 @@ def test_what_is_shown_is_the_longest_training_and_the_front(tmp_path):
     assert line == "1 ibm"
 
 
-def test_methods_that_use_all_are_named_and_not_drawn(tmp_path):
-    found = sections(tmp_path, comparison())
+def test_methods_that_use_all_are_named_and_not_drawn(usual):
+    found = usual
     assert "independent" in next(block.text for block in found["grown"].blocks if isinstance(block, Notice))
     assert "3 independent" not in {row.get("name") for row in marks(charts(found)["grown-used"])}
 
 
-def test_tuning_says_what_was_tried_picked_and_failed(tmp_path):
-    found = sections(tmp_path, comparison())
+def test_tuning_says_what_was_tried_picked_and_failed(usual, tmp_path):
+    found = usual
     rows = table(found["tuning"], "Every trial").rows
     assert len(rows) == 3 * 6
     assert [row[-1] for row in rows[:3]] == ["no", "yes", "no"] or [row[-1] for row in rows[:3]] == ["", "yes", ""]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from torch.nn import functional as F
 
 import narrows as nw
 from checkpoints import Memory, identical
+from forked import Forked, code
 from toys import METHODS, MLP, state
 
 METHOD = METHODS["laplace"]
@@ -139,6 +138,7 @@ PROGRAM = """
 import os, sys, time
 import torch
 import narrows as nw
+from forked import Forked, code
 from toys import METHODS, MLP, state
 
 class File:
@@ -165,31 +165,22 @@ with store.begin("task", METHODS["laplace"], head=MLP.head(3)) as task:
 
 def test_ctrl_c_in_a_process_of_its_own(store: nw.TaskStore, tmp_path: Path, ends: Callable[[Any], Any]) -> None:
     plain, kept = train(store, None), tmp_path / "kept"
-    tests = str(Path(__file__).parents[1])
-    where = [tests, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(where)}
 
-    def start(pace: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-W", "error", "-c", PROGRAM, str(store.path), str(kept), pace]
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        child: subprocess.Popen[str] = ends(subprocess.Popen(command, env=environment, **pipes))
+    def start(pace: str) -> Forked:
+        child: Forked = ends(code(tmp_path, PROGRAM, str(store.path), str(kept), pace))
         return child
 
     child = start("slow")
-    assert child.stdout is not None
-    assert child.stderr is not None
-    for _ in range(6):
-        child.stdout.readline()
+    child.wait_for(lambda: child.out.count("\n") >= 6)
     child.send_signal(signal.SIGINT)
-    last = int(("6\n" + child.stdout.read()).split()[-1])
-    assert "KeyboardInterrupt" in child.stderr.read()
-    child.wait()
+    done = child.done()
+    last = int(done.stdout.split()[-1])
+    assert "KeyboardInterrupt" in done.stderr
     assert 6 <= last < STEPS
     assert torch.load(kept, weights_only=True)["position"]["steps"] == last
-    child = start("fast")
-    said, wrong = child.communicate(timeout=60)
-    assert child.returncode == 0, wrong
-    assert [int(step) for step in said.split()] == list(range(last + 1, STEPS + 1))
+    done = start("fast").done()
+    assert done.returncode == 0, done.stderr
+    assert [int(step) for step in done.stdout.split()] == list(range(last + 1, STEPS + 1))
     again = nw.TaskStore.open(store.path, MLP.make())
     assert identical(state(again.load("task")), plain)
     assert not kept.exists()

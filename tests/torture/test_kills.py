@@ -24,7 +24,7 @@ def test_killed_at_every_call(scene: Range, late: bool, tally: Tally, long: bool
     assert calls
     found: Counter[str] = Counter()
     # The short form leaves out the calls that change nothing on the disk.
-    for after in thin([at for at, name in enumerate(calls) if long or name in CHANGING], 5, long):
+    for after in thin([at for at, name in enumerate(calls) if long or name in CHANGING], 3, long):
         root = scene.fresh()
 
         def work(root=root, after=after) -> None:
