@@ -17,9 +17,9 @@ from narrows.report.charts import config
 from narrows.report.render import asset
 from narrows.store import outside
 
-WIDTH: Final = 720
-"""Of the plot, in pixels."""
-_LETTERS: Final = 120  # in a line under the title
+WIDTH: Final = 900
+"""Of the plot, in pixels: that for which names beside points are placed."""
+_LETTERS: Final = 150  # in a line under the title
 _NO_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _OWN_COLOUR: Final = re.compile(r"var\(--(\w+)\)")
 _ROWS: Final = ("values", "datasets", "domain")  # of a spec: a user's names, in which nothing is to be put in
