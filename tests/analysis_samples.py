@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from narrows.benchmarks.results import Result, TaskRow
-from narrows.store import StoreDirectory, TaskContent, TaskRecord, TensorSpec
-from narrows.store.compose import digest, frozen_weights
+from narrows.store import StoreDirectory, TaskRecord, TensorSpec
+from narrows.store.compose import composed
+from narrows.subnet import dense, digest
+from subnets import content_of
 
 SHAPES = {"one.weight": (10, 6), "two.weight": (4, 10)}
 BUDGET = {"name": "ibm", "config": {"density": None, "new": 0.02, "reuse": 0.1, "refine": False}}
@@ -60,11 +62,10 @@ def add(
     **changes: Any,
 ) -> TaskRecord:
     """Commits a task that uses and claims the weights at these positions (C order), as `Task.commit` would."""
-    content = TaskContent(_masks(store, used), _masks(store, claimed), {}, {"bias": torch.zeros(4)})
-    for spec in store.shared:
-        mask = content.claimed[spec.name]
-        content.values[spec.name] = torch.arange(1.0, int(mask.sum()) + 1)
-    frozen = frozen_weights(store)
+    own = _masks(store, claimed)
+    values = {name: torch.arange(1.0, int(mask.sum()) + 1) for name, mask in own.items()}
+    content = content_of(store.shared, _masks(store, used), own, values, {"bias": torch.zeros(4)})
+    before = composed(store)
     shared = isolation == "shared"
     values: dict[str, Any] = {
         "name": name,
@@ -77,18 +78,18 @@ def add(
         "data": {},
         "metrics": {},
         "seconds": 2.0,
-        "parents": frozen.parents(content.used, content.claimed) if shared else (),
+        "parents": before.parents(content.subnet) if shared else (),
         "layers": {
             spec.name: {
                 "weights": spec.numel,
-                "used": int(content.used[spec.name].sum()),
-                "claimed": int(content.claimed[spec.name].sum()),
+                "used": len(content.subnet.parts[spec.name].kept),
+                "claimed": len(content.subnet.parts[spec.name].claimed),
                 "nats": None,
                 "ratio": None,
             }
             for spec in store.shared
         },
-        "weights_sha256": digest(frozen.bake(content), content.private),
+        "weights_sha256": digest(dense(before.resolve(content.subnet)), content.private),
     }
     with store.lock():
         return store.append(TaskRecord(**(values | changes)), content)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from narrows.store import StoreDirectory, TaskContent, TaskRecord, TensorSpec
+from subnets import content_of, values_of
 
 DTYPES = {"a.weight": torch.float32, "b.weight": torch.bfloat16, "c.weight": torch.int64}
 SHAPES = {"a.weight": (3, 7), "b.weight": (2, 2, 5), "c.weight": (4, 4)}
@@ -63,7 +64,7 @@ def content(step: int, of: int = 4) -> TaskContent:
         "half": torch.arange(3).to(torch.bfloat16),
         "none": torch.zeros(0, 4),
     }
-    return TaskContent(used, claimed, values, private)
+    return content_of(specs(), used, claimed, values, private)
 
 
 def carry(step: int) -> dict[str, Tensor]:
@@ -88,8 +89,10 @@ def assert_tensors(found: dict[str, Tensor], expected: dict[str, Tensor]) -> Non
 
 
 def assert_content(found: TaskContent, expected: TaskContent) -> None:
-    for part in ("used", "claimed", "values", "private"):
-        assert_tensors(getattr(found, part), getattr(expected, part))
+    assert_tensors(found.private, expected.private)
+    assert_tensors(found.subnet.kept_masks(), expected.subnet.kept_masks())
+    assert_tensors(found.subnet.claimed_masks(), expected.subnet.claimed_masks())
+    assert_tensors(values_of(found.subnet), values_of(expected.subnet))
 
 
 def snapshot(path: Path) -> dict[str, bytes]:

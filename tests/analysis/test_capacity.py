@@ -11,7 +11,7 @@ import narrows as nw
 from analysis_samples import add, empty_store, random_store
 from narrows.analysis.capacity import capacity
 from narrows.errors import DamagedStoreError
-from narrows.store.compose import frozen_weights, used_fraction
+from narrows.store.compose import composed
 from toys import MLP, learn
 
 
@@ -46,8 +46,8 @@ def test_the_parts_make_up_the_whole(tmp_path, tasks):
         assert layer.free + sum(layer.held) == layer.weights
         assert sum(layer.claimed) == layer.kept
     assert len(found.growth) == len(found.tasks) == tasks
-    assert found.used == pytest.approx(used_fraction(store))
-    frozen = sum(int(mask.sum()) for mask in frozen_weights(store).masks.values())
+    assert found.used == pytest.approx(composed(store).held().values_kept())
+    frozen = sum(int(mask.sum()) for mask in composed(store).masks().values())
     assert found.total.weights - found.total.free == frozen
     json.dumps(found.to_json(), allow_nan=False)
 

@@ -18,14 +18,14 @@ from narrows.analysis.labelled import Labelled
 from narrows.analysis.scoring import compare, outcome, outcome_of, sign_test
 from narrows.errors import DataError
 from narrows.production.scores import classification_scores, multilabel_scores, regression_scores
-from narrows.store.compose import Frozen
+from narrows.subnet import Composition
 from narrows.training import accuracy
 
 QUICK = CheckOptions(draws=2, sizes=(0.1, 0.3), steps=2)
 
 
 def checked(made: nw.TaskStore, task: str = "shop", data: Labelled | None = None, **options):
-    used = {name: mask for name, mask in made.directory.content(task).used.items() if not name.startswith("4.")}
+    used = {name: mask for name, mask in made.directory.subnet(task).kept_masks().items() if not name.startswith("4.")}
     return counter_check(made.load(task), used, data or labelled(), options=CheckOptions(**options))
 
 
@@ -74,23 +74,24 @@ def test_every_network_can_be_checked_and_stays_as_it_is(kind, tmp_path):
     made = nw.TaskStore.create(tmp_path / "s", toy.make())
     for name in ("a", "b"):
         toys.learn(made, name, nw.IBM(density=0.4, prune_every=2), toy)
-    before = toys.files(made.path)
-    frozen = Frozen.nothing(made.shared)
-    frozen.add("a", "shared", made.directory.content("a"))
-    model, used = made.load("b"), made.directory.content("b").used
+    files = toys.files(made.path)
+    before = Composition(made.shared)
+    before.add("a", "shared", made.directory.subnet("a"))
+    held = before.masks()
+    model, used = made.load("b"), made.directory.subnet("b").kept_masks()
     used = {name: mask for name, mask in used.items() if not name.startswith("head.")}
     x, y = toy.batch(24, 3)
     data = Labelled(x, y, "regression" if toy.width is None else "classification")
-    earlier = {name: (frozen.masks[name], frozen.values[name]) for name in used}
+    earlier = {name: (held[name], before.values[name].view_as(held[name])) for name in used}
     state = toys.state(model)
     found = counter_check(model, used, data, earlier=earlier, options=QUICK)
     assert toys.same(state, toys.state(model))
     assert not toys.hooked(model)
-    assert toys.files(made.path) == before
+    assert toys.files(made.path) == files
     assert [layer.layer for layer in found.layers] == list(used)
     assert found == counter_check(model, used, data, earlier=earlier, options=QUICK)
     for layer in found.layers:
-        offered = int((frozen.masks[layer.layer] & ~used[layer.layer]).sum())
+        offered = int((held[layer.layer] & ~used[layer.layer]).sum())
         assert (layer.kept, layer.offered) == (int(used[layer.layer].sum()), offered)
         assert (layer.put_back is None) == (offered == 0)
 

@@ -31,7 +31,7 @@ def learned(request, tmp_path_factory):
     record = store.tasks()[0]
     x, y = toy.batch(16, 3)
     data = Labelled(x, y, "regression" if toy.width is None else "classification")
-    masks = own_masks(record, store.directory.content("a").used)
+    masks = own_masks(record, store.directory.subnet("a").kept_masks())
     return toy, store.load("a"), masks, None if toy.width is None else "head", data
 
 

@@ -11,7 +11,7 @@ import toys
 from narrows.analysis.picture import Picture, pooled_sums
 from narrows.analysis.states import STATES, layer_states, magnitudes, standing_of
 from narrows.errors import UnknownNameError
-from narrows.store.compose import baked_weights
+from narrows.store.compose import weights_of
 
 REFINING = nw.IBM(new=0.1, reuse=0.3, prune_every=2)
 
@@ -51,16 +51,16 @@ def test_tasks_of_every_isolation_have_states(name, tmp_path):
 def test_a_weight_that_an_earlier_task_has_is_told_from_a_free_one(tmp_path):
     store = made(tmp_path / "s", toys.MLP)
     reader = store.directory
-    first, second = reader.content("t0"), reader.content("t1")
+    first, second = (reader.subnet(name).claimed_masks() for name in ("t0", "t1"))
     codes = standing_of(reader, "t1").states()
-    for name, used in second.used.items():
-        held = first.claimed[name]
+    for name, used in reader.subnet("t1").kept_masks().items():
+        held = first[name]
         expected = {
             "free": ~used & ~held,
             "passed": ~used & held,
-            "reused": used & ~second.claimed[name],
-            "claimed": second.claimed[name] & ~held,
-            "refined": second.claimed[name] & held,
+            "reused": used & ~second[name],
+            "claimed": second[name] & ~held,
+            "refined": second[name] & held,
         }
         for code, state in enumerate(STATES):
             assert torch.equal(codes[name] == code, expected[state])
@@ -80,7 +80,7 @@ def test_small_layers_are_drawn_weight_by_weight_and_large_ones_pooled(tmp_path)
 
 def test_values_are_those_of_the_loaded_network(tmp_path):
     store = made(tmp_path / "s", toys.MLP)
-    values = baked_weights(store.directory, "t1")[0]["one.weight"]
+    values = weights_of(store.directory, "t1")[0]["one.weight"]
     (shown,) = magnitudes(store, "t1", layer="one.weight")
     assert shown.signed.values == pytest.approx(values.numpy(), abs=float(values.abs().max()) / 127)
     assert (shown.signed.pixels == 128)[values.numpy() == 0].all()

@@ -21,6 +21,7 @@ from narrows.cli.tables import print_summary
 from narrows.data.batches import Batches
 from narrows.errors import StoreError
 from narrows.tasks import Task, TaskStore
+from subnets import values_of
 
 OPTIONS = RunOptions("split-digits", Joint(), epochs=2, tasks=3)
 
@@ -60,7 +61,9 @@ def test_every_task_is_in_the_store_with_the_same_shared_weights_and_its_own_oth
     store = TaskStore.open(out / "store")
     contents = [store.directory.content(record.name) for record in store.tasks()]
     for content in contents[1:]:
-        assert all(torch.equal(value, content.values[name]) for name, value in contents[0].values.items())
+        assert all(
+            torch.equal(value, values_of(content.subnet)[name]) for name, value in values_of(contents[0].subnet).items()
+        )
         assert not any(torch.equal(value, content.private[name]) for name, value in contents[0].private.items())
     on_disk = [sum(f.stat().st_size for f in folder.iterdir()) for folder in sorted((out / "store/tasks").iterdir())]
     assert [task.bytes for task in result.tasks] == on_disk

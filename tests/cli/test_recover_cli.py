@@ -13,7 +13,7 @@ import torch
 import store_samples
 from narrows.cli import main
 from narrows.store import StoreDirectory
-from narrows.store.compose import Frozen, digest
+from narrows.subnet import dense, digest
 
 Command = Callable[..., tuple[int, str]]
 
@@ -33,7 +33,7 @@ def narrows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 def append(path: Path, name: str) -> None:
     store = StoreDirectory.open(path)
     given = store_samples.content(0)
-    isolated = digest(Frozen.nothing(store.shared).bake(given), given.private)
+    isolated = digest(dense(given.subnet), given.private)
     with store.lock():
         store.append(store_samples.record(name, isolation="own", weights_sha256=isolated), given)
 
@@ -88,5 +88,5 @@ def test_a_task_whose_record_is_gone_is_given_up_by_name(narrows: Command, rolle
     assert narrows("forget", rolled_back, "first", "--yes")[0] == 0
     assert narrows("verify", rolled_back)[0] == 0
     assert torch.equal(
-        StoreDirectory.open(rolled_back).kept("second")["bias"], store_samples.content(0).private["bias"]
+        StoreDirectory.open(rolled_back).private_of("second")["bias"], store_samples.content(0).private["bias"]
     )

@@ -142,7 +142,7 @@ def test_a_backbone_frozen_for_the_first_half_keeps_its_accuracy(
 def test_every_method_that_scores_by_gradients_waits_for_them(
     tmp_path: Path, digits: tuple[Tensor, Tensor], method: nw.Method
 ) -> None:
-    frozen_for_half(tmp_path, method, digits, "toggled", 0.7)
+    frozen_for_half(tmp_path, method, digits, "toggled", 0.5)  # .10 without waiting
 
 
 def test_what_was_never_frozen_is_pruned_when_it_was_planned(tmp_path: Path, digits: tuple[Tensor, Tensor]) -> None:
@@ -363,6 +363,6 @@ def test_a_checkpoint_of_an_earlier_form_is_refused_and_not_misread(tmp_path: Pa
     memory.tree["plan"]["format"] = 1
     with (
         store.begin("t", nw.IBM(density=0.5), head=MLP.head(2)) as task,
-        pytest.raises(ConfigError, match="format was 1 and is 2"),
+        pytest.raises(ConfigError, match="format was 1 and is 3"),
     ):
         task.fit(batches, 6, checkpoint=memory, progress=False)

@@ -160,7 +160,7 @@ def test_a_refined_weight_leaves_the_task_it_came_from_alone(tmp_path: Any) -> N
     learn(store, "a", nw.IBM(density=0.3))
     before = state(store.load("a"))
     model = learn(store, "b", nw.IBM(new=0.2, reuse=0.3)).model
-    first, second = (store.directory.content(name).claimed for name in "ab")
+    first, second = (store.directory.subnet(name).claimed_masks() for name in "ab")
     assert any((first[name] & second[name]).any() for name in first)
     assert same(before, state(store.load("a")))
     assert same(state(model), state(store.load("b")))
@@ -286,6 +286,6 @@ def test_free_weights_start_smaller_and_frozen_ones_as_they_are(tmp_path: Any) -
     store = nw.TaskStore.create(tmp_path / "store", MLP.make())
     first = learn(store, "a", nw.IBM(density=0.3)).model
     with store.begin("b", nw.IBM(density=0.3, free_scale=0.5), head=MLP.head(2)) as task:
-        used = store.directory.content("a").used["one.weight"]
+        used = store.directory.subnet("a").kept_masks()["one.weight"]
         expected = torch.where(used, first.one.weight, 0.5 * MLP.make().one.weight)
         assert torch.equal(task.model.one.weight, expected)

@@ -154,8 +154,8 @@ def test_gates_are_folded_into_the_weights(tmp_path: Any) -> None:
     for name, weight, scale, frozen in zip(
         learner.shared.names, learner.weight, learner.scale, learner.shared.frozen, strict=True
     ):
-        claimed = content.claimed[name]
-        assert torch.equal(content.values[name], (weight * scale)[claimed])
+        claimed = content.subnet.claimed_masks()[name]
+        assert torch.equal(content.subnet.parts[name].values, (weight * scale)[claimed])
         assert (scale[frozen] == 1).all()
         moved |= bool((scale[claimed] != 1).any())
     assert moved

@@ -50,7 +50,7 @@ def test_the_score_matters(tmp_path: Path) -> None:
     for score in ("magnitude", "ib"):
         store = nw.TaskStore.create(tmp_path / score, MLP.make())
         learn(store, "a", nw.Magnitude(density=0.3, score=score))
-        kept.append(store.directory.content("a").used["two.weight"])
+        kept.append(store.directory.subnet("a").kept_masks()["two.weight"])
     assert not torch.equal(*kept)
 
 

@@ -11,7 +11,7 @@ import torch
 import narrows as nw
 from narrows.errors import CapacityError, ConfigError
 from narrows.methods import Plan
-from narrows.store.compose import frozen_weights
+from narrows.store.compose import composed
 from toys import MLP, learn, weights
 
 SHAPES = {"a": (10, 12), "b": (4, 20)}
@@ -40,7 +40,7 @@ def test_capacity_shrinks_by_its_ratio(keep: float, tmp_path: Path) -> None:
     free: dict[str, int] = {}
     for number in range(1, 5):
         learn(store, f"t{number}", nw.PackNet(keep=keep), epochs=2)
-        frozen = frozen_weights(store.directory).masks
+        frozen = composed(store.directory).masks()
         for layer in store.explain(f"t{number}"):
             before = free.get(layer.name, layer.weights)
             assert layer.claimed == max(1, int(keep * before))
@@ -100,7 +100,7 @@ def test_free_weights_start_from_the_base_network(scale: float, tmp_path: Path) 
     store = nw.TaskStore.create(tmp_path / "store", MLP.make())
     first = learn(store, "a", nw.PackNet()).model
     with store.begin("b", nw.PackNet(free_scale=scale), head=MLP.head(2)) as task:
-        used = store.directory.content("a").used["one.weight"]
+        used = store.directory.subnet("a").kept_masks()["one.weight"]
         assert torch.equal(task.model.one.weight, torch.where(used, first.one.weight, scale * MLP.make().one.weight))
 
 

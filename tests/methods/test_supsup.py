@@ -12,6 +12,7 @@ from torch import Tensor
 
 import narrows as nw
 from narrows.methods import Plan
+from subnets import values_of
 from toys import MLP, TOYS, learn, weights
 
 
@@ -30,10 +31,10 @@ def test_no_task_changes_a_weight(kind: Any, toy: str, tmp_path: Path) -> None:
     claims = 0
     for task in ("a", "b", "c"):
         content, loaded = store.directory.content(task), store.load(task).state_dict()
-        for name, used in content.used.items():
+        for name, used in content.subnet.kept_masks().items():
             assert torch.equal(loaded[name], torch.where(used, initial(name), 0.0))
-        for name, values in content.values.items():
-            assert torch.equal(values, initial(name)[content.claimed[name]])
+        for name, values in values_of(content.subnet).items():
+            assert torch.equal(values, initial(name)[content.subnet.claimed_masks()[name]])
             claims += values.numel()
     assert claims == sum(layer.claimed for task in ("a", "b", "c") for layer in store.explain(task))
     assert {layer.reused > 0 for layer in store.explain("c")} == {True}
@@ -43,10 +44,10 @@ def test_a_frozen_weight_of_another_method_is_used_as_it_is(tmp_path: Path) -> N
     store = nw.TaskStore.create(tmp_path / "store", MLP.make())
     learn(store, "ibm", nw.IBM(density=0.5))
     learn(store, "supsup", nw.SupSup(density=0.5))
-    ibm, supsup = (store.directory.content(name) for name in ("ibm", "supsup"))
+    ibm, supsup = (store.directory.subnet(name) for name in ("ibm", "supsup"))
     before, after = (store.load(name).state_dict() for name in ("ibm", "supsup"))
-    for name, claimed in ibm.claimed.items():
-        both = claimed & supsup.used[name]
+    for name, claimed in ibm.claimed_masks().items():
+        both = claimed & supsup.kept_masks()[name]
         assert both.any()
         assert torch.equal(before[name][both], after[name][both])
 

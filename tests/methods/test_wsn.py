@@ -90,7 +90,7 @@ def test_warm_start_carries_nothing_and_starts_from_the_frozen_weights(tmp_path:
     assert first.learner.carry() is None
     assert store.directory.carry("wsn") is None
     second = begun(store, "b", method)
-    used = store.directory.content("a").used["one.weight"]
+    used = store.directory.subnet("a").kept_masks()["one.weight"]
     assert torch.equal(second._dense[0], torch.where(used, first.model.one.weight, 0.5 * MLP.make().one.weight))
     assert not torch.equal(second._scores[0], first.learner._scores[0])
 
@@ -99,7 +99,7 @@ def test_a_warm_start_is_not_swayed_by_what_others_carried(tmp_path: Path) -> No
     store = nw.TaskStore.create(tmp_path / "store", MLP.make())
     learn(store, "a", nw.WSN(density=0.3))
     warm = begun(store, "b", nw.WSN(density=0.3, warm_start=True, free_scale=1.0))
-    used = store.directory.content("a").used["one.weight"]
+    used = store.directory.subnet("a").kept_masks()["one.weight"]
     assert torch.equal(warm._dense[0][~used], MLP.make().one.weight[~used])
 
 

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +18,7 @@ from narrows.errors import (
     UnknownNameError,
 )
 from narrows.store import DamagedFileError, StoreDirectory, TaskContent, TensorSpec, names
+from narrows.subnet import Part
 from store_samples import (
     assert_content,
     assert_sound,
@@ -27,6 +31,7 @@ from store_samples import (
     snapshot,
     specs,
 )
+from subnets import content_of
 
 
 def test_everything_comes_back(tmp_path):
@@ -73,46 +78,57 @@ def test_views_tied_and_turned_tensors(tmp_path):
     private = {"a": tied, "b": tied, "c": tied.t(), "d": tied[:, 1], "e": tied.requires_grad_()}
     given = content(0)
     with store.lock():
-        store.append(record("x"), TaskContent(given.used, given.claimed, given.values, private))
+        store.append(record("x"), replace(given, private=private))
     assert_tensors(store.content("x").private, {name: tensor.detach() for name, tensor in private.items()})
     found = store.content("x").private
     found["a"].zero_()
     assert found["b"].any()
 
 
-def test_claimed_may_leave_out_what_is_not_claimed(tmp_path):
+def test_a_task_may_claim_nothing(tmp_path):
     store = make(tmp_path / "s", 0)
     with store.lock():
-        store.append(record("x"), TaskContent(content(1).used, {}, {"a.weight": torch.zeros(0)}, {}))
-    found = store.content("x")
-    assert set(found.claimed) == {spec.name for spec in specs()}
-    assert not any(mask.any() for mask in found.claimed.values())
-    assert found.values == {}
+        store.append(record("x"), content_of(specs(), content(1).subnet.kept_masks(), {}, {}, {}))
+    found = store.subnet("x")
+    assert set(found.parts) == {spec.name for spec in specs()}
+    assert (found.claimed, found.reused) == (0, content(1).subnet.claimed + content(1).subnet.reused)
 
 
-def changed(part: str, name: str, tensor: torch.Tensor | None) -> TaskContent:
+def private(name: str, tensor: torch.Tensor) -> TaskContent:
     given = content(1)
-    tensors = getattr(given, part)
-    tensors.pop(name, None)
-    if tensor is not None:
-        tensors[name] = tensor
-    return given
+    return replace(given, private={**given.private, name: tensor})
+
+
+def part(**changes: Any) -> TaskContent:
+    given = content(1)
+    parts = {**given.subnet.parts, "a.weight": replace(given.subnet.parts["a.weight"], **changes)}
+    return replace(given, subnet=replace(given.subnet, parts=parts))
+
+
+def parts(change: Callable[[dict[str, Part]], object]) -> TaskContent:
+    given = content(1)
+    parts = dict(given.subnet.parts)
+    change(parts)
+    return replace(given, subnet=replace(given.subnet, parts=parts))
 
 
 @pytest.mark.parametrize(
     ("given", "what"),
     [
-        (changed("used", "a.weight", None), "used lacks the shared parameter a.weight"),
-        (changed("used", "a.weight", torch.ones(3, 7)), "should be bool"),
-        (changed("used", "a.weight", torch.ones(7, 3).bool()), r"of shape \(3, 7\)"),
-        (changed("used", "other", torch.ones(2).bool()), "'other', which is not a shared parameter"),
-        (changed("claimed", "a.weight", torch.ones(3, 7).bool()), "that it does not use"),
-        (changed("values", "a.weight", None), "values of a.weight are missing"),
-        (changed("values", "a.weight", torch.ones(2)), r"should be float32 of shape \(5,\)"),
-        (changed("values", "a.weight", torch.ones(5).double()), "should be float32"),
-        (changed("private", "p", torch.ones(2).to_sparse()), "no plain data"),
-        (changed("private", "p", torch.ones(2, device="meta")), "no plain data"),
-        (changed("private", "__metadata__", torch.ones(2)), "__metadata__"),
+        (parts(lambda parts: parts.pop("a.weight")), "says nothing of the shared parameter a.weight"),
+        (parts(lambda parts: parts.update(other=parts["a.weight"])), "'other', which is not a shared parameter"),
+        (part(claimed=torch.tensor([1.0])), "should have float32"),
+        (part(claimed=torch.tensor([1, 2, 3, 4, 21])), "positions outside its 21 elements"),
+        (part(reused=torch.tensor([-1, 2])), "positions outside its 21 elements"),
+        (part(reused=torch.tensor([4, 3])), "positions that do not ascend"),
+        (part(reused=torch.tensor([3, 3])), "positions that do not ascend"),
+        (part(reused=content(1).subnet.parts["a.weight"].claimed), "both claimed and reused"),
+        (part(reused=torch.tensor([1.5])), "has positions of torch.float32"),
+        (part(values=torch.ones(2)), r"should have float32, \(5,\)"),
+        (part(values=torch.ones(5).double()), "should have float32"),
+        (private("p", torch.ones(2).to_sparse()), "no plain data"),
+        (private("p", torch.ones(2, device="meta")), "no plain data"),
+        (private("__metadata__", torch.ones(2)), "__metadata__"),
     ],
 )
 def test_content_that_does_not_fit_is_refused(tmp_path, given, what):
@@ -256,7 +272,7 @@ def test_reshape_while_there_are_no_tasks(tmp_path):
         store.reshape_shared([TensorSpec("bias", (6,), "float32")], [])
     used = {spec.name: torch.zeros(spec.shape, dtype=torch.bool) for spec in again.shared}
     with again.lock():
-        again.append(record("x"), TaskContent(used, {}, {}, {}))
+        again.append(record("x"), content_of(again.shared, used, {}, {}, {}))
     with pytest.raises(StoreError, match="cannot change any more"):
         store.reshape_shared(specs(), [])
 

@@ -17,6 +17,7 @@ from safetensors.torch import save
 from narrows.errors import DamagedStoreError, StoreVersionError
 from narrows.store import DamagedFileError, StoreDirectory
 from store_samples import assert_content, assert_sound, base, content, make, record
+from subnets import subnet_of, values_of
 
 BLOBS = ("claimed.safetensors", "mask.bin", "private.safetensors")
 TASK_FILES = tuple(f"tasks/0001-task-1/{name}" for name in ("task.json", *BLOBS))
@@ -130,7 +131,7 @@ def test_store_json_that_is_not_of_the_format(root, edit):
 def test_json_that_is_not_strict(root, number):
     text = json.dumps(json.loads((root / "store.json").read_bytes()), indent=1) + "\n"
     digest = json.loads(text)["sha256"]
-    text = text.replace(digest, "0" * 64).replace('"version": 1', f'"x": {number}, "version": 1', 1)
+    text = text.replace(digest, "0" * 64).replace('"version": 2', f'"x": {number}, "version": 2', 1)
     seal(root, {}, text)
     with pytest.raises(DamagedStoreError, match=r"store\.json is not valid JSON"):
         StoreDirectory.open(root)
@@ -150,7 +151,7 @@ def test_unknown_versions(root):
         store.content("task 1")
     assert_content(store.content("task 0"), content(0))
     assert [problem.file for problem in store.verify()] == ["tasks/0001-task-1/task.json"]
-    (root / "store.json").write_text('{"format": "narrows-store", "version": 2, "anything": []}')
+    (root / "store.json").write_text('{"format": "narrows-store", "version": 3, "anything": []}')
     with pytest.raises(StoreVersionError, match="a newer one"):
         StoreDirectory.open(root)
 
@@ -231,7 +232,7 @@ def test_safetensors_that_are_not_valid(root, name, data):
     ],
 )
 def test_claimed_values_that_disagree_with_the_mask(root, edit):
-    values = content(1).values
+    values = values_of(content(1).subnet)
     edit(values)
     forge_blob(root, "claimed.safetensors", save({name: value.contiguous() for name, value in values.items()}))
     with pytest.raises(DamagedStoreError, match=r"claimed\.safetensors (holds other|does not fit)"):
@@ -262,8 +263,9 @@ def test_what_is_reused_must_have_been_claimed_before(tmp_path):
         store.append(record("own", isolation="own"), thief)
         store.append(record("refining"), thief)  # claims what another claimed: each keeps a value of its own
         assert store.verify() == []
-        used = {name: torch.ones_like(mask) for name, mask in thief.used.items()}
-        store.append(record("thief"), replace(thief, used=used))
+        used = {name: torch.ones_like(mask) for name, mask in thief.subnet.kept_masks().items()}
+        subnet = subnet_of(thief.subnet.specs, used, thief.subnet.claimed_masks(), values_of(thief.subnet))
+        store.append(record("thief"), replace(thief, subnet=subnet))
     problems = store.verify()
     assert {(problem.file, problem.task) for problem in problems} == {("tasks/0004-thief/mask.bin", "thief")}
     assert "that no task before it claimed" in problems[0].what

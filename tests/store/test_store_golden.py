@@ -11,9 +11,10 @@ import pytest
 import torch
 import zstandard
 
-from narrows.store import StoreDirectory, TaskContent, TaskRecord, TensorSpec, tensors_file
-from narrows.store.compose import used_fraction
+from narrows.store import StoreDirectory, TaskRecord, TensorSpec, tensors_file
+from narrows.store.compose import composed
 from store_samples import assert_tensors, snapshot
+from subnets import content_of, values_of
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "store-v1"
 PAYLOADS = {
@@ -117,11 +118,11 @@ def test_base_and_carry(store):
 def test_contents(store):
     first, second = store.content("first"), store.content("Größe 二")
     used = {"conv.weight": bits("100100 100100", 2, 3, 1, 2), "fc.weight": bits("11111 11111 00000 00000", 4, 5)}
-    assert_tensors(first.used, used)
-    assert_tensors(first.claimed, used)
+    assert_tensors(first.subnet.kept_masks(), used)
+    assert_tensors(first.subnet.claimed_masks(), used)
     fc = torch.tensor([-2.0, 1, 4, 7, 10, 13, 16, 19, 22, 25])
     values = {"conv.weight": torch.tensor([0.125, 0.25, 0.375, 0.5], dtype=torch.bfloat16), "fc.weight": fc}
-    assert_tensors(first.values, values)
+    assert_tensors(values_of(first.subnet), values)
     private = {
         "fc.bias": torch.tensor([-0.5, 0.5, 1.5, 2.5]),
         "bn.num_batches_tracked": torch.tensor(1234567890123),
@@ -130,10 +131,10 @@ def test_contents(store):
     assert_tensors(first.private, private)
 
     used = {"conv.weight": bits("000100 000000", 2, 3, 1, 2), "fc.weight": bits("00000 01010 10101 01010", 4, 5)}
-    assert_tensors(second.used, used)
+    assert_tensors(second.subnet.kept_masks(), used)
     claimed = {"conv.weight": bits("0" * 12, 2, 3, 1, 2), "fc.weight": bits("00000 00000 10101 01010", 4, 5)}
-    assert_tensors(second.claimed, claimed)
-    assert_tensors(second.values, {"fc.weight": torch.tensor([100, 100.0625, 100.125, 100.1875, 100.25])})
+    assert_tensors(second.subnet.claimed_masks(), claimed)
+    assert_tensors(values_of(second.subnet), {"fc.weight": torch.tensor([100, 100.0625, 100.125, 100.1875, 100.25])})
     assert_tensors(second.private, {"fc.bias": torch.zeros(4)})
     assert second.private["fc.bias"].signbit().all()
 
@@ -157,11 +158,11 @@ def test_safetensors_are_written_again_byte_for_byte():
 def test_it_is_sound_and_goes_on(store):
     assert store.verify() == []
     contents = [store.content(record.name) for record in store.records() if record.isolation == "shared"]
-    claimed = sum(int(mask.sum()) for content in contents for mask in content.claimed.values())
-    assert used_fraction(store) == claimed / sum(spec.numel for spec in store.shared)
+    claimed = sum(content.subnet.claimed for content in contents)
+    assert composed(store).held().values_kept() == claimed / sum(spec.numel for spec in store.shared)
     before = snapshot(store.path)
     content = store.content("Größe 二")
-    nothing = TaskContent(content.used, {}, {}, {})
+    nothing = content_of(store.shared, content.subnet.kept_masks(), {}, {}, {})
     with store.lock():
         third = store.append(replace(store.record("first"), name="third"), nothing)
     assert third.directory == "0002-third"

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from narrows.store import StoreDirectory, progress
-from narrows.store.compose import baked_weights, frozen_weights
+from narrows.store.compose import composed, weights_of
+from narrows.subnet import Composition
 from store_samples import assert_tensors, snapshot
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "store-v1-full"
@@ -44,7 +45,7 @@ def test_header(store: StoreDirectory) -> None:
 
 
 def test_weights_that_were_taken_over_from_a_forgotten_task(store: StoreDirectory) -> None:
-    second, third = baked_weights(store, "Größe 二")[0], baked_weights(store, "third")[0]
+    second, third = weights_of(store, "Größe 二")[0], weights_of(store, "third")[0]
     late = {f"_{10 + 2 * k}": 100 + k / 16 for k in range(5)}
     assert_tensors(
         second,
@@ -60,19 +61,35 @@ def test_weights_that_were_taken_over_from_a_forgotten_task(store: StoreDirector
             "fc.weight": sparse(20, torch.float32, _8=22, _10=100, _12=-1, _19=-2).reshape(4, 5),
         },
     )
-    claimed = {name: int(mask.sum()) for name, mask in store.content("third").claimed.items()}
+    claimed = {name: len(part.claimed) for name, part in store.subnet("third").parts.items()}
     assert claimed == {"conv.weight": 1, "fc.weight": 2}
     for name, value in (("own", 0.5), ("overwriting", 2.0)):
-        assert all(bool((tensor == value).all()) for tensor in baked_weights(store, name)[0].values())
+        assert all(bool((tensor == value).all()) for tensor in weights_of(store, name)[0].values())
 
 
 def test_snapshot(store: StoreDirectory) -> None:
     found = store.snapshot()
     assert found is not None
-    gathered = frozen_weights(store, anew=True)
-    for part in ("masks", "values", "owners"):
-        assert_tensors(getattr(found, part), getattr(gathered, part))
-    assert found.owners["fc.weight"].flatten().tolist() == [-1] * 6 + [0, -1, 0, -1, 0, -1, 1, -1, 0, -1, 0, -1, 0, 1]
+    gathered = composed(store, anew=True).held()
+    for name, part in gathered.parts.items():
+        assert_tensors(vars(found.parts[name]), vars(part))
+    owners = Composition(store.shared, found).owners["fc.weight"]
+    assert owners.tolist() == [-1] * 6 + [
+        0,
+        -1,
+        0,
+        -1,
+        0,
+        -1,
+        1,
+        -1,
+        0,
+        -1,
+        0,
+        -1,
+        0,
+        1,
+    ]
     assert (found.kept, found.own, found.overwriting) == (8 + 3, 1, True)
 
 
@@ -96,11 +113,11 @@ def test_checkpoint(store: StoreDirectory) -> None:
 def test_it_is_sound_and_goes_on(store: StoreDirectory) -> None:
     assert store.verify(deep=True) == []
     before = snapshot(GOLDEN)
-    third = baked_weights(store, "third")
+    third = weights_of(store, "third")
     with store.lock():
         store.forget("Größe 二")
         store.compact()
     assert store.header.model == StoreDirectory.open(GOLDEN).header.model
-    assert_tensors(baked_weights(store, "third")[0], third[0])
+    assert_tensors(weights_of(store, "third")[0], third[0])
     assert store.verify(deep=True) == []
     assert snapshot(GOLDEN) == before

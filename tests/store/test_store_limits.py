@@ -89,7 +89,7 @@ def test_a_sparse_file_of_a_task_is_not_read(root):
         file.truncate(3 << 30)
     forge_task(root, lambda values: values["blobs"]["private.safetensors"].update(bytes=3 << 30))
     store = StoreDirectory.open(root)
-    for ask in (store.record, store.content, store.claims, store.kept, store.blobs):
+    for ask in (store.record, store.content, store.subnet, store.private_of, store.blobs):
         with pytest.raises(DamagedStoreError, match=r"private\.safetensors has 3221225472 bytes, more than 2684\d+"):
             ask("task 1")
     assert [problem.task for problem in store.verify()] == ["task 1"]

@@ -13,8 +13,8 @@ import pytest
 from disk_faults import Fault, Killed
 from narrows.errors import DamagedStoreError, StoreError, UnknownNameError
 from narrows.store import Recovery, StoreDirectory, recover
-from narrows.store.compose import Frozen, digest
 from narrows.store.names import TASK_FILE
+from narrows.subnet import Composition, dense, digest
 from store_samples import assert_content, base, content, record, snapshot, specs
 
 NAMES = ("task 0", "task 1", "task 2", "task 3")
@@ -22,14 +22,14 @@ NAMES = ("task 0", "task 1", "task 2", "task 3")
 
 def append(store: StoreDirectory, step: int, name: str = "") -> None:
     """A task as `store_samples` has it, with the parents and the digest that it really has."""
-    before = Frozen.nothing(store.shared)
+    before = Composition(store.shared)
     for at, other in enumerate(store.task_names()):
-        before.add(other, "shared", store.content(other))
+        before.add(other, "shared", store.subnet(other))
         assert at < 8
     given = content(step)
     known = {
-        "parents": before.parents(given.used, given.claimed),
-        "weights_sha256": digest(before.bake(given), given.private),
+        "parents": before.parents(given.subnet),
+        "weights_sha256": digest(dense(before.resolve(given.subnet)), given.private),
     }
     with store.lock():
         store.append(record(name or f"task {step}", **known), given)

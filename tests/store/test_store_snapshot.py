@@ -11,15 +11,16 @@ import torch
 
 from narrows.store import StoreDirectory, TaskContent, commit
 from narrows.store.change import Change, with_snapshot
-from narrows.store.compose import Frozen, frozen_weights
+from narrows.store.compose import composed
 from narrows.store.snapshot import EVERY
+from narrows.subnet import Composition
 from store_samples import base, content, record, specs
 
 TASKS = 2 * EVERY + 3
 
 
-def same(one: Frozen, other: Frozen) -> bool:
-    parts = ((one.masks, other.masks), (one.values, other.values), (one.owners, other.owners))
+def same(one: Composition, other: Composition) -> bool:
+    parts = ((one.values, other.values), (one.owners, other.owners))
     tensors = all(torch.equal(left[name], right[name]) for left, right in parts for name in left)
     rest = ("tasks", "kept", "own", "overwriting")
     return tensors and all(getattr(one, name) == getattr(other, name) for name in rest)
@@ -28,7 +29,8 @@ def same(one: Frozen, other: Frozen) -> bool:
 def refining(step: int) -> TaskContent:
     """A task that has values of its own where another has, too."""
     given = content(step % 4)
-    return replace(given, values={name: value + step for name, value in given.values.items()})
+    parts = {name: replace(part, values=part.values + step) for name, part in given.subnet.parts.items()}
+    return replace(given, subnet=replace(given.subnet, parts=parts))
 
 
 @pytest.fixture(scope="module")
@@ -51,29 +53,29 @@ def test_it_says_what_the_tasks_say(store: StoreDirectory) -> None:
     found = store.snapshot()
     assert found is not None
     assert len(found.tasks) == 2 * EVERY
-    assert same(frozen_weights(store), frozen_weights(store, anew=True))
+    assert same(composed(store), composed(store, anew=True))
     assert store.verify() == []
     assert len(list((store.path / "snapshot").iterdir())) == 1
 
 
 def test_the_next_task_reads_no_older_one(store: StoreDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
-    real = StoreDirectory.claims
-    monkeypatch.setattr(StoreDirectory, "claims", lambda self, name: read.append(name) or real(self, name))
-    frozen_weights(store)
+    real = StoreDirectory.subnet
+    monkeypatch.setattr(StoreDirectory, "subnet", lambda self, name: read.append(name) or real(self, name))
+    composed(store)
     assert read == [f"task {step}" for step in range(2 * EVERY, TASKS)]
 
 
 @pytest.mark.parametrize("damage", ["missing", "altered", "truncated"])
 def test_damage_costs_nothing_is_named_and_compact_mends_it(store: StoreDirectory, damage: str) -> None:
     path = next((store.path / "snapshot").iterdir())
-    expected = frozen_weights(store, anew=True)
+    expected = composed(store, anew=True)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.unlink()
     if damage != "missing":
         path.write_bytes(data if damage == "altered" else data[:-9])
-    assert same(frozen_weights(store), expected)
+    assert same(composed(store), expected)
     (problem,) = store.verify()
     assert problem.file.startswith("snapshot/")
     assert problem.task is None
@@ -83,7 +85,7 @@ def test_damage_costs_nothing_is_named_and_compact_mends_it(store: StoreDirector
         assert store.verify() != []
         store.compact()
     assert store.verify() == []
-    assert same(frozen_weights(store), frozen_weights(store, anew=True))
+    assert same(composed(store), composed(store, anew=True))
 
 
 def test_damage_to_a_task_does_not_keep_the_next_out(store: StoreDirectory) -> None:
@@ -99,11 +101,11 @@ def test_damage_to_a_task_does_not_keep_the_next_out(store: StoreDirectory) -> N
 
 def test_a_snapshot_of_other_tasks_is_named(store: StoreDirectory) -> None:
     """Each hash is right, as only a forger or a fault of ours would have it."""
-    frozen = frozen_weights(store, anew=True)
-    frozen.values["a.weight"][0, 0] += 1
+    before = composed(store, anew=True)
+    before.values["a.weight"][0] += 1
     with store.lock():
         fresh = replace(store.header, next_index=store.header.next_index + 1)
-        commit.apply(store.path, store.header, with_snapshot(Change(fresh), frozen))
+        commit.apply(store.path, store.header, with_snapshot(Change(fresh), before.held()))
     (problem,) = store.verify()
     assert "does not hold what the tasks hold" in problem.what
 
@@ -115,7 +117,7 @@ def test_forgetting_makes_it_anew(store: StoreDirectory) -> None:
     assert {path.name for path in (store.path / "snapshot").iterdir()}.isdisjoint(old)
     assert store.header.snapshot is not None
     assert store.header.snapshot.tasks == TASKS - 1
-    assert same(frozen_weights(store), frozen_weights(store, anew=True))
+    assert same(composed(store), composed(store, anew=True))
     assert store.verify() == []
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import narrows as nw
 from narrows.errors import StoreLockedError, UnknownNameError
-from narrows.store.compose import frozen_weights
+from narrows.store.compose import composed
 from narrows.tasks import TaskStore
 from toys import METHODS, TOYS
 
@@ -74,8 +74,8 @@ def test_every_other_task_keeps_its_outputs_to_the_bit(five: Path, tmp_path: Pat
     assert not list((tmp_path / "s" / "tasks").glob(f"*-task-{gone}"))
     for record in store.tasks():
         claimed = {layer.name: layer.claimed for layer in store.explain(record.name)}
-        content = store.directory.content(record.name)
-        assert claimed == {name: int(mask.sum()) for name, mask in content.claimed.items()}
+        subnet = store.directory.subnet(record.name)
+        assert claimed == {name: len(part.claimed) for name, part in subnet.parts.items()}
 
 
 def test_the_last_task_leaves_nothing_behind(five: Path, tmp_path: Path) -> None:
@@ -98,12 +98,12 @@ def test_the_last_task_leaves_nothing_behind(five: Path, tmp_path: Path) -> None
 def test_weights_that_only_it_used_are_free_again(five: Path, tmp_path: Path) -> None:
     store = TaskStore.open(shutil.copytree(five, tmp_path / "s"), TOY.make())
     needed = {
-        name: torch.stack([store.directory.content(f"task {other}").used[name] for other in range(1, 5)]).any(0)
+        name: torch.stack([store.directory.subnet(f"task {other}").kept_masks()[name] for other in range(1, 5)]).any(0)
         for name in (spec.name for spec in store.shared)
     }
-    before = sum(int(mask.sum()) for mask in frozen_weights(store.directory).masks.values())
+    before = sum(int(mask.sum()) for mask in composed(store.directory).masks().values())
     forgotten = store.forget("task 0")
-    masks = frozen_weights(store.directory).masks
+    masks = composed(store.directory).masks()
     assert all(torch.equal(masks[name], needed[name]) for name in needed)
     assert forgotten.freed == before - sum(int(mask.sum()) for mask in masks.values())
     assert sum(forgotten.kept_for.values()) > 0

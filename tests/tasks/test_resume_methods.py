@@ -13,6 +13,7 @@ from torch import nn
 
 import narrows as nw
 from checkpoints import Memory, identical, stop_at, strange
+from subnets import values_of
 from toys import METHODS, TOYS, Toy, learn, state
 
 EPOCHS, BATCHES = 3, 3
@@ -65,9 +66,9 @@ def result(store: nw.TaskStore) -> Any:
     content, record = store.directory.content("second"), store.directory.record("second")
     return {
         "model": state(store.load("second")),
-        "used": content.used,
-        "claimed": content.claimed,
-        "values": content.values,
+        "used": content.subnet.kept_masks(),
+        "claimed": content.subnet.claimed_masks(),
+        "values": values_of(content.subnet),
         "private": content.private,
         "why": {layer.name: layer.to_json() for layer in store.explain("second")},
         "parents": list(record.parents),

@@ -21,7 +21,9 @@ def swap_private(store: TaskStore, name: str) -> None:
     """Other private tensors for the task, as somebody may put them who can compute every hash."""
     ours = store.directory
     with ours.lock():
-        private = {key: tensor + 1 if tensor.is_floating_point() else tensor for key, tensor in ours.kept(name).items()}
+        private = {
+            key: tensor + 1 if tensor.is_floating_point() else tensor for key, tensor in ours.private_of(name).items()
+        }
         blobs = ours.blobs(name) | {"private.safetensors": tensors_file.encode(private, "private")}
         record, files = change.encode_task(ours.record(name), blobs, 77)
         tasks = tuple(change.ref_of(record, files) if ref.name == name else ref for ref in ours.header.tasks)

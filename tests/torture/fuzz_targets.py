@@ -20,7 +20,8 @@ import zstandard
 import store_samples
 from narrows.errors import NarrowsError
 from narrows.store import TensorSpec, mask_file, progress, records, snapshot, strict_json, tensors_file
-from narrows.store.compose import Frozen
+from narrows.subnet import Composition, Part, SubNetwork
+from subnets import subnet_of
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 MASKED = [TensorSpec("w", (2, 5), "float32"), TensorSpec("v", (3,), "float32")]
@@ -65,8 +66,12 @@ def _record(data: bytes) -> None:
 
 
 def _mask(data: bytes) -> None:
-    used, claimed = mask_file.decode(data, MASKED, "mask.bin")
-    assert not any(bool((claimed[name] & ~used[name]).any()) for name in used), "claims what is not used"
+    outline = mask_file.decode(data, MASKED, "mask.bin")
+    subnet = SubNetwork(
+        tuple(MASKED), {name: Part(mine, torch.zeros(len(mine)), others) for name, (mine, others) in outline.items()}
+    )
+    subnet.require_fit(MASKED)
+    assert mask_file.decode(mask_file.encode(subnet), MASKED, "mask.bin").keys() == outline.keys()
 
 
 def _progress(data: bytes) -> None:
@@ -99,12 +104,13 @@ def run(target: str, data: bytes) -> bool:
 
 def seeds() -> dict[str, list[bytes]]:
     """Sound inputs for each target."""
-    frozen = Frozen.nothing(_SHARED)
+    composition = Composition(_SHARED)
     for step in range(2):
-        frozen.add("ab"[step], "shared", store_samples.content(step))
+        composition.add("ab"[step], "shared", store_samples.content(step).subnet)
     headers = [file.read_bytes() for file in sorted(GOLDEN.glob("*/store.json"))]
     open_headers = [_unsealed(data) for data in headers]
-    masks = [mask_file.encode(MASKED, *({s.name: torch.ones(s.shape).bool() for s in MASKED},) * 2)]
+    masks = [file.read_bytes() for file in sorted(GOLDEN.rglob("mask.bin"))]
+    masks += [mask_file.encode(subnet_of(MASKED, *masks_of(share))) for share in (0.2, 0.5, 1.0)]
     saved = progress.encode({"step": 1, "x": [torch.ones(2), None, 1.5, float("nan"), {"a": "b"}]}, "x")
     parsed: Any = tensors_file.decode(saved[40:], "x")["tree"].numpy().tobytes()
     tensors = [file.read_bytes() for file in sorted(GOLDEN.rglob("*.safetensors"))]
@@ -117,13 +123,19 @@ def seeds() -> dict[str, list[bytes]]:
         "store.json, sealed": open_headers,
         "task.json": [file.read_bytes() for file in sorted(GOLDEN.rglob("task.json"))],
         "mask.bin": masks,
-        "mask.bin, framed": [mask_file.pack(MASKED, *mask_file.decode(masks[0], MASKED, "x"))],
+        "mask.bin, framed": [zstandard.ZstdDecompressor().decompress(data[16:]) for data in masks],
         "safetensors": [*tensors, archive.getvalue(), b"\x80\x04."],
-        "snapshot": [snapshot.encode(frozen, "x")],
+        "snapshot": [snapshot.encode(composition.held(), "x")],
         "checkpoint": [saved],
         "checkpoint, sealed": [saved[40:]],
         "checkpoint, tree": [parsed],
     }
+
+
+def masks_of(share: float) -> tuple[dict[str, torch.Tensor], ...]:
+    """What is kept, claimed, and at which values, of `MASKED`."""
+    kept = {spec.name: (torch.arange(spec.numel) < 10 * share).reshape(spec.shape) for spec in MASKED}
+    return kept, kept, {name: torch.ones(int(mask.sum())) for name, mask in kept.items()}
 
 
 def _unsealed(data: bytes) -> bytes:

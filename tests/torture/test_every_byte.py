@@ -16,7 +16,7 @@ from torture_store import LEARNING, append_another, fingerprint, network, progre
 
 import narrows as nw
 from narrows.errors import DamagedStoreError, NarrowsError
-from narrows.store.compose import frozen_weights
+from narrows.store.compose import composed
 
 BLOBS = ("task.json", "mask.bin", "claimed.safetensors", "private.safetensors")
 TASKS = {"0000-root": ("root", "middle", "leaf"), "0001-middle": ("middle", "leaf"), "0002-leaf": ("leaf",)}
@@ -58,8 +58,8 @@ def _begin(store: nw.TaskStore) -> Any:
 
 
 def _frozen(store: nw.TaskStore) -> Any:
-    frozen = frozen_weights(store.directory)
-    return fingerprint(frozen.masks), fingerprint(frozen.values), fingerprint(frozen.owners), frozen.used()
+    frozen = composed(store.directory)
+    return fingerprint(frozen.values), fingerprint(frozen.owners), frozen.held().values_kept()
 
 
 QUESTIONS: dict[str, Callable[[nw.TaskStore], Any]] = {

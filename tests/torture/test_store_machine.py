@@ -29,8 +29,10 @@ from tally import Tally
 import store_samples
 from disk_faults import Fault, Killed, disk
 from narrows.errors import StoreError
-from narrows.store import StoreDirectory, TaskContent, UnconfirmedCommitError
-from narrows.store.compose import baked_weights, digest, frozen_weights
+from narrows.store import StoreDirectory, UnconfirmedCommitError
+from narrows.store.compose import composed, weights_of
+from narrows.subnet import digest
+from subnets import content_of
 
 NAMES = st.sampled_from(["one", "two", "three", "four", "five", "six", "seven", "eight"])
 BITS = st.lists(st.booleans(), min_size=COUNT, max_size=COUNT).map(
@@ -100,7 +102,8 @@ class StoreMachine(RuleBasedStateMachine):
         task = Held(isolation, method, used, claims, self.next_value())
         after = self.model.copy()
         after.commit(name, task, self.next_value() if leaves else None)
-        given = TaskContent(
+        given = content_of(
+            self.store.shared,
             mask(used),
             mask(set(claims)),
             {key: value[mask(set(claims))[key]] for key, value in spread(claims).items()},
@@ -204,19 +207,21 @@ class StoreMachine(RuleBasedStateMachine):
         store, model = StoreDirectory.open(self.root), self.model
         assert store.task_names() == tuple(model.tasks)
         for name, task in model.tasks.items():
-            record, found = store.record(name), store.content(name)
+            record, found = store.record(name), store.subnet(name)
             assert record.isolation == task.isolation
             assert record.parents == (model.parents(name) if task.isolation == "shared" else ())
-            assert digest(found.used, {}) == digest(mask(task.used), {})
-            assert digest(found.claimed, {}) == digest(mask(set(task.claims)), {})
+            assert digest(found.kept_masks(), {}) == digest(mask(task.used), {})
+            assert digest(found.claimed_masks(), {}) == digest(mask(set(task.claims)), {})
             expected = digest(spread(model.weights(name)), private(task.private))
-            assert digest(*baked_weights(store, name)) == expected
+            assert digest(*weights_of(store, name)) == expected
             if task.isolation != "none":
                 assert record.weights_sha256 == expected
         for anew in (False, True):
-            frozen = frozen_weights(store, anew=anew)
-            assert digest(frozen.masks, {}) == digest(mask(set(model.frozen())), {})
-            assert digest(frozen.values, {}) == digest(spread(model.frozen()), {})
+            frozen = composed(store, anew=anew)
+            assert digest(frozen.masks(), {}) == digest(mask(set(model.frozen())), {})
+            assert digest(
+                {spec.name: frozen.values[spec.name].view(spec.shape) for spec in store.shared}, {}
+            ) == digest(spread(model.frozen()), {})
             assert frozen.kept == model.kept()
         for method in METHODS:
             carry = store.carry(method)

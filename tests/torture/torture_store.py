@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 import narrows as nw
 import store_samples
-from narrows.store import StoreDirectory, TaskContent, names
-from narrows.store.compose import baked_weights, digest
+from narrows.store import StoreDirectory, names
+from narrows.store.compose import weights_of
+from narrows.subnet import digest
+from subnets import content_of
 
 T = TypeVar("T")
 LONG = os.environ.get("NARROWS_TORTURE") == "long"
@@ -70,10 +72,10 @@ def fingerprint(tensors: dict[str, Tensor] | None) -> str | None:
 def task_state(store: nw.TaskStore, name: str) -> dict[str, Any]:
     """What must stay the same of a task as long as it is there: what is known of it, its weights, what it answers."""
     record = store.directory.record(name)
-    shared, private = baked_weights(store.directory, name)
+    shared, private = weights_of(store.directory, name)
     with torch.no_grad():
         outputs = store.load(name)(torch.linspace(-2, 2, 20).reshape(5, 4))
-    used = store.directory.content(name).used
+    used = store.directory.subnet(name).kept_masks()
     return {
         "known": (record.isolation, record.method, record.head, record.data, record.metrics, record.layers),
         "recorded": record.weights_sha256,
@@ -119,7 +121,7 @@ def append_another(path: Path, name: str = "another") -> None:
     used = {spec.name: torch.zeros(spec.shape, dtype=torch.bool) for spec in directory.shared}
     shared = {spec.name: torch.zeros(spec.shape) for spec in directory.shared}
     private = {"0.bias": torch.zeros(6), "2.bias": torch.zeros(3)}
-    content = TaskContent(used, {}, {}, private)
+    content = content_of(directory.shared, used, {}, {}, private)
     record = store_samples.record(name, method={"name": "ibm"}, weights_sha256=digest(shared, private))
     with directory.lock():
         directory.append(record, content)

@@ -18,7 +18,7 @@ from narrows.analysis.plan import Figures
 from narrows.analysis.subject import Subject
 from narrows.benchmarks.results import Result
 from narrows.errors import DamagedStoreError
-from narrows.store.compose import baked_weights
+from narrows.store.compose import weights_of
 from narrows.store.reading import StoreReader
 
 _RECENT = 5
@@ -165,7 +165,7 @@ def _switch_seconds(reader: StoreReader, name: str) -> float | None:
     while len(taken) < 3 and sum(taken) < 1:
         started = time.perf_counter()
         try:
-            reader.steadily(lambda now: baked_weights(now, name))
+            reader.steadily(lambda now: weights_of(now, name))
         except DamagedStoreError:
             return None
         taken.append(time.perf_counter() - started)

@@ -50,8 +50,8 @@ def counter_check(
     Args:
         model: from `store.load`; put back to the bit.
         used: its mask: parameter -> bool, of the parameter's shape.
-        earlier: parameter -> (bool: weights that earlier tasks have, their values), as `narrows.store.compose.Frozen`
-            has them.
+        earlier: parameter -> (bool: weights that earlier tasks have, their values), both of the
+            parameter's shape.
 
     Raises:
         DataError: the network gives outputs that do not fit the targets.

@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 
 from narrows.analysis.walk import walk
-from narrows.store.compose import dtype_of
 from narrows.store.reading import StoreReader
 from narrows.store.records import TaskRecord
 
@@ -75,7 +74,7 @@ def forgettable(reader: StoreReader) -> tuple[Forgettable, ...]:
 
 def _forgettable(reader: StoreReader) -> tuple[Forgettable, ...]:
     tasks = reader.task_names()
-    sizes = [torch.empty(0, dtype=dtype_of(spec)).element_size() for spec in reader.shared]
+    sizes = [torch.empty(0, dtype=spec.torch_dtype()).element_size() for spec in reader.shared]
     heritage = _Heritage(reader)
     records = []
     for step in walk(reader):

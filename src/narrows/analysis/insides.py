@@ -91,7 +91,7 @@ def insides(
         record = standing.record
         if record.name not in tasks:
             continue
-        model, masks = store.load(record.name), own_masks(record, standing.claims.used)
+        model, masks = store.load(record.name), own_masks(record, standing.subnet.kept_masks())
         inputs = inputs_of(record, description)
         head = None if record.head is None else str(record.head["path"])
         filters = None if inputs is None else first_filters(record.name, model, masks, inputs, most=most)

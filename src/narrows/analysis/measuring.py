@@ -157,8 +157,9 @@ class _Measuring:
     def _measured(self, standing: Standing, sample: Labelled, given: int) -> TaskMeasured:
         record = standing.record
         model = self.store.load(record.name).to(self.options.device)
-        masks = own_masks(record, standing.claims.used)
-        earlier = {name: (standing.earlier.masks[name], standing.earlier.values[name]) for name in masks}
+        masks = own_masks(record, standing.subnet.kept_masks())
+        held, values = standing.earlier.masks(), standing.earlier.values
+        earlier = {name: (held[name], values[name].view_as(held[name])) for name in masks}
         start = record.metrics.get("start_accuracy")
         return TaskMeasured(
             task=record.name,

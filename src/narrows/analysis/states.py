@@ -17,9 +17,10 @@ from torch import Tensor
 
 from narrows.analysis.picture import Array, Picture, pooled_sums
 from narrows.store import TaskRecord
-from narrows.store.compose import Frozen, baked_weights
-from narrows.store.content import Claims
+from narrows.store.compose import resolved
 from narrows.store.reading import StoreReader
+from narrows.subnet import Composition, SubNetwork, dense
+from narrows.subnet.composing import NOBODY
 from narrows.tasks import TaskStore
 
 STATES = ("free", "passed", "reused", "claimed", "refined")
@@ -36,8 +37,8 @@ class Standing:
     """A task as it stands in its store. `earlier`, what the tasks before it hold, is only valid until the next one."""
 
     record: TaskRecord
-    claims: Claims
-    earlier: Frozen
+    subnet: SubNetwork
+    earlier: Composition
 
     def states(self) -> dict[str, Tensor]:
         """name of the parameter -> codes, uint8 of its shape; see `STATES`.
@@ -45,13 +46,13 @@ class Standing:
         Tasks of methods that do not share ("own", "none") find nothing of earlier ones.
         """
         found = {}
-        for name, used in self.claims.used.items():
-            claimed = self.claims.claimed[name]
-            earlier = self.earlier.masks[name] if self.record.isolation == "shared" else torch.zeros_like(used)
-            codes = torch.where(earlier, 1, 0)
-            codes = torch.where(used & ~claimed, 2, codes)
-            codes = torch.where(claimed, torch.where(earlier, 4, 3), codes)
-            found[name] = codes.to(torch.uint8)
+        for spec in self.subnet.specs:
+            owners, part = self.earlier.owners[spec.name], self.subnet.parts[spec.name]
+            earlier = (owners != NOBODY) & (self.record.isolation == "shared")
+            codes = earlier.to(torch.uint8)
+            codes[part.claimed] = torch.where(earlier[part.claimed], 4, 3).to(torch.uint8)
+            codes[part.reused] = 2
+            found[spec.name] = codes.view(spec.shape)
         return found
 
 
@@ -106,11 +107,11 @@ class LayerMagnitudes:
 
 def standings(reader: StoreReader) -> Iterator[Standing]:
     """Every task in turn with what those before it hold: one pass over the store's files."""
-    earlier = Frozen.nothing(reader.shared)
+    earlier = Composition(reader.shared)
     for name in reader.task_names():
-        record, claims = reader.record(name), reader.claims(name)
-        yield Standing(record, claims, earlier)
-        earlier.add(name, record.isolation, claims if record.isolation == "shared" else None)
+        record, subnet = reader.record(name), reader.subnet(name)
+        yield Standing(record, subnet, earlier)
+        earlier.add(name, record.isolation, subnet)
 
 
 def layer_states(
@@ -148,10 +149,11 @@ def magnitudes(
         UnknownNameError: there is no such task; suggests the nearest name.
         DamagedStoreError: a file is damaged.
     """
-    values, used = store.directory.steadily(lambda reader: (baked_weights(reader, task)[0], reader.masks(task)[0]))
+    subnet = store.directory.steadily(lambda reader: resolved(reader, task))
+    kept = subnet.kept_masks()
     return tuple(
-        _pooled_values(task, name, value, used[name], height, width)
-        for name, value in values.items()
+        _pooled_values(task, name, value, kept[name], height, width)
+        for name, value in dense(subnet).items()
         if layer in (None, name)
     )
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from narrows.store.reading import StoreReader
 from narrows.store.records import TaskRecord
+from narrows.subnet import TensorSpec, mask_of
 
 Bits = NDArray[np.bool_]
 Owners = NDArray[np.int32]
@@ -52,13 +53,15 @@ def walk(reader: StoreReader) -> Iterator[Step]:
     """
     owners = tuple(np.full(spec.numel, FREE, np.int32) for spec in reader.shared)
     for position, name in enumerate(reader.task_names()):
-        used, claimed = reader.masks(name)
-        step = Step(position, reader.record(name), _flat(used), _flat(claimed), owners)
+        outline = reader.outline(name)
+        used = tuple(_bits(spec, *outline[spec.name]) for spec in reader.shared)
+        claimed = tuple(_bits(spec, outline[spec.name][0]) for spec in reader.shared)
+        step = Step(position, reader.record(name), used, claimed, owners)
         yield step
         if step.shares:
             for owner, mask in zip(owners, step.claimed, strict=True):
                 owner[mask] = position
 
 
-def _flat(masks: dict[str, Tensor]) -> tuple[Bits, ...]:
-    return tuple(mask.reshape(-1).numpy() for mask in masks.values())
+def _bits(spec: TensorSpec, *positions: Tensor) -> Bits:
+    return mask_of(spec, *positions).reshape(-1).numpy()

@@ -28,7 +28,7 @@ from narrows.data.seeds import TASK_ORDER, generator
 from narrows.errors import StoreError
 from narrows.methods import Method
 from narrows.store import durable, outside, tensors_file
-from narrows.store.compose import digest
+from narrows.subnet import digest
 from narrows.tasks import TaskStore
 from narrows.training import Callback, train
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
         StoreHeader,
         TaskRecord,
         TaskRef,
-        TensorSpec,
     )
     from narrows.store.recovering import Recovery, recover
     from narrows.store.verify import Problem
+    from narrows.subnet import TensorSpec
 else:
     __getattr__, __dir__ = lazily(
         __name__, ".durable", ".records", ".lock", ".commit", ".verify", ".content", ".directory", ".recovering"

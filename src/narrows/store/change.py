@@ -13,10 +13,10 @@ from torch import Tensor
 
 from narrows.errors import StoreError, TaskExistsError
 from narrows.store import content, durable, names, records, snapshot, tensors_file
-from narrows.store.compose import Frozen
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
-from narrows.store.records import CarryRef, FileRef, SnapshotRef, StoreHeader, TaskRecord, TaskRef, TensorSpec
+from narrows.store.records import CarryRef, FileRef, SnapshotRef, StoreHeader, TaskRecord, TaskRef
+from narrows.subnet import Held, TensorSpec
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Change:
 
     Attributes:
         header: the next store.json.
-        directories: of tasks, under tasks/: name -> its files by plain name.
+        directories: of tasks, under tasks/: name -> its files by plain name; may make them when they are asked for.
         files: training state and the like: path from the store -> bytes.
     """
 
@@ -79,12 +79,12 @@ def add_task(
     return record, Change(changed, {record.directory: task_files}, files)
 
 
-def with_snapshot(change: Change, frozen: Frozen) -> Change:
+def with_snapshot(change: Change, held: Held) -> Change:
     """The same change with a snapshot of what all its tasks hold."""
     file = names.snapshot_file(change.header.next_index - 1)
-    data = snapshot.encode(frozen, file)
+    data = snapshot.encode(held, file)
     _require_sizes(change.header, {file: data})
-    ref = SnapshotRef(file, durable.sha256(data), len(data), len(frozen.tasks))
+    ref = SnapshotRef(file, durable.sha256(data), len(data), len(held.tasks))
     return replace(change, header=replace(change.header, snapshot=ref), files={**change.files, file: data})
 
 

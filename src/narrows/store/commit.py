@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from narrows.errors import StoreError
 from narrows.store import bounded, durable, names, strict_json
-from narrows.store.records import RESTORE_STORE, StoreHeader, header_from_json, header_to_json, origin_of
+from narrows.store.records import RESTORE_STORE, VERSION, StoreHeader, header_from_json, header_to_json, origin_of
 from narrows.store.unlisted import listed, refuse_newer, unlisted
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def chained(root: Path, old: StoreHeader, change: Change) -> Change:
     now = durable.read(root / names.STORE_FILE, names.STORE_FILE, strict_json.MAX_JSON, RESTORE_STORE)
     kept = {task.directory for task in change.header.tasks}
     removing = tuple(task.sha256 for task in old.tasks if task.directory not in kept)
-    return replace(change, header=replace(change.header, replaces=durable.sha256(now), removing=removing))
+    header = replace(change.header, version=VERSION, replaces=durable.sha256(now), removing=removing)
+    return replace(change, header=header)
 
 
 def apply(root: Path, old: StoreHeader, change: Change) -> tuple[str, ...]:
@@ -60,12 +61,12 @@ def apply(root: Path, old: StoreHeader, change: Change) -> tuple[str, ...]:
             write_task(root, directory, files, written)
         for file, blob in change.files.items():
             write_file(root, file, blob, written)
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         discard(written)
         if not any(os.path.lexists(path) for path in written):  # else it says whose they are
             discard([root / names.STAGED_FILE])
         raise StoreError(
-            f"nothing was committed to {root}, which is as it was: {error}; "
+            f"nothing was committed to {root}, which is as it was: {str(error) or 'no memory'}; "
             "make room or mend the disk, then commit again"
         ) from error
     put(root, data)
@@ -144,11 +145,11 @@ def put(root: Path, data: bytes) -> None:
     try:
         os.replace(root / names.STAGED_FILE, path)
         durable.sync_directory(root)
-    except OSError as error:
-        why = error.strerror or error
+    except (OSError, MemoryError) as error:
+        why = getattr(error, "strerror", None) or str(error) or "no memory"
         try:
             replaced = _holds(path, data)
-        except OSError:
+        except (OSError, MemoryError):
             replaced = not os.path.lexists(root / names.STAGED_FILE)
         if not replaced:
             raise StoreError(

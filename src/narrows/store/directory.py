@@ -15,15 +15,17 @@ from typing import Any, Self
 from torch import Tensor
 
 from narrows.errors import StoreError
+from narrows.memory import enough_memory
 from narrows.store import change, commit, durable, names, snapshot, tensors_file, unlisted, verify
-from narrows.store.compose import frozen_weights
+from narrows.store.compose import composed
 from narrows.store.content import TaskContent
 from narrows.store.forget import Forgetting, Revise, forget
 from narrows.store.listing import T, read_header
 from narrows.store.lock import StoreLock
 from narrows.store.progress import ProgressFile
 from narrows.store.reading import StoreReader
-from narrows.store.records import FileRef, StoreHeader, TaskRecord, TensorSpec
+from narrows.store.records import FileRef, StoreHeader, TaskRecord
+from narrows.subnet import TensorSpec
 
 
 class StoreDirectory(StoreReader):
@@ -37,6 +39,7 @@ class StoreDirectory(StoreReader):
         self._lock: StoreLock | None = None
 
     @classmethod
+    @enough_memory("make the store")
     def create(
         cls,
         path: str | os.PathLike[str],
@@ -83,6 +86,7 @@ class StoreDirectory(StoreReader):
         # The model, gradients, an optimizer's state, the method's and the best so far.
         return ProgressFile(self.path, name, 8 * self.header.most_bytes)
 
+    @enough_memory("verify the store")
     def verify(self, progress: verify.Progress | None = None, *, deep: bool = False) -> list[verify.Problem]:
         """Every fault of the store; an empty list if it is sound. Reads and decodes every file.
 
@@ -100,6 +104,7 @@ class StoreDirectory(StoreReader):
             if reader.header == before:  # otherwise a writer changed the store meanwhile: look again
                 return problems
 
+    @enough_memory("lock the store")
     def lock(self) -> StoreLock:
         """Take the store for writing; release it after. StoreLockedError, at once, if anyone holds it.
 
@@ -126,6 +131,7 @@ class StoreDirectory(StoreReader):
         self.reload()
         self._apply(change.reshape(self.header, self.base(), shared, private))
 
+    @enough_memory("add a task to the store")
     def append(
         self,
         record: TaskRecord,
@@ -157,6 +163,7 @@ class StoreDirectory(StoreReader):
         self._apply(self._with_snapshot(changed, stored, content))
         return stored
 
+    @enough_memory("forget the task")
     def forget(self, name: str, revise: Revise = lambda record, _: record, *, dry_run: bool = False) -> Forgetting:
         """Take the task `name` out of the store, all or nothing; see `narrows.store.forget`. Caller holds the lock.
 
@@ -173,6 +180,7 @@ class StoreDirectory(StoreReader):
             self.progress(name).drop()
         return replace(forgetting, leftovers=left)
 
+    @enough_memory("compact the store")
     def compact(self) -> int:
         """Remove what killed writers left, and checkpoints of tasks that were committed since; bytes reclaimed.
 
@@ -185,7 +193,7 @@ class StoreDirectory(StoreReader):
             self.progress(name).drop()
         bare = replace(self.header, snapshot=None, next_index=self.header.next_index + 1)
         if snapshot.due(bare):
-            self._apply(change.with_snapshot(change.Change(bare), frozen_weights(self, anew=True)))
+            self._apply(change.with_snapshot(change.Change(bare), composed(self, anew=True).held()))
         else:
             self._apply(change.Change(bare))
         return before - self.bytes_total()
@@ -195,11 +203,11 @@ class StoreDirectory(StoreReader):
         if not snapshot.due(changed.header):
             return changed
         try:
-            frozen = frozen_weights(self)
+            composition = composed(self)
         except StoreError:
             return changed  # damage elsewhere must not keep a task out of the store
-        frozen.add(stored.name, stored.isolation, content)
-        return change.with_snapshot(changed, frozen)
+        composition.add(stored.name, stored.isolation, content.subnet)
+        return change.with_snapshot(changed, composition.held())
 
     def _require_lock(self, what: str) -> None:
         if not (self._lock and self._lock.held):

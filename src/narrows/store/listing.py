@@ -14,8 +14,9 @@ from typing import Self, TypeVar
 from narrows.errors import StoreError, StoreMissingError, UnknownNameError, nearest
 from narrows.store import durable, names, records, strict_json
 from narrows.store.durable import DamagedFileError
-from narrows.store.records import StoreHeader, TaskRecord, TaskRef, TensorSpec
+from narrows.store.records import StoreHeader, TaskRecord, TaskRef
 from narrows.store.unlisted import half_made
+from narrows.subnet import TensorSpec
 
 T = TypeVar("T")
 

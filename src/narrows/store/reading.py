@@ -11,11 +11,12 @@ from torch import Tensor
 
 from narrows.errors import StoreError
 from narrows.store import content, durable, mask_file, names, records, snapshot, tensors_file
-from narrows.store.compose import Frozen
-from narrows.store.content import Claims, TaskContent
+from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
 from narrows.store.listing import StoreListing, place_of
+from narrows.store.mask_file import Outline
 from narrows.store.records import FileRef
+from narrows.subnet import Held, SubNetwork
 
 _BASE_REMEDY = "restore this file from a backup; no task can be loaded without it"
 _CARRY_REMEDY = "restore this file from a backup; it only helps the next task, every task can be loaded"
@@ -33,28 +34,28 @@ class StoreReader(StoreListing):
         """The tensors of the task `name`. UnknownNameError or DamagedStoreError."""
         return content.decode(self._blob_reader(name), self.shared, place_of(self._ref(name)))
 
-    def claims(self, name: str) -> Claims:
+    def subnet(self, name: str) -> SubNetwork:
         """What others may reuse of the task `name`: damage to what it keeps for itself does not matter.
 
         UnknownNameError or DamagedStoreError.
         """
-        return content.decode_claims(self._blob_reader(name), self.shared, place_of(self._ref(name)))
+        return content.decode_subnet(self._blob_reader(name), self.shared, place_of(self._ref(name)))
 
-    def unproven_claims(self, name: str) -> Claims:
-        """`claims` of a task whose record is lost, so that nothing says whether its files are as they were written."""
+    def unproven_subnet(self, name: str) -> SubNetwork:
+        """`subnet` of a task whose record is lost, so that nothing says whether its files are as they were written."""
         where = place_of(self._ref(name))
-        return content.decode_claims(
+        return content.decode_subnet(
             lambda file: durable.read(self.path / where / file, where + file, self.header.base.bytes + (1 << 20)),
             self.shared,
             where,
         )
 
-    def kept(self, name: str) -> dict[str, Tensor]:
+    def private_of(self, name: str) -> dict[str, Tensor]:
         """What the task `name` keeps for itself. UnknownNameError or DamagedStoreError."""
         return content.decode_private(self._blob_reader(name), place_of(self._ref(name)))
 
-    def masks(self, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """(used, claimed) of the task `name`, bool, of each parameter's shape: mask.bin alone is read.
+    def outline(self, name: str) -> Outline:
+        """Which weights the task `name` claims, and which it reuses: mask.bin alone is read.
 
         UnknownNameError or DamagedStoreError.
         """
@@ -74,7 +75,7 @@ class StoreReader(StoreListing):
         ref = self.header.carry
         return self._tensors(ref, _CARRY_REMEDY) if ref and ref.method == method else None
 
-    def snapshot(self) -> Frozen | None:
+    def snapshot(self) -> Held | None:
         """What the first tasks hold, gathered by a commit; None where there is none that can be read."""
         ref = self.header.snapshot
         if ref is None:

@@ -5,7 +5,6 @@ Knows the shape of store.json and task.json; touches no disk.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,11 +16,14 @@ from narrows.errors import StoreVersionError
 from narrows.store import names, strict_json
 from narrows.store.durable import RESTORE, DamagedFileError, sha256
 from narrows.store.fields import Fields
+from narrows.subnet.spec import TensorSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""Of store.json: what writers make of any store. Version 1 has masks of version 1 only."""
+TASK_VERSION: Final = 1
 _USUAL: Final = ("float32", "float16", "bfloat16", "float64")
 ISOLATIONS: Final = ("shared", "own", "none")
 RESTORE_STORE: Final = (
@@ -36,25 +38,6 @@ MAX_BESIDE: Final = 256 << 20  # bytes of a file, beside 16 times those of the b
 # The checksum of store.json stands at its very end and is computed with zeros in its own place.
 _ZEROS: Final = b"0" * 64
 _END: Final = re.compile(rb'"sha256": "([0-9a-f]{64})"\n\}\n\Z')
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """Name, shape and dtype (as torch spells it, e.g. "float32") of a tensor."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-
-    @property
-    def numel(self) -> int:
-        """How many elements."""
-        return math.prod(self.shape)
-
-    @classmethod
-    def of(cls, name: str, tensor: Tensor) -> TensorSpec:
-        """The spec of `tensor` under this name."""
-        return cls(name, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
 
 
 @dataclass(frozen=True)
@@ -105,6 +88,7 @@ class StoreHeader:
     model: dict[str, Any] | None = None  # how to build the network; without meaning here
     replaces: str | None = None  # SHA-256 of the store.json that this one takes the place of
     removing: tuple[str, ...] = ()  # SHA-256 of the task.json of each task directory that it no longer lists
+    version: int = VERSION  # of the file that it was read from; the next change makes it the newest
 
     @cached_property
     def task_names(self) -> tuple[str, ...]:
@@ -168,7 +152,7 @@ def origin_of(header: StoreHeader) -> StoreHeader:
 def header_to_json(header: StoreHeader) -> bytes:
     """store.json, with its own checksum at its end."""
     strict_json.require_shallow(header.model, names.STORE_FILE)  # `asdict` goes as deep as it does
-    values: dict[str, Any] = {"format": "narrows-store", "version": VERSION} | asdict(header)
+    values: dict[str, Any] = {"format": "narrows-store", "version": header.version} | asdict(header)
     for key in ("snapshot", "model", "replaces", "removing"):
         if values[key] in (None, ()):
             del values[key]  # optional: stores without them are spelled as they always were
@@ -181,7 +165,7 @@ def header_to_json(header: StoreHeader) -> bytes:
 def header_from_json(data: bytes, label: str = names.STORE_FILE) -> StoreHeader:
     """The header in `data`; `label` names the file. StoreVersionError, or DamagedFileError if amiss."""
     fields = strict_json.parse(data, label, RESTORE_STORE)
-    _check_format(fields, "narrows-store")
+    version = _version(fields, "narrows-store", VERSION)
     end = _END.search(data)
     if not end or sha256(data[: end.start(1)] + _ZEROS + data[end.end(1) :]) != end[1].decode():
         raise DamagedFileError(label, "was altered: its own SHA-256 does not fit", RESTORE_STORE)
@@ -198,6 +182,7 @@ def header_from_json(data: bytes, label: str = names.STORE_FILE) -> StoreHeader:
         model=fields.mapping("model") if fields.has("model") else None,
         replaces=fields.sha256("replaces") if fields.has("replaces") else None,
         removing=fields.texts("removing") if fields.has("removing") else (),
+        version=version,
     )
     if header.snapshot and not 0 < header.snapshot.tasks <= len(header.tasks):
         fields.fail("snapshot", "should be of 1 or more of the tasks listed")
@@ -229,7 +214,7 @@ def task_to_json(record: TaskRecord) -> bytes:
     """task.json."""
     for part in (record.method, record.head, record.data, record.metrics, record.layers, record.blobs, record.history):
         strict_json.require_shallow(part, names.TASK_FILE)  # `asdict` goes as deep as they do
-    values = {"format": "narrows-task", "version": VERSION} | asdict(record)
+    values = {"format": "narrows-task", "version": TASK_VERSION} | asdict(record)
     del values["task_json_bytes"]
     if record.history is None:
         del values["history"]  # optional: tasks without it are spelled as they always were
@@ -239,7 +224,7 @@ def task_to_json(record: TaskRecord) -> bytes:
 def task_from_json(data: bytes, label: str, remedy: str = RESTORE) -> TaskRecord:
     """The record in `data`; `label` names the file. StoreVersionError, or DamagedFileError if amiss."""
     fields = strict_json.parse(data, label, remedy)
-    _check_format(fields, "narrows-task")
+    _version(fields, "narrows-task", TASK_VERSION)
     fields.inside("method").text("name")
     record = TaskRecord(
         name=fields.text("name", lambda name: not names.name_fault(name), "be a task's name"),
@@ -270,15 +255,16 @@ def task_from_json(data: bytes, label: str, remedy: str = RESTORE) -> TaskRecord
     return record
 
 
-def _check_format(fields: Fields, expected: str) -> None:
+def _version(fields: Fields, expected: str, newest: int) -> int:
     if fields.get("format") != expected:
         fields.fail("format", f"is not {expected!r}")
     version = fields.integer("version")
-    if version != VERSION:
+    if not 1 <= version <= newest:
         raise StoreVersionError(
-            f"{fields.label} is of format version {version}, and this narrows knows version {VERSION} only; "
+            f"{fields.label} is of format version {version}, and this narrows knows versions up to {newest} only; "
             "use the narrows that wrote it, or a newer one"
         )
+    return version
 
 
 def _spec(fields: Fields) -> TensorSpec:

@@ -13,14 +13,15 @@ from itertools import pairwise
 from pathlib import Path
 
 from narrows.errors import DamagedStoreError, StoreError, UnknownNameError
+from narrows.memory import enough_memory
 from narrows.store import bounded, commit, durable, names, strict_json
-from narrows.store.compose import Frozen, digest
 from narrows.store.durable import DamagedFileError
 from narrows.store.listing import read_header
 from narrows.store.lock import StoreLock
 from narrows.store.reading import StoreReader
-from narrows.store.records import StoreHeader, TaskRecord, TaskRef, header_from_json
+from narrows.store.records import VERSION, StoreHeader, TaskRecord, TaskRef, header_from_json
 from narrows.store.unlisted import free_index, unlisted
+from narrows.subnet import Composition, dense, digest
 
 _REMEDY = "put any store.json of this store, however old, from a backup into its place, and recover again"
 DAMAGED_COPY = "store.json.damaged"
@@ -52,6 +53,7 @@ class Recovery:
         return self.lost is not None or bool(self.taken_back) or self.drops_carry
 
 
+@enough_memory("recover the store")
 def recover(path: str | os.PathLike[str], *, also: Collection[str] = (), dry_run: bool = False) -> Recovery:
     """Write store.json anew from the whole tasks in the store at `path`, all or nothing; every file of theirs stays.
 
@@ -111,7 +113,7 @@ def _plan(root: Path, also: Collection[str]) -> tuple[Recovery, StoreHeader]:
     damaged: dict[str, str] = {}
     kept: list[_Candidate] = []
     at: dict[str, int] = {}  # where in `kept` each stands
-    frozen = Frozen.nothing(old.shared)
+    composition = Composition(old.shared)
     for candidate in _in_order(_candidates(root, old, also, left), left):
         name = candidate.ref.name
         parents = set(candidate.record.parents if candidate.record else ())
@@ -122,7 +124,8 @@ def _plan(root: Path, also: Collection[str]) -> tuple[Recovery, StoreHeader]:
         try:
             before = [kept[position].ref for position in sorted(at[parent] for parent in parents - without)]
             header = replace(old, tasks=(*before, candidate.ref))
-            why = _fault(StoreReader(root, header), name, frozen, whole=len(frozen.tasks) == len(kept))
+            whole = len(composition.tasks) == len(kept)
+            why = _fault(StoreReader(root, header), name, composition, whole=whole)
         except DamagedStoreError as error:
             why, damaged[name] = None, str(error)
         if why and candidate.file:
@@ -133,7 +136,12 @@ def _plan(root: Path, also: Collection[str]) -> tuple[Recovery, StoreHeader]:
     taken = [item for item in kept if item.file]
     drops = _drops_carry(root, old, taken) if lost is None else bool(list((root / names.CARRY_DIR).glob("*")))
     header = replace(old, tasks=tuple(item.ref for item in kept), snapshot=None, carry=None if drops else old.carry)
-    header = replace(header, replaces=None, next_index=free_index(root, replace(header, next_index=_above(kept, old))))
+    header = replace(
+        header,
+        version=VERSION,
+        replaces=None,
+        next_index=free_index(root, replace(header, next_index=_above(kept, old))),
+    )
     all_names = tuple(item.ref.name for item in kept)
     return Recovery(lost, all_names, tuple(item.ref.name for item in taken), damaged, left, drops), header
 
@@ -219,8 +227,8 @@ def _is_ready(item: _Candidate, known: Mapping[str, int]) -> bool:
     return -1 not in places and all(one < next_one for one, next_one in pairwise(places))
 
 
-def _fault(reader: StoreReader, name: str, frozen: Frozen, *, whole: bool) -> str | None:
-    """Why the task, the last of the list, cannot be what was committed, None where it is; takes it into `frozen`.
+def _fault(reader: StoreReader, name: str, before: Composition, *, whole: bool) -> str | None:
+    """Why the task, the last of the list, cannot be what was committed, None where it is; takes it into `before`.
 
     `whole`: whether all tasks before it are in there. DamagedStoreError where its files are damaged. What builds on a
     damaged task cannot be judged, and passes.
@@ -228,13 +236,13 @@ def _fault(reader: StoreReader, name: str, frozen: Frozen, *, whole: bool) -> st
     record = reader.record(name)
     content = reader.content(name)
     shared = record.isolation == "shared"
-    if not shared or set(record.parents) <= set(frozen.tasks):
-        before = frozen if shared else Frozen.nothing(reader.shared)
-        if digest(before.bake(content), content.private) != record.weights_sha256:
+    if not shared or set(record.parents) <= set(before.tasks):
+        subnet = before.resolve(content.subnet) if shared else content.subnet
+        if digest(dense(subnet), content.private) != record.weights_sha256:
             return "it does not give the weights that were committed"
-        if shared and whole and record.parents != frozen.parents(content.used, content.claimed):
+        if shared and whole and record.parents != before.parents(content.subnet):
             return "it names other parents than the tasks whose weights it reuses"
-    frozen.add(name, record.isolation, content)
+    before.add(name, record.isolation, content.subnet)
     return None
 
 

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from narrows.errors import StoreError
 from narrows.store import content, durable, names, snapshot, strict_json
-from narrows.store.compose import Frozen, digest, last_overwriting
-from narrows.store.content import Claims
+from narrows.store.compose import last_overwriting
 from narrows.store.durable import DamagedFileError
 from narrows.store.reading import StoreReader
 from narrows.store.records import RESTORE_STORE, SnapshotRef, TaskRecord, header_to_json, origin_of
 from narrows.store.unlisted import foreign, unlisted
+from narrows.subnet import Composition, SubNetwork, dense, digest
 
 Progress = Callable[[str, int, int], None]
 _CONFLICT = "restore the whole store from a backup: files of different stores were mixed"
@@ -69,14 +69,14 @@ class _Verification:
     def __init__(self, store: StoreReader, progress: Progress | None, deep: bool) -> None:
         self.store, self.progress, self.deep = store, progress, deep
         self.problems: list[Problem] = []
-        self.frozen = Frozen.nothing(store.shared)
+        self.before = Composition(store.shared)
         self.done, self.total = 0, 0
 
     def run(self) -> list[Problem]:
         store = self.store
         with self.noting(names.STORE_FILE, None):
             store.reload()  # if it is damaged now, go on with what was read when it was opened
-        self.frozen = Frozen.nothing(store.shared)
+        self.before = Composition(store.shared)
         carry = store.header.carry
         files_per_task = 1 + len(names.BLOB_FILES)
         origin = os.path.lexists(store.path / names.ORIGIN_FILE)
@@ -129,8 +129,8 @@ class _Verification:
         self.step(ref.file)
         with self.noting(ref.file, None):
             data = durable.read_checked(self.store.path / ref.file, ref.file, ref.sha256, ref.bytes, snapshot.REMEDY)
-            snapshot.decode(data, self.store.shared, self.frozen.tasks, ref.file)
-            if not self.problems and data != snapshot.encode(self.frozen, ref.file):
+            snapshot.decode(data, self.store.shared, self.before.tasks, ref.file)
+            if not self.problems and data != snapshot.encode(self.before.held(), ref.file):
                 raise DamagedFileError(ref.file, "does not hold what the tasks hold", snapshot.REMEDY)
 
     def task(self, name: str, where: str) -> None:
@@ -151,40 +151,39 @@ class _Verification:
         if not {names.MASK_FILE, names.CLAIMED_FILE} <= blobs.keys():
             return
         with self.noting(where + names.MASK_FILE, name):
-            claims = content.decode_claims(blobs.__getitem__, self.store.shared, where)
+            subnet = content.decode_subnet(blobs.__getitem__, self.store.shared, where)
             if record.isolation == "shared":
-                self.sources(name, where, claims)
+                self.sources(name, where, subnet)
             with self.noting(where + names.PRIVATE_FILE, name):  # later tasks do without it
                 if names.PRIVATE_FILE in blobs:
                     private = content.decode_private(blobs.__getitem__, where)
                     if self.deep:
-                        self.weights(record, claims, private)
-            self.frozen.add(name, record.isolation, claims)
+                        self.weights(record, subnet, private)
+            self.before.add(name, record.isolation, subnet)
 
-    def sources(self, name: str, where: str, claims: Claims) -> None:
+    def sources(self, name: str, where: str, subnet: SubNetwork) -> None:
         """Each weight that a task reuses must be one that a task before it claimed."""
-        for parameter, used in claims.used.items():
-            orphans = int((used & ~claims.claimed[parameter] & ~self.frozen.masks[parameter]).sum())
-            if orphans and not self.problems:  # a damaged task before it would be the cause, and is named already
+        for parameter, orphans in self.before.orphans(subnet).items():
+            if not self.problems:  # a damaged task before it would be the cause, and is named already
                 what = f"reuses {orphans} weights of {parameter} that no task before it claimed"
                 self.problems.append(Problem(where + names.MASK_FILE, name, what, _CONFLICT))
 
-    def weights(self, record: TaskRecord, claims: Claims, private: dict[str, Tensor]) -> None:
+    def weights(self, record: TaskRecord, subnet: SubNetwork, private: dict[str, Tensor]) -> None:
         """A task's weights, put together, must be those that were committed.
 
         Not where the claims of a task before it are damaged, the cause, nor where it was overwritten by design.
         """
         shared = record.isolation == "shared"
-        if shared and not set(record.parents) <= set(self.frozen.tasks):
+        if shared and not set(record.parents) <= set(self.before.tasks):
             return
         if record.isolation == "none" and record.name != last_overwriting(self.store):
             return
-        frozen = self.frozen if shared else Frozen.nothing(self.store.shared)
-        if digest(frozen.bake(claims), private) != record.weights_sha256:
+        whole = self.before.resolve(subnet) if shared else subnet
+        if digest(dense(whole), private) != record.weights_sha256:
             what = "does not give the weights that were committed, though each file is what it should be"
             file = f"{names.TASKS_DIR}/{record.directory}"
             self.problems.append(Problem(file, record.name, what, _CONFLICT))
-        elif shared and record.parents != self.frozen.parents(claims.used, claims.claimed):
+        elif shared and record.parents != self.before.parents(subnet):
             what = "names other parents than the tasks whose weights it reuses"
             file = f"{names.TASKS_DIR}/{record.directory}/{names.TASK_FILE}"
             self.problems.append(Problem(file, record.name, what, _CONFLICT))

@@ -12,7 +12,7 @@ from narrows.store.records import TaskRecord
 if TYPE_CHECKING:  # records are read without torch
     from torch import Tensor
 
-    from narrows.store import TaskContent
+    from narrows.subnet import SubNetwork
 
 
 class Counts(NamedTuple):
@@ -139,9 +139,9 @@ def _numbers(values: Mapping[str, Any], before: str = "") -> dict[str, float]:
     return found
 
 
-def recount(record: TaskRecord, content: TaskContent) -> TaskRecord:
+def recount(record: TaskRecord, subnet: SubNetwork) -> TaskRecord:
     """The record with its layers' claims counted anew: the task has taken over weights that it used to reuse."""
-    counts = {name: int(claimed.sum()) for name, claimed in content.claimed.items()}
+    counts = {name: len(part.claimed) for name, part in subnet.parts.items()}
     layers = {
         name: {**kept, "claimed": counts[name]} if name in counts and isinstance(kept, dict) else kept
         for name, kept in record.layers.items()

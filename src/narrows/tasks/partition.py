@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import ModelMismatchError
-from narrows.store import TensorSpec
+from narrows.subnet import TensorSpec
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from torch import nn
 
 from narrows.errors import ModelMismatchError, nearest
-from narrows.store import TensorSpec
+from narrows.subnet import TensorSpec
 from narrows.tasks.partition import ancestry, matches, named_tensors
 
 Rule = Callable[[nn.Module, str], bool]

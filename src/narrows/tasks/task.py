@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import NarrowsError, OptimizerError, StoreError
+from narrows.memory import enough_memory
 from narrows.methods import Method, Plan
-from narrows.store import StoreDirectory, TaskContent, TaskRecord, TensorSpec
-from narrows.store.compose import Frozen, digest
+from narrows.store import StoreDirectory, TaskContent, TaskRecord
+from narrows.subnet import Held, TensorSpec, dense, digest
 from narrows.tasks.account import LayerAccount, figures_of, read_account
 from narrows.tasks.attachment import Attachment, InProgress
 from narrows.tasks.checkpoint import Checkpoint
@@ -70,7 +71,7 @@ class Task(InProgress):
         specs: tuple[TensorSpec, ...],
         private: tuple[str, ...],
         lock: Lock,
-        frozen: Frozen,
+        held: Held,
         carry: Mapping[str, Tensor] | None,
     ) -> None:
         super().__init__(name)
@@ -81,7 +82,8 @@ class Task(InProgress):
         self._directory = directory
         self._layout = (specs, private)
         self._lock = lock
-        self._frozen = frozen
+        self._held = held
+        self._held_sha256 = digest(held.tensors(), {})
         self._known = directory.task_names()
         self._carry = carry
         self._checkpoint: Checkpoint | None = None
@@ -91,7 +93,7 @@ class Task(InProgress):
         self._open = True
         self._committed: TaskRecord | None = None
         isolated = method.isolation == "shared"
-        self._weights = TaskWeights(model, head and head[0], specs, frozen, isolated=isolated)
+        self._weights = TaskWeights(model, head and head[0], specs, held, isolated=isolated)
         shared = self._weights.shared()
         # What is frozen from here on is frozen for a while, not fixed.
         self._trained = {name for name, param in model.named_parameters() if param.requires_grad} | set(shared.names)
@@ -221,9 +223,7 @@ class Task(InProgress):
     def foundation(self) -> dict[str, Any]:
         """What the task builds on: the tasks before it, and a SHA-256 over the weights and the carry they left."""
         self._require_open()
-        masks, values = self._frozen.masks, self._frozen.values
-        frozen = {f"mask.{name}": mask for name, mask in masks.items()} | values
-        return {"tasks": list(self._known), "sha256": digest(frozen, self._carry or {})}
+        return {"tasks": list(self._known), "sha256": digest(self._held.tensors(), self._carry or {})}
 
     def commit(self, *, metrics: Told | None = None, data: Told | None = None, history: bool = True) -> TaskRecord:
         """Makes the task part of the store, durably and all at once, and releases the store.
@@ -257,35 +257,37 @@ class Task(InProgress):
         if not attached.steps:
             raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
         attached.learned.require(self.name, attached.steps)
-        self._weights.own_model(self.model)
-        self._weights.require_same_layout()
-        moved = attached.finish()
-        self._weights.require_finite()
-        if moved:
-            self._warn_of_moved(moved)
-        content, loaded, sha256 = self._loaded(attached)
-        require_same(attached.model, loaded, attached.seen)
-        metrics, data = _told(metrics, loaded), _told(data, loaded)
-        del loaded
-        record = TaskRecord(
-            name=self.name,
-            index=-1,
-            directory="",
-            created="",
-            isolation=self.method.isolation,
-            method={"name": self.method.name, "config": self.method.config()},
-            head=describe_head(self._head),
-            data=data,
-            metrics=metrics,
-            seconds=round(seconds, 3),
-            parents=self._frozen.parents(content.used, content.claimed) if self.method.isolation == "shared" else (),
-            layers={layer.name: layer.to_json() for layer in attached.explain()},
-            weights_sha256=sha256,
-            history=attached.history().to_json() if history else None,
-        )
-        written = self._directory.append(
-            record, content, carry=learner.carry(), after=self._known, layout=self._layout
-        )  # the first task's head settles where heads go, and so what is shared
+        with enough_memory(f"commit the task {self.name!r}, which is not in the store"):
+            self._require_held()
+            self._weights.own_model(self.model)
+            self._weights.require_same_layout()
+            moved = attached.finish()
+            self._weights.require_finite()
+            if moved:
+                self._warn_of_moved(moved)
+            content, loaded, sha256, parents = self._loaded(attached)
+            require_same(attached.model, loaded, attached.seen)
+            metrics, data = _told(metrics, loaded), _told(data, loaded)
+            del loaded
+            record = TaskRecord(
+                name=self.name,
+                index=-1,
+                directory="",
+                created="",
+                isolation=self.method.isolation,
+                method={"name": self.method.name, "config": self.method.config()},
+                head=describe_head(self._head),
+                data=data,
+                metrics=metrics,
+                seconds=round(seconds, 3),
+                parents=parents,
+                layers={layer.name: layer.to_json() for layer in attached.explain()},
+                weights_sha256=sha256,
+                history=attached.history().to_json() if history else None,
+            )
+            written = self._directory.append(
+                record, content, carry=learner.carry(), after=self._known, layout=self._layout
+            )  # the first task's head settles where heads go, and so what is shared
         try:
             self._trackers.end(figures_of(written))
             with suppress(OSError, StoreError):  # the task is in the store: what is left over does no harm
@@ -302,13 +304,24 @@ class Task(InProgress):
     def explain(self) -> tuple[LayerAccount, ...]:
         return super().explain() if self._committed is None else read_account(self._committed.layers)
 
-    def _loaded(self, attached: Attachment) -> tuple[TaskContent, nn.Module, str]:
-        """What is to be kept, the network that `TaskStore.load` will make of it, and the digest of its weights."""
+    def _loaded(self, attached: Attachment) -> tuple[TaskContent, nn.Module, str, tuple[str, ...]]:
+        """What is to be kept, the network that `TaskStore.load` will make of it, its digest, and the task's parents."""
         with undisturbed_generators(device_of(attached.model)):  # a new head draws its weights
             network = self._untrained(describe_head(self._head), named_tensors(attached.model))
         content = self._weights.content(*attached.masks(), network)
-        shared = self._weights.baked(content)
-        return content, fill(network, shared, content.private), digest(shared, content.private)
+        before = self._weights.before()
+        shared = dense(before.resolve(content.subnet))
+        network = fill(network, shared, content.private)
+        return content, network, digest(shared, content.private), before.parents(content.subnet)
+
+    def _require_held(self) -> None:
+        """Raises StoreError where what earlier tasks hold is not, in this process, what it was at `begin`."""
+        if digest(self._held.tensors(), {}) != self._held_sha256:
+            raise StoreError(
+                f"What the tasks before {self.name!r} hold has changed in this process's memory since the task was "
+                "begun: a fault of the memory, or something wrote into it. Nothing was committed, and the store is as "
+                "it was. Check the machine's memory and learn the task again."
+            )
 
     def _warn_of_moved(self, names: list[str]) -> None:
         warnings.warn(
@@ -333,7 +346,7 @@ class Task(InProgress):
             self._attached.let_go()
         self._attached = self._checkpoint = self._carry = None
         self._trackers = Trackers()
-        del self._weights, self._frozen, self._untrained, self._head
+        del self._weights, self._held, self._untrained, self._head
         for param in self.model.parameters():
             param.grad = None
         self._lock.release()

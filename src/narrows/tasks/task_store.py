@@ -12,14 +12,15 @@ from typing import Any
 from torch import Tensor, nn
 
 from narrows.errors import ModelMismatchError, TaskExistsError
+from narrows.memory import enough_memory
 from narrows.methods import Method
 from narrows.store import Problem, StoreDirectory, TaskRecord
-from narrows.store.compose import baked_weights, frozen_weights, last_overwriting, proven_weights, used_fraction
+from narrows.store.compose import composed, last_overwriting, proven_weights, weights_of
 from narrows.store.forget import Forgetting
 from narrows.store.names import check_task_name, one_form
 from narrows.store.progress import ProgressFile
 from narrows.store.reading import StoreReader
-from narrows.store.records import TensorSpec
+from narrows.subnet import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
 from narrows.tasks.copying import copied, require_plain, require_whole, unwrapped
 from narrows.tasks.heads import Head, put_head, require_place
@@ -55,6 +56,7 @@ class TaskStore:
         self._template = model
 
     @classmethod
+    @enough_memory("make a store")
     def create(
         cls,
         path: str | os.PathLike[str],
@@ -99,11 +101,12 @@ class TaskStore:
                 f"one that multiplies (narrows.tasks.sharing) and outside the private patterns. {said or ''}".strip()
             )
         if said is not None:
-            warnings.warn(said, stacklevel=2)
+            warnings.warn(said, stacklevel=3)  # a frame more than it looks: `enough_memory`
         base = {name: tensor.detach() for name, tensor in named_tensors(template).items()}
         return cls(StoreDirectory.create(path, base, specs, tuple(private), about), template)
 
     @classmethod
+    @enough_memory("open the store")
     def open(cls, path: str | os.PathLike[str], model: nn.Module | None = None) -> TaskStore:
         """The store at `path`. Without `model` it can be looked at and verified, not learned with or loaded from.
 
@@ -157,6 +160,7 @@ class TaskStore:
         """
         return self.directory.progress(name)
 
+    @enough_memory("begin a task")
     def begin(self, name: str, method: Method, *, head: Head | None = None) -> Task:
         """Starts learning a task. The store is locked until the task is committed or abandoned.
 
@@ -212,13 +216,14 @@ class TaskStore:
                 specs=specs,
                 private=private,
                 lock=lock,
-                frozen=frozen_weights(self.directory),
+                held=composed(self.directory).held(),
                 carry=self.directory.carry(method.name),
             )
         except BaseException:
             lock.release()
             raise
 
+    @enough_memory("load the task")
     def load(self, name: str, *, head: nn.Module | None = None) -> nn.Module:
         """The task's network as an ordinary module in eval mode, masks baked in, with the user's own names.
 
@@ -234,6 +239,7 @@ class TaskStore:
         )
         return fill(place_head(self._base_model(base), name, record.head, head, private), shared, private)
 
+    @enough_memory("copy the store's network")
     def network(self) -> nn.Module:
         """A copy of the network that the store began from, as it was then."""
         return self._base_model(self.directory.steadily(StoreReader.base))
@@ -254,7 +260,7 @@ class TaskStore:
 
         Each `independent` task counts as a network of its own.
         """
-        return self.directory.steadily(used_fraction)
+        return self.directory.steadily(lambda reader: composed(reader).held().values_kept())
 
     def forget(self, name: str, *, dry_run: bool = False) -> Forgetting:
         """Takes a task out of the store, exactly: weights that only it used are free again.
@@ -337,4 +343,4 @@ class TaskStore:
     def _last_overwriting(self) -> dict[str, Tensor]:
         """Shared weights of the last task that overwrote its predecessors', which the next such task goes on from."""
         last = last_overwriting(self.directory)
-        return {} if last is None else baked_weights(self.directory, last)[0]
+        return {} if last is None else weights_of(self.directory, last)[0]

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from narrows.errors import ModelMismatchError, NonFiniteError
 from narrows.methods import SharedWeights
-from narrows.store import TaskContent, TensorSpec
-from narrows.store.compose import Frozen, masked
+from narrows.store import TaskContent
+from narrows.subnet import Composition, Held, SubNetwork, TensorSpec
 from narrows.tasks.copying import require_plain, require_whole, unwrapped
 from narrows.tasks.partition import fixed_names, identical, live_tensors, named_tensors
 
@@ -25,20 +25,18 @@ class TaskWeights:
         model: the task's model, its head in place.
         head: path of the head's module, or None.
         specs: the parameters that tasks share; those inside the head's path are not this task's.
-        frozen: what earlier tasks hold.
+        held: what earlier tasks hold.
         isolated: whether this task must leave that as it is; otherwise nothing is frozen to it.
     """
 
     def __init__(
-        self, model: nn.Module, head: str | None, specs: Sequence[TensorSpec], frozen: Frozen, *, isolated: bool
+        self, model: nn.Module, head: str | None, specs: Sequence[TensorSpec], held: Held, *, isolated: bool
     ) -> None:
         self._model = model
         self._head = head
         self._specs = specs
-        self._held = frozen
+        self._held = held if isolated else Composition(specs).held()
         self._begun = _specs(model)
-        nothing = {spec.name: torch.zeros(spec.shape, dtype=torch.bool) for spec in specs}
-        self.frozen: dict[str, Tensor] = frozen.masks if isolated else nothing
         # A mask of -inf among the buffers, say: no fault of training.
         self._infinite_before = set(_not_finite(model))
 
@@ -89,11 +87,12 @@ class TaskWeights:
     def shared(self) -> SharedWeights:
         """What the method works on, on the model's device."""
         live = self.live()
+        held = [(self._held.parts[name], param) for name, param in live.items()]
         return SharedWeights(
             names=tuple(live),
             params=list(live.values()),
-            frozen=[self.frozen[name].to(param.device) for name, param in live.items()],
-            values=[self._held.values[name].to(param) for name, param in live.items()],
+            frozen_at=[part.positions.to(param.device, torch.int64) for part, param in held],
+            frozen_values=[part.values.to(param) for part, param in held],
         )
 
     def whole(self, names: Sequence[str], masks: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -110,7 +109,6 @@ class TaskWeights:
                 to it, and so are buffers that the state dict leaves out.
         """
         live, persistent, known = self.live(), named_tensors(self._model), live_tensors(untrained)
-        values = {name: live[name].detach().cpu()[claimed[name]] for name in live if bool(claimed[name].any())}
         fixed = {name for name in fixed_names(self._model) if not self._in_head(name)}
 
         def is_kept(name: str, tensor: Tensor) -> bool:
@@ -125,17 +123,12 @@ class TaskWeights:
             for name, tensor in live_tensors(self._model).items()
             if name not in live and is_kept(name, tensor)
         }
-        return TaskContent(used=used, claimed=claimed, values=values, private=private)
+        weights = {name: param.detach().cpu() for name, param in live.items()}
+        return TaskContent(SubNetwork.of(self._specs, used, claimed, weights), private)
 
-    def baked(self, content: TaskContent) -> dict[str, Tensor]:
-        """The shared weights that `content` amounts to: frozen and claimed values where used, 0 elsewhere."""
-        baked = {}
-        for name, used in content.used.items():
-            value = self._held.values[name].clone()
-            if bool(content.claimed[name].any()):
-                value[content.claimed[name]] = content.values[name]
-            baked[name] = masked(value, used)
-        return baked
+    def before(self) -> Composition:
+        """What is frozen to this task, composed."""
+        return Composition(self._specs, self._held)
 
     def require_finite(self) -> None:
         """Raises NonFiniteError, naming the tensor, where training left a NaN or an infinity."""
