@@ -27,6 +27,8 @@ from torch import nn
 import narrows as nw
 from narrows.benchmarks.environment import environment
 from narrows.networks import make_network
+from narrows.report.charts import altair, spec_of, values
+from narrows.report.drawing import draw
 
 SHAPE, BATCH, STEPS = (3, 32, 32), 16, 6
 METHOD = nw.IBM(new=0.005, reuse=0.025, prune_every=1)
@@ -74,22 +76,17 @@ def cost(path: Path, model: nn.Module, tasks: int) -> dict[str, float]:
     return row
 
 
-def draw(adds: list[dict[str, float]], picture: Path) -> None:
+def draw_adds(adds: list[dict[str, float]], picture: Path) -> None:
     """Seconds to add each task, in order."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context({"svg.hashsalt": "narrows", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(6.4, 3.2), layout="constrained")
-        axes = figure.add_subplot()
-        for part in ("begin", "commit"):
-            axes.plot(range(1, len(adds) + 1), [row[part] for row in adds], ".-", label=part, linewidth=0.8)
-        axes.set_ylim(bottom=0)
-        axes.set_xlabel("number of the task")
-        axes.set_ylabel("seconds")
-        axes.set_title("Adding a task: the store's part")
-        axes.legend()
-        figure.savefig(picture, metadata={"Date": None})
+    alt = altair()
+    rows = [{"task": i, "part": part, "s": add[part]} for i, add in enumerate(adds, 1) for part in ("begin", "commit")]
+    chart = alt.Chart(values(rows)).mark_line(point=True, strokeWidth=1)
+    chart = chart.encode(
+        x=alt.X("task:Q", title="number of the task"),
+        y=alt.Y("s:Q", title="seconds"),
+        color=alt.Color("part:N", title=""),
+    )
+    draw(spec_of(chart, height=300), picture, "Adding a task: the store's part")
 
 
 def main() -> None:
@@ -119,7 +116,7 @@ def main() -> None:
         values = {"environment": environment("cpu"), "tasks": adds, "stores": rows}
         options.out.write_text(json.dumps(values, indent=1) + "\n")
     if options.picture:
-        draw(adds, options.picture)
+        draw_adds(adds, options.picture)
 
 
 if __name__ == "__main__":

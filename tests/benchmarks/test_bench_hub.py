@@ -118,7 +118,7 @@ def test_other_columns_and_labels_are_refused(library: Any) -> None:
 
 
 def test_what_the_hub_does_not_give_is_said(library: Any, tmp_path: Path) -> None:  # noqa: ARG001
-    with pytest.raises(DatasetMissingError, match=r"nowhere cannot be had from the hub .* --data FOLDER"):
+    with pytest.raises(DatasetMissingError, match=r"nowhere \(split train\) cannot be had .* --data FOLDER"):
         open_hub("x", Hub(str(tmp_path / "nowhere")), 28)
 
 

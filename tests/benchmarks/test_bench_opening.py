@@ -154,6 +154,8 @@ def test_class_folders_in_two_parts(tmp_path: Path, test: str) -> None:
 
 def test_class_folders_without_parts_hold_out_every_so_many_th(tmp_path: Path) -> None:
     write_class_folders(tmp_path, "ABCDEFGHIJ", 20)
+    (tmp_path / "__MACOSX").mkdir()  # what unpacking leaves is no class without an image
+    (tmp_path / "A" / "Thumbs.db").write_bytes(b"")
     data = open_dataset("notmnist", tmp_path)
     assert data.shape == (1, 28, 28)
     assert data.counts("train") == [18] * 10

@@ -57,9 +57,7 @@ def test_run_writes_result_store_and_picture(finished):
     assert result["R"][0][2] is None  # above the diagonal, not measured
     assert result["R"][2][0] == result["R"][0][0]
     assert set(result["tasks"][0]["layers"]) == {"hidden.0.weight", "hidden.2.weight"}
-    svg = (where / "out/accuracy.svg").read_text()
-    assert svg.startswith("<?xml")
-    assert "split-03" in svg
+    assert "split-03" in (where / "out/accuracy.svg").read_text()
 
 
 def test_run_again_changes_nothing(finished):

@@ -56,6 +56,14 @@ def test_a_small_grid_from_trial_to_table(tmp_path, monkeypatch, capsys):
     assert "holdout" not in json.loads(result.read_text())["config"]
     assert len(list(tmp_path.glob("*.svg"))) == 4
 
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    assert narrows(*command, "--out", str(tmp_path), monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr()
+    assert "wrote to" in printed.out
+    assert ".svg" not in printed.out.split("wrote to")[1]
+    assert "No pictures are drawn." in printed.err
+    assert "narrows[report]" in printed.err
+
 
 def at_work(store: Path) -> bool:
     """Whether a process holds the lock of a run's store."""

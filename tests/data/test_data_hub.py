@@ -38,7 +38,7 @@ def test_images_with_named_classes(library: Any, monkeypatch: pytest.MonkeyPatch
     images.append({"bytes": None, "path": str(own / "3.png")})
     held = library.Dataset.from_dict({"image": images, "label": [1, 0, 1, 0]}, features=features)
     asked = []
-    monkeypatch.setattr(library, "load_dataset", lambda name, split: asked.append((name, split)) or held)
+    monkeypatch.setattr(library, "load_dataset", lambda name, _, split: asked.append((name, split)) or held)
     schema, examples = read_training("hf:owner/animals")
     assert schema.target.names == ("dog", "cat")
     assert examples.x[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
@@ -63,7 +63,7 @@ def test_a_path_that_leads_out_of_the_data_set_is_refused(
     for path in (others / "0.png", own / "link.png", own / ".." / others.name / "0.png"):
         images = [{"bytes": png(), "path": None}, {"bytes": None, "path": str(path)}]
         held = library.Dataset.from_dict({"image": images, "label": ["a", "b"]}, features=features)
-        monkeypatch.setattr(library, "load_dataset", lambda name, split, held=held: held)  # noqa: ARG005
+        monkeypatch.setattr(library, "load_dataset", lambda name, _, split, held=held: held)  # noqa: ARG005
         with pytest.raises(DataError, match="leads to a file of this machine that is not the data set's"):
             read_training("hf:owner/animals")
 
@@ -105,7 +105,7 @@ def test_a_table_with_lists_of_named_labels(library: Any, monkeypatch: pytest.Mo
         {"size": library.Value("float32"), "label": library.List(library.ClassLabel(names=["red", "big", "odd"]))}
     )
     held = library.Dataset.from_dict({"size": [1.0, 2.0, 3.0], "label": [[0, 1], [], [1]]}, features=features)
-    monkeypatch.setattr(library, "load_dataset", lambda name, split: held)  # noqa: ARG005
+    monkeypatch.setattr(library, "load_dataset", lambda name, _, split: held)  # noqa: ARG005
     schema, examples = read_training("hf:owner/things")
     assert schema.target.names == ("red", "big")
     assert examples.y is not None
@@ -116,7 +116,7 @@ def test_named_numbers_are_categories(library: Any, monkeypatch: pytest.MonkeyPa
     kind = library.ClassLabel(names=["red", "blue"])
     features = library.Features({"colour": kind, "label": library.Value("string")})
     held = library.Dataset.from_dict({"colour": [1, 0, None, -1], "label": ["u", "v", "u", "v"]}, features=features)
-    monkeypatch.setattr(library, "load_dataset", lambda name, split: held)  # noqa: ARG005
+    monkeypatch.setattr(library, "load_dataset", lambda name, _, split: held)  # noqa: ARG005
     schema, examples = read_training("hf:owner/things")
     assert examples.x.tolist() == [[0, 1, 0], [0, 0, 1], [1, 0, 0], [1, 0, 0]]
     assert Schema.from_json(schema.to_json()) == schema

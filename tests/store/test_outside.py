@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
 import subprocess
 
@@ -66,6 +67,17 @@ def test_a_failing_disk_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space") as failed:
         outside.replace(path, b"new")
     assert (failed.value.errno, failed.value.filename) == (errno.ENOSPC, os.fspath(path))
+    assert os.listdir(tmp_path) == ["x.csv"]
+    assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("replace", [outside.replace, durable.replace])
+def test_an_interruption_leaves_the_old_file_and_no_other(replace, tmp_path, monkeypatch):
+    path = tmp_path / "x.csv"
+    path.write_text("old")
+    monkeypatch.setattr(durable.os, "fsync", lambda _: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        replace(path, b"new")
     assert os.listdir(tmp_path) == ["x.csv"]
     assert path.read_text() == "old"
 

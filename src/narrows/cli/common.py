@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from narrows.cli.screen import Screen, say
-from narrows.errors import NarrowsError
+from narrows.errors import ConfigError, NarrowsError
 from narrows.here import look_here, looking_here
 
 if TYPE_CHECKING:
     from narrows.tasks import TaskStore
 
+T = TypeVar("T")
 FAILED, BELOW, INTERRUPTED, TERMINATED = 1, 3, 130, 143
 """Exit codes, as docs/production.md lists them; 2 is a command line that cannot be understood."""
 
@@ -86,3 +87,12 @@ def holds(store: Path, task: str) -> bool:
         return task in StoreListing.open(store).task_names()
     except (NarrowsError, OSError):
         return False
+
+
+def pictures_drawn(draw: Callable[[], T], otherwise: T) -> T:
+    """What `draw` gives; where an extra is missing that is said, and `otherwise` given: the figures are there."""
+    try:
+        return draw()
+    except ConfigError as error:
+        say(Screen(stderr=True), f"No pictures are drawn. {error} The figures are complete without them.")
+        return otherwise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrows.cli.as_json import Json, print_json
-from narrows.cli.common import FAILED, INTERRUPTED
+from narrows.cli.common import FAILED, INTERRUPTED, pictures_drawn
 from narrows.cli.screen import Screen, say
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _report(comparison: Comparison, where: Path, as_json: bool) -> None:
     from narrows.cli.tables import print_comparison
     from narrows.report import draw_comparison
 
-    pictures = draw_comparison(comparison, where)
+    pictures: list[Path] = pictures_drawn(lambda: draw_comparison(comparison, where), [])
     if as_json:
         print_json("comparison", comparison.to_json())
         return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from narrows.cli.as_json import Json, print_json
-from narrows.cli.common import INTERRUPTED, Log
+from narrows.cli.common import INTERRUPTED, Log, pictures_drawn
 from narrows.cli.screen import Screen, say
 from narrows.cli.suggesting import suggest
 from narrows.cli.tables import percent
@@ -103,18 +103,16 @@ def run_command(
         errors.print()
         say(errors, f"Stopped. The tasks in {where}/store are safe; the same command goes on from there.")
         raise typer.Exit(INTERRUPTED) from None
-    draw_accuracy(
-        result.rows, [task.name for task in result.tasks], where / "accuracy.svg", title=f"{stream}, {method}"
-    )
+    names, title = [task.name for task in result.tasks], f"{stream}, {method}"
+    picture = where / "accuracy.svg"
+    drawn = pictures_drawn(lambda: draw_accuracy(result.rows, names, picture, title=title), None)
     if as_json:
         print_json("result", result.to_json())
         return
     print_result(console, result)
     console.print()
-    say(
-        console,
-        f"wrote {where}/result.json (all figures), {where}/accuracy.svg (the matrix R), {where}/store/ (the tasks)",
-    )
+    matrix = "" if drawn is None else f"{drawn} (the matrix R), "
+    say(console, f"wrote {where}/result.json (all figures), {matrix}{where}/store/ (the tasks)")
     say(
         console,
         f"next: {suggest('report', where, '--open')} (the same as a page)   {suggest('verify', where / 'store')}   "

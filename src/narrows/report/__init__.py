@@ -6,10 +6,9 @@ from narrows.lazy import lazily
 
 if TYPE_CHECKING:
     from narrows.report.build import page_of, write_report
-    from narrows.report.comparison import draw_comparison
-    from narrows.report.picture import draw_accuracy
+    from narrows.report.pictures import draw_accuracy, draw_comparison
 else:
-    __getattr__, __dir__ = lazily(__name__, ".picture", ".comparison", ".build")
+    __getattr__, __dir__ = lazily(__name__, ".pictures", ".build")
 
 PORT: Final = 8765
 """Where `narrows watch` serves a page, or the next that is free."""

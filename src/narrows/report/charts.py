@@ -18,6 +18,23 @@ CATEGORIES = 8
 """Colours of the page that tell categories apart: --c1 to --c8, of Okabe and Ito (2008)."""
 
 
+def config() -> dict[str, Any]:
+    """How every chart looks, as Vega has it: on the page and as a file."""
+    ink, soft, faint = colour("ink"), colour("soft"), colour("faint")
+    titles = {"labelColor": ink, "titleColor": soft, "titleFontWeight": "normal"}
+    return {
+        "background": "transparent",
+        "view": {"stroke": "transparent"},
+        "axis": {**titles, "domainColor": soft, "tickColor": soft, "gridColor": faint, "labelLimit": 140},
+        "legend": {**titles, "labelLimit": 220, "orient": "bottom", "columns": 5},
+        "header": {"labelColor": ink, "titleColor": soft},
+        "title": {"color": ink, "subtitleColor": soft},
+        "text": {"color": ink},
+        "rule": {"color": soft},
+        "range": {"category": [category(place) for place in range(CATEGORIES)]},
+    }
+
+
 def altair() -> Any:
     """The module. ConfigError where it is not installed."""
     try:

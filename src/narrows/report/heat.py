@@ -51,6 +51,24 @@ def heat_map(
     """
     if sum(cell is not None for row in matrix for cell in row) > MOST_CELLS:
         return _picture(title, explain, matrix, show, term, sources)
+    written = len(columns[1]) <= MOST_WRITTEN
+    spec = spec_of_heat(matrix, rows, columns, value, show, axis_format, explain, written)
+    body = tuple((rows[1][i], *(None if cell is None else show(cell) for cell in row)) for i, row in enumerate(matrix))
+    table = Table(title, "", term, (), (rows[0], *columns[1]), body, frozenset(range(1, len(columns[1]) + 1)))
+    return Chart(title, explain, term, sources, key, spec, table)
+
+
+def spec_of_heat(
+    matrix: Matrix,
+    rows: tuple[str, Sequence[str]],
+    columns: tuple[str, Sequence[str]],
+    value: str,
+    show: Callable[[float | None], str],
+    axis_format: str,
+    explain: str,
+    written: bool,
+) -> dict[str, Any]:
+    """The chart of `heat_map`, however many cells; `written`: with their numbers in them."""
     alt = altair()
     cells: list[dict[str, Any]] = [
         {"row": rows[1][i], "column": columns[1][j], "value": cell, "shown": show(cell)}
@@ -72,12 +90,9 @@ def heat_map(
             "value:Q", title=value, scale=alt.Scale(scheme="viridis"), legend=alt.Legend(format=axis_format)
         )
     )
-    if cells and len(columns[1]) <= MOST_WRITTEN:
+    if cells and written:
         chart = alt.layer(chart, _written(shared, [cell["value"] for cell in cells]))
-    chart = chart.properties(description=explain)
-    body = tuple((rows[1][i], *(None if cell is None else show(cell) for cell in row)) for i, row in enumerate(matrix))
-    table = Table(title, "", term, (), (rows[0], *columns[1]), body, frozenset(range(1, len(columns[1]) + 1)))
-    return Chart(title, explain, term, sources, key, spec_of(chart, height=max(120, 20 * len(matrix))), table)
+    return spec_of(chart.properties(description=explain), height=max(120, 20 * len(matrix)))
 
 
 def _written(shared: Any, known: Sequence[float]) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 from narrows.errors import ConfigError
 from narrows.report.blocks import Page, Section
+from narrows.report.charts import config
 from narrows.report.texts import Texts
 
 SCRIPTS = ("csv.js", "plan.js", "calculator.js", "page.js")
@@ -32,8 +33,8 @@ def render(page: Page, *, live: str = "") -> str:
     """
     from narrows import __version__
 
-    own = "\n".join(_asset(name) for name in (*SCRIPTS, *((LIVE_SCRIPT,) if live else ())))
-    css = _asset("page.css")
+    own = "\n".join(asset(name) for name in (*SCRIPTS, *((LIVE_SCRIPT,) if live else ())))
+    css = asset("page.css")
     html: str = _template().render(
         **_means(page.language),
         page=page,
@@ -45,6 +46,7 @@ def render(page: Page, *, live: str = "") -> str:
         bare_css=_markup(BARE_CSS),
         script=_markup(own),
         libraries=_markup(libraries()),
+        chart_config=config(),
     )
     return _text(html)
 
@@ -92,11 +94,12 @@ def _template() -> Any:
     except ImportError as error:
         raise ConfigError('A report needs Jinja: pip install "narrows[report]".') from error
     environment = Environment(autoescape=True, undefined=StrictUndefined)
-    return environment.from_string(_asset("page.html.jinja"))
+    return environment.from_string(asset("page.html.jinja"))
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file of the page."""
     return (resources.files("narrows.report") / "assets" / name).read_text(encoding="utf-8")
 
 

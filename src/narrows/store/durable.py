@@ -61,12 +61,21 @@ def replace(path: Path, data: bytes) -> None:
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     with suppress(FileNotFoundError):
         os.unlink(temporary)
+    put_through(temporary, path, data)
+
+
+def put_through(temporary: Path, path: Path, data: bytes) -> None:
+    """`replace`, by way of a file of that name in the same folder, which is not there yet and is gone afterwards.
+
+    Whatever ends it, a file that was there under that name stays as it is.
+    """
     try:
         write_new(temporary, data)
         os.replace(temporary, path)
-    except (OSError, MemoryError):
-        with suppress(OSError):
-            os.unlink(temporary)
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        if not isinstance(error, FileExistsError):
+            with suppress(OSError):
+                os.unlink(temporary)
         raise
     sync_directory(path.parent)
 

@@ -27,18 +27,10 @@ def replace(path: Path, data: bytes) -> None:
     """
     with suppress(FileNotFoundError):
         _require_ordinary(os.lstat(path), path)
-    temporary = path.with_name(f".{secrets.token_hex(12)}.new")
     try:
-        durable.write_new(temporary, data)
-        os.replace(temporary, path)
-    except BaseException as error:
-        if not isinstance(error, FileExistsError):
-            with suppress(OSError):
-                os.unlink(temporary)
-        if isinstance(error, OSError):  # the name that was given, not the one in between
-            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
-        raise
-    durable.sync_directory(path.parent)
+        durable.put_through(path.with_name(f".{secrets.token_hex(12)}.new"), path, data)
+    except OSError as error:  # the name that was given, not the one in between
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def replace_text(path: Path, text: str) -> None:

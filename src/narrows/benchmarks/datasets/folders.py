@@ -10,7 +10,7 @@ from pathlib import Path
 
 from narrows.benchmarks.datasets.base import Split
 from narrows.benchmarks.datasets.images import EncodedImages, encoded_files
-from narrows.data.decoding import is_image
+from narrows.data.sources.folders import find_files, sub_folders
 from narrows.errors import DataError
 
 TEST_FOLDERS = ("val", "valid", "validation", "test")
@@ -69,13 +69,11 @@ def _held_out(name: str, classes: Sequence[tuple[str, Path]], every: int, size: 
 
 
 def _sub_folders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
+    return sub_folders(folder) if folder.is_dir() else []
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if is_image(path))
+    return find_files(folder, deep=False).images
 
 
 def _holds_images(folders: Sequence[Path]) -> bool:

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from narrows.benchmarks.datasets.base import Split
-from narrows.benchmarks.datasets.images import EncodedImages, Labels
+from narrows.benchmarks.datasets.images import EncodedImages, Labels, names_for
 from narrows.data.extras import require
-from narrows.data.sources.hub import require_hub
+from narrows.data.sources.hub import load
 from narrows.data.sources.own import hub_folders, image_bytes
-from narrows.errors import DataError, DatasetMissingError
+from narrows.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,9 @@ def open_hub(name: str, hub: Hub, size: int, channels: int = 3) -> EncodedImages
     DatasetMissingError: it can neither be downloaded nor is there a copy. DataError: `datasets` is not
     installed, or the data set has other columns than said.
     """
-    library = require("datasets", "hub")
-    require_hub(hub.repository)
     wanted: dict[Split, str] = {"train": "train", "test": hub.test}
-    try:
-        loaded = {split: library.load_dataset(hub.repository, hub.config, split=part) for split, part in wanted.items()}
-    except Exception as error:  # the library raises its own, huggingface_hub's, and those of three HTTP clients
-        raise DatasetMissingError(
-            f"{name}: {hub.repository} cannot be had from the hub ({type(error).__name__}: {error}); without a "
-            "network, give a folder with --data FOLDER"
-        ) from error
+    otherwise = "give a folder with --data FOLDER"
+    loaded = {split: load(hub.repository, part, hub.config, otherwise=otherwise) for split, part in wanted.items()}
     return from_hub(name, hub, loaded, size, channels, hub_folders(hub.repository))
 
 
@@ -74,10 +67,7 @@ def from_hub(
         labels[split] = column.to_numpy().astype(np.int64)
         rows_of[split] = part.select_columns([hub.image]).cast_column(hub.image, library.Image(decode=False))
     kind = loaded["train"].features[hub.label]
-    highest = max(int(part.max(initial=-1)) for part in labels.values())
-    names = tuple(getattr(kind, "names", None) or (f"class {i}" for i in range(highest + 1)))
-    if highest >= len(names) or any(int(part.min(initial=0)) < 0 for part in labels.values()):
-        raise DataError(f"{hub.repository}: labels must lie in 0..{len(names) - 1}, one for each class name")
+    names = names_for(hub.repository, labels, tuple(getattr(kind, "names", None) or ()))
 
     def fetch(split: Split, rows: Sequence[int]) -> Iterator[tuple[str, bytes]]:
         for row in rows:

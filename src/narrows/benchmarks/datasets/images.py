@@ -16,10 +16,10 @@ from torch import Tensor
 
 from narrows.benchmarks.datasets.base import Dataset, Split, renumbering
 from narrows.data.decoding import decode
+from narrows.data.sources.own import MOST
 from narrows.errors import DataError
 from narrows.store.bounded import read_bytes
 
-MAX_FILE = 256 << 20  # bytes of one image
 Labels = npt.NDArray[np.int64]
 
 Fetch = Callable[[Split, Sequence[int]], Iterator[tuple[str, bytes]]]
@@ -79,8 +79,17 @@ def encoded_files(
         for row in rows:
             path = parts[split][row][0]
             try:
-                yield f"{path} (row {row} of the {split} part)", read_bytes(path, MAX_FILE)
+                yield f"{path} (row {row} of the {split} part)", read_bytes(path, MOST)
             except OSError as error:
                 raise DataError(f"{path} (row {row} of the {split} part) cannot be read: {error}") from error
 
     return EncodedImages(name, classes, size, labels, fetch, channels)
+
+
+def names_for(where: str, labels: Mapping[Split, Labels], names: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The name of each class: `names`, or where there are none their numbers. DataError: a label without a name."""
+    highest = max(int(part.max(initial=-1)) for part in labels.values())
+    names = names or tuple(f"class {i}" for i in range(highest + 1))
+    if highest >= len(names) or any(int(part.min(initial=0)) < 0 for part in labels.values()):
+        raise DataError(f"{where}: labels must lie in 0..{len(names) - 1}, one for each class name")
+    return names

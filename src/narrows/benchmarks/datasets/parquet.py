@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from narrows.benchmarks.datasets.base import Split
-from narrows.benchmarks.datasets.images import EncodedImages, Labels
+from narrows.benchmarks.datasets.images import EncodedImages, Labels, names_for
 from narrows.data.extras import require
 from narrows.data.huggingface import class_names
 from narrows.data.sources.parquet import read_parquet
@@ -88,10 +88,7 @@ def open_parquet(
                 starts[split].append(sum(map(len, read[:-1])) + first)
                 first += file.metadata.row_group(i).num_rows
         labels[split] = np.concatenate(read)
-    highest = max((int(part.max()) for part in labels.values() if len(part)), default=-1)
-    names = names or classes or tuple(f"class {i}" for i in range(highest + 1))
-    if highest >= len(names) or any(len(part) and int(part.min()) < 0 for part in labels.values()):
-        raise DataError(f"{name}: labels must lie in 0..{len(names) - 1}, one for each class name")
+    names = names_for(name, labels, names or classes)
 
     def fetch(split: Split, rows: Sequence[int]) -> Iterator[tuple[str, bytes]]:
         held: tuple[int, Any] = (-1, None)

@@ -13,7 +13,7 @@ from pathlib import Path
 from narrows.benchmarks.datasets.base import Split
 from narrows.benchmarks.datasets.images import EncodedImages, encoded_files
 from narrows.benchmarks.datasets.parquet import open_parquet, parquet_files
-from narrows.data.decoding import is_image
+from narrows.data.sources.folders import find_files
 from narrows.errors import DataError, DatasetMissingError
 from narrows.store.bounded import read_bytes
 
@@ -60,8 +60,7 @@ def _open_folder(folder: Path, size: int) -> EncodedImages:
     train = [
         (path, number[wnid])
         for wnid in wnids
-        for path in sorted((folder / "train" / wnid / "images").iterdir())
-        if is_image(path)
+        for path in find_files(folder / "train" / wnid / "images", deep=False).images
     ]
     parts: dict[Split, list[tuple[Path, int]]] = {"train": train, "test": _annotated(folder / "val", number)}
     return encoded_files(NAME, tuple(wnids), parts, size)

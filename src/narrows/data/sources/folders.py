@@ -14,6 +14,7 @@ import numpy as np
 from narrows.data.column import Column
 from narrows.data.decoding import HEIF_SUFFIXES, NO_HEIF, is_image
 from narrows.data.names import one_form, readable
+from narrows.data.sources.own import MOST
 from narrows.data.sources.raw import Raw, Targets
 from narrows.errors import DataError
 from narrows.store.bounded import read_bytes
@@ -24,7 +25,6 @@ CLASS = "class"
 _LEFT_BEHIND = frozenset(("thumbs.db", "desktop.ini", "__macosx", "@eadir"))
 """What systems leave in folders, beside names with a leading dot: passed over without a word."""
 _NAMED = 12
-_MOST = 256 << 20  # bytes of one image
 """Kinds of files that are named one by one."""
 
 
@@ -49,7 +49,7 @@ def open_images(folder: Path, targets: Targets, training: bool) -> Raw | None:
     Raises:
         DataError: images beside folders, parts (train, val) beside one another, in training a class without an image.
     """
-    classes = _sub_folders(folder)
+    classes = sub_folders(folder)
     loose = find_files(folder, deep=False)
     inside = {place: find_files(place) for place in classes}
     notes = _notes(folder, [loose, *inside.values()])
@@ -65,7 +65,7 @@ def open_images(folder: Path, targets: Targets, training: bool) -> Raw | None:
         )
     if loose.images:
         return _raw(folder, loose.images, None, notes)
-    parts = [place.name for place in classes if place.name.lower() in PARTS and _sub_folders(place)]
+    parts = [place.name for place in classes if place.name.lower() in PARTS and sub_folders(place)]
     if parts:
         raise DataError(f"{folder} has the parts {', '.join(parts)}: name one, as {folder / parts[0]}")
     if training:
@@ -127,7 +127,7 @@ def _raw(folder: Path, paths: list[Path], labels: list[str] | None, notes: list[
         tuple(readable(path.relative_to(folder).as_posix()) for path in paths),
         () if labels is None else (CLASS,),
         read,
-        image=lambda row: read_bytes(paths[row], _MOST),
+        image=lambda row: read_bytes(paths[row], MOST),
         why="a folder for each class",
         notes=tuple(notes),
     )
@@ -178,7 +178,8 @@ def _is_left_behind(name: str) -> bool:
     return name.startswith(".") or name.lower() in _LEFT_BEHIND
 
 
-def _sub_folders(folder: Path) -> list[Path]:
+def sub_folders(folder: Path) -> list[Path]:
+    """The folders in a folder, by name, but for what systems leave there. OSError: it cannot be read."""
     return sorted(place for place in folder.iterdir() if place.is_dir() and not _is_left_behind(place.name))
 
 

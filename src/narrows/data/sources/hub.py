@@ -27,19 +27,32 @@ def open_hub(text: str, features: tuple[str, ...] | None) -> Raw:
     name, _, part = text.partition(":")
     if not _ID.fullmatch(name):
         raise DataError(f"{name!r} is not an id of the hub, as owner/name")
-    library = require("datasets", "hub")
-    require_hub(name)
-    try:
-        loaded = library.load_dataset(name, split=part or "train")
-    except Exception as error:  # the library raises its own, huggingface_hub's, and those of three HTTP clients
-        raise DatasetMissingError(
-            f"From the hub {name} (split {part or 'train'}) cannot be had "
-            f"({type(error).__name__}: {error}). Look at the spelling and the network, or name a local copy"
-        ) from error
+    loaded = load(name, part or "train", otherwise="name a local copy")
     return from_hub(loaded, f"{name}:{part or 'train'}", features, hub_folders(name))
 
 
-def require_hub(name: str) -> None:
+def load(name: str, part: str, config: str | None = None, *, otherwise: str) -> Any:
+    """A part of the data set `name` of the hub, as an object of the class `datasets.Dataset`.
+
+    Args:
+        otherwise: what to do where it cannot be had.
+
+    Raises:
+        DatasetMissingError: it can neither be downloaded nor is there a copy.
+        DataError: `datasets` is not installed, or would take the name for something else.
+    """
+    library = require("datasets", "hub")
+    _require_hub(name)
+    try:
+        return library.load_dataset(name, config, split=part)
+    except Exception as error:  # the library raises its own, huggingface_hub's, and those of three HTTP clients
+        raise DatasetMissingError(
+            f"From the hub {name} (split {part}) cannot be had "
+            f"({type(error).__name__}: {error}). Look at the spelling and the network, or {otherwise}"
+        ) from error
+
+
+def _require_hub(name: str) -> None:
     """DataError where `datasets` would take the name for something on this machine, and not ask the hub."""
     own = require("datasets.packaged_modules", "hub")._PACKAGED_DATASETS_MODULES
     if Path(name).exists():

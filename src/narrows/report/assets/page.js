@@ -2,18 +2,8 @@
 "use strict";
 (() => {
   const font = getComputedStyle(document.body).fontFamily;
-  const ink = "var(--ink)", soft = "var(--soft)", faint = "var(--faint)";
-  const config = {
-    background: "transparent", font,
-    view: { stroke: "transparent" },
-    axis: { domainColor: soft, tickColor: soft, gridColor: faint, labelColor: ink, titleColor: soft, titleFontWeight: "normal", labelLimit: 140 },
-    legend: { labelColor: ink, titleColor: soft, titleFontWeight: "normal", labelLimit: 220, orient: "bottom", columns: window.innerWidth < 600 ? 2 : 5 },
-    header: { labelColor: ink, titleColor: soft },
-    title: { color: ink, subtitleColor: soft },
-    text: { color: ink },
-    rule: { color: soft },
-    range: { category: [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `var(--c${i})`) },
-  };
+  const config = { ...JSON.parse(document.getElementById("chart-config").textContent), font };
+  if (window.innerWidth < 600) config.legend.columns = 2;
   // The page's policy lets no script put in styles: those of vega are in page.css.
   const embedding = { config, renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: { disableDefaultStyle: true } };
   const drawn = new WeakMap(); // element -> promise of its view

@@ -41,6 +41,10 @@ def _names(rows: Sequence[Row]) -> list[str]:
     return max((list(row.tasks) for row in rows), key=len)
 
 
+def _explain(found: Variants, say: Texts) -> str:
+    return say.sentences(say("by_task.chart.explain"), *found.only_longest(say))
+
+
 def _lines(rows: Sequence[Row], found: Variants, say: Texts) -> Chart:
     alt = altair()
     names = _names(rows)
@@ -64,7 +68,7 @@ def _lines(rows: Sequence[Row], found: Variants, say: Texts) -> Chart:
         scale=alt.Scale(domain=[0.6, len(names) + 0.4], nice=False),
     )
     tips = [("name", say("front.method")), ("task", say("by_task.task")), ("shown", say("by_task.accuracy"))]
-    explain = say("by_task.chart.explain")
+    explain = _explain(found, say)
     spec = lines(series, found, x=x, y_title=say("by_task.accuracy"), tips=tips, explain=explain, height=300)
     return _as_chart(spec, rows, names, found, say)
 
@@ -75,7 +79,7 @@ def _in_quotes(name: str) -> str:
 
 
 def _as_chart(spec: Mapping[str, Any], rows: Sequence[Row], names: Sequence[str], found: Variants, say: Texts) -> Chart:
-    title, explain = say("by_task.chart.title"), say("by_task.chart.explain")
+    title, explain = say("by_task.chart.title"), _explain(found, say)
     columns = (say("by_task.task"), *(found.looks[row.label].name for row in rows))
     body = tuple(
         (
@@ -96,7 +100,7 @@ def _heat(rows: Sequence[Row], found: Variants, say: Texts) -> Chart | Pictures:
     chart = heat_map(
         "by-task",
         say("by_task.chart.title"),
-        say("by_task.chart.explain"),
+        _explain(found, say),
         matrix,
         rows=(say("front.method"), [found.looks[row.label].name for row in rows]),
         columns=(say("by_task.task"), short_names(names, 16)),

@@ -10,7 +10,6 @@ from typing import Any
 from narrows.benchmarks.compare.summary import Row
 from narrows.report.blocks import Block, Chart, Notice, Section, Table
 from narrows.report.charts import altair, colour, spec_of, values
-from narrows.report.comparison import pareto
 from narrows.report.facts import Facts
 from narrows.report.sections.comparing.labels import named, sides
 from narrows.report.sections.comparing.variants import Variants, edges, mean_of, spread, with_error
@@ -35,6 +34,19 @@ def front(facts: Facts, say: Texts) -> Section | None:
     return Section("front", say("front.title"), say("front.lead"), blocks)
 
 
+def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Of (cost, worth) the points that no other beats: none costs as little or less and is worth more.
+
+    >>> pareto([(0.1, 0.9), (0.03, 0.8), (0.2, 0.85), (0.03, 0.7)])
+    [(0.03, 0.8), (0.1, 0.9)]
+    """
+    front: list[tuple[float, float]] = []
+    for cost, worth in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or worth > front[-1][1]:
+            front.append((cost, worth))
+    return front
+
+
 def _is_shown(row: Row, figure: str) -> bool:
     """On a logarithmic axis 0 has no place."""
     return bool(mean_of(row, figure)) and (mean_of(row, figure) or 0.0) > 0 and mean_of(row, "ACC") is not None
@@ -52,7 +64,7 @@ def _scatter(key: str, figure: str, found: Variants, say: Texts) -> Chart | None
     places = [(mean_of(row, figure) or 0.0, mean_of(row, "ACC") or 0.0) for row in rows]
     best = pareto(places)
     title = say(f"front.{key}.title")
-    explain = say.sentences(say(f"front.{key}.explain"), *_length(found, say))
+    explain = say.sentences(say(f"front.{key}.explain"), *found.only_longest(say))
     columns = tuple(say(f"front.{column}") for column in ("method", "epochs", f"{key}.axis", "acc", "on"))
     body = tuple(
         (
@@ -68,10 +80,6 @@ def _scatter(key: str, figure: str, found: Variants, say: Texts) -> Chart | None
     spec = _spec(key, rows, places, best, explain, found, say)
     sources = found.source("figures.ACC", f"figures.{figure}")
     return Chart(title, explain, say("front.term"), sources, f"front-{key}", spec, table)
-
-
-def _length(found: Variants, say: Texts) -> list[str]:
-    return [say("front.longest")] if len(found.lengths) > 1 else []
 
 
 def _shown(key: str, value: float, say: Texts) -> str:

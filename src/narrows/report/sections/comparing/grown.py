@@ -12,17 +12,17 @@ from narrows.report.texts import Texts
 
 
 def grown(facts: Facts, say: Texts) -> Section | None:
-    """A line for each variant; those that use all from the first task are only named."""
+    """A line for each variant; those that use all from the first task are only named, beside others."""
     found = Variants.of(facts)
     if found is None or not found.done:
         return None
     known = [row for row in found.longest if any(figure.mean is not None for figure in row.used)]
     whole = [row for row in known if min(figure.mean for figure in row.used if figure.mean is not None) >= 1]
-    narrow = [row for row in known if row not in whole]
+    narrow = [row for row in known if row not in whole]  # which the others would squeeze
     blocks: list[Block] = []
-    if narrow:
-        blocks.append(_chart(narrow, found, say))
-    if whole:
+    if known:
+        blocks.append(_chart(narrow or whole, found, say))
+    if narrow and whole:
         blocks.append(Notice(say("grown.whole", names=", ".join(row.label for row in whole))))
     if not known:
         blocks.append(Notice(say("grown.none"), "warn"))
@@ -31,7 +31,8 @@ def grown(facts: Facts, say: Texts) -> Section | None:
 
 def _chart(rows: list[Row], found: Variants, say: Texts) -> Chart:
     alt = altair()
-    title, explain = say("grown.used.title"), say("grown.used.explain")
+    title = say("grown.used.title")
+    explain = say.sentences(say("grown.used.explain"), *found.only_longest(say))
     series = [
         (
             row,

@@ -16,6 +16,7 @@ from narrows.benchmarks.compare.summary import Comparison, Figure, Row
 from narrows.report.blocks import Source
 from narrows.report.charts import CATEGORIES, altair, category, short_names
 from narrows.report.facts import Facts
+from narrows.report.texts import Texts
 
 _SHAPES: Final = (
     "circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left",
@@ -90,6 +91,10 @@ class Variants:
     def lengths(self) -> list[int]:
         """Of training, in epochs, that have a run."""
         return sorted({row.epochs for row in self.done})
+
+    def only_longest(self, say: Texts) -> list[str]:
+        """A sentence for what shows `longest`, where that is not all."""
+        return [say("front.longest")] if len(self.lengths) > 1 else []
 
     @property
     def dense(self) -> Row | None:
