@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from narrows.errors import ModelMismatchError, TaskExistsError
@@ -23,7 +24,7 @@ from narrows.subnet import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
 from narrows.tasks.copying import copied, require_plain, require_whole, unwrapped
 from narrows.tasks.heads import Head, put_head, require_place
-from narrows.tasks.loading import fill, place_head
+from narrows.tasks.loading import fill, moved, place_head
 from narrows.tasks.partition import assign, matches, named_tensors, require_match, require_plain_state
 from narrows.tasks.routing import Routing, route
 from narrows.tasks.sharing import Rule, kept_whole, require_not_tied, require_patterns, shared_specs
@@ -219,20 +220,35 @@ class TaskStore:
             lock.release()
             raise
 
-    def load(self, name: str, *, head: nn.Module | None = None) -> nn.Module:
+    def load(
+        self,
+        name: str,
+        *,
+        head: nn.Module | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> nn.Module:
         """The task's network as an ordinary module in eval mode, masks baked in, with the user's own names.
 
         Args:
             head: a module like the task's head, needed only where that is no `nn.Linear`.
+            device: where to put it; default: the CPU.
+            dtype: what to convert its floating-point tensors to (`torch.bfloat16`, `float16`, `float32`, `float64`),
+                after they were held to the digest of the commit. Its outputs are then not those that were committed,
+                but rounded as the dtype has it. Default: as they were trained.
 
         Raises:
             UnknownNameError: there is no such task; suggests the nearest name.
+            ConfigError: there is no such device here, or networks cannot have such a dtype.
             DamagedStoreError: a file it needs is damaged, and named, or the weights are not those that were committed.
+
+        Example: `store.load("first", device="cuda", dtype=torch.bfloat16)`.
         """
         record, (shared, private), base = self.directory.steadily(
             lambda reader: (reader.record(name), proven_weights(reader, name), reader.base())
         )
-        return fill(place_head(self._base_model(base), name, record.head, head, private), shared, private)
+        model = fill(place_head(self._base_model(base), name, record.head, head, private), shared, private)
+        return moved(model, device, dtype)
 
     def network(self) -> nn.Module:
         """A copy of the network that the store began from, as it was then."""
