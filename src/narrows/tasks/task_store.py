@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from narrows.errors import ModelMismatchError, TaskExistsError
 from narrows.methods import Method
 from narrows.store import Problem, StoreDirectory, TaskRecord
-from narrows.store.compose import composed, last_overwriting, proven_weights, weights_of
+from narrows.store.compose import composed, last_overwriting, proven, proven_weights, weights_of
 from narrows.store.forget import Forgetting
 from narrows.store.names import check_task_name, one_form
 from narrows.store.progress import ProgressFile
@@ -28,6 +28,7 @@ from narrows.tasks.loading import fill, moved, place_head
 from narrows.tasks.partition import assign, matches, named_tensors, require_match, require_plain_state
 from narrows.tasks.routing import Routing, route
 from narrows.tasks.sharing import Rule, kept_whole, require_not_tied, require_patterns, shared_specs
+from narrows.tasks.switching import Stored, left_to_base, switch
 from narrows.tasks.task import Task
 
 
@@ -54,6 +55,7 @@ class TaskStore:
     def __init__(self, directory: StoreDirectory, model: nn.Module | None) -> None:
         self.directory = directory
         self._template = model
+        self._proven: set[str] = set()
 
     @classmethod
     def create(
@@ -250,6 +252,49 @@ class TaskStore:
         model = fill(place_head(self._base_model(base), name, record.head, head, private), shared, private)
         return moved(model, device, dtype)
 
+    def switch_(self, model: nn.Module, name: str, *, head: nn.Module | None = None) -> None:
+        """Turns a network that `load` gave into the task `name`, in place: to the bit what `load` gives, in eval mode.
+
+        Its parameters stay the same tensors, on their devices; no second network is made. Every tensor is written,
+        whatever was done to the network since it was loaded. A head that is no `nn.Linear`, or has another shape than
+        the one before, is a new module: what holds on to the old one (hooks, an optimizer) does not know it.
+
+        Args:
+            model: what `load` gave, also converted or moved, or a network built by the same code as the store's.
+            head: a module like the task's head, needed only where that is no `nn.Linear`.
+
+        Raises:
+            ModelMismatchError: the model is made otherwise than the store's network; names what differs. A part of it
+                was converted to another dtype. Nothing was changed.
+            UnknownNameError: there is no such task; suggests the nearest name.
+            DamagedStoreError: as of `load`; nothing was changed.
+
+        >>> import tempfile, torch, narrows
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+        >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
+        >>> for name, classes in (("first", 2), ("second", 3)):
+        ...     with store.begin(name, narrows.IBM(density=0.5), head=("2", torch.nn.Linear(8, classes))) as task:
+        ...         _ = task.fit([(torch.randn(16, 4), torch.arange(16) % classes)], epochs=20)
+        ...         _ = task.commit()
+        >>> network = store.load("first")
+        >>> store.switch_(network, "second")
+        >>> torch.equal(network[0].weight, store.load("second")[0].weight), network[2]
+        (True, Linear(in_features=8, out_features=3, bias=True))
+        """
+        template = self._require_template()
+
+        def read(reader: StoreReader) -> Stored:
+            record, (subnet, private) = reader.record(name), proven(reader, name, self._proven)
+            names = left_to_base(template, record, private, reader.shared)
+            base = {key: value for key, value in reader.base().items() if key in names} if names else {}
+            return Stored(record, subnet, private, base)
+
+        def heads() -> set[str]:
+            described = (record.head for record in self.tasks())
+            return {str(head.get("path")) for head in described if head is not None}
+
+        switch(model, template, self.directory.steadily(read), head, heads)
+
     def network(self) -> nn.Module:
         """A copy of the network that the store began from, as it was then."""
         return self._base_model(self.directory.steadily(StoreReader.base))
@@ -328,13 +373,16 @@ class TaskStore:
         return self.directory.verify(progress, deep=deep)
 
     def _base_model(self, base: Mapping[str, Tensor]) -> nn.Module:
+        model = copy.deepcopy(self._require_template())
+        assign(model, base)
+        return model
+
+    def _require_template(self) -> nn.Module:
         if self._template is None:
             raise ModelMismatchError(
                 "The store was opened without a model: TaskStore.open(path, model), with the model it was made from."
             )
-        model = copy.deepcopy(self._template)
-        assign(model, base)
-        return model
+        return self._template
 
     def _shared_beside(self, path: str, model: nn.Module) -> tuple[tuple[TensorSpec, ...], tuple[str, ...]]:
         """What tasks share, and the private patterns, given a head at `path`.
