@@ -24,7 +24,8 @@ from narrows.store import TaskRecord
 from narrows.tasks.fit import Fit
 from narrows.tasks.heads import Head, find_head
 from narrows.tasks.recipe import DENSITY, EPOCHS, LEARNING_RATE
-from narrows.tasks.task import Task, Told
+from narrows.tasks.settling import Told
+from narrows.tasks.task import Task
 from narrows.training import accuracy
 from narrows.training.device import device_of
 from narrows.training.evaluation import evaluating

@@ -23,13 +23,17 @@ from narrows.store.reading import StoreReader
 from narrows.subnet import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
 from narrows.tasks.copying import copied, require_plain, require_whole, unwrapped
-from narrows.tasks.heads import Head, put_head, require_place
+from narrows.tasks.heads import Head, describe_head, put_head, require_place
 from narrows.tasks.loading import fill, moved, place_head
 from narrows.tasks.partition import assign, matches, named_tensors, require_match, require_plain_state
+from narrows.tasks.putting import isolation_of, taken_in
 from narrows.tasks.routing import Routing, route
+from narrows.tasks.settling import Told
 from narrows.tasks.sharing import Rule, kept_whole, require_not_tied, require_patterns, shared_specs
 from narrows.tasks.switching import Stored, left_to_base, switch
 from narrows.tasks.task import Task
+from narrows.tasks.weights import TaskWeights
+from narrows.training.randomness import undisturbed_generators
 
 
 class TaskStore:
@@ -182,12 +186,8 @@ class TaskStore:
         lock = self.directory.lock()
         try:
             self.directory.reload()
-            if name in map(one_form, self.directory.task_names()):
-                raise TaskExistsError(
-                    f"The store already has a task {name!r}, and tasks do not change. Choose another name."
-                )
+            self._require_new(name)
             model = self._base_model(self.directory.base())
-            check_task_name(name)
             specs, private = self.directory.shared, self.directory.private
             given = None if head is None or type(head[1]) is nn.Linear else head[1]
             if head is not None:
@@ -221,6 +221,82 @@ class TaskStore:
         except BaseException:
             lock.release()
             raise
+
+    def put(
+        self,
+        name: str,
+        model: nn.Module,
+        kept: Mapping[str, Tensor] | None = None,
+        *,
+        head: str | None = None,
+        method: str | Method = "put",
+        inputs: Any = None,
+        metrics: Told | None = None,
+        data: Told | None = None,
+    ) -> TaskRecord:
+        """Makes a network that was trained elsewhere a task of the store, durably and all at once.
+
+        The network is not changed, and no weight is chosen here: what is not 0 is kept. A kept weight with the value
+        that the latest task before gave it is reused and takes no bytes; every other is claimed. As in `Task.commit`,
+        the network that `load` will give is put together first and compared with `model`, every tensor to the bit.
+
+        Args:
+            name: the task's name, new to the store.
+            model: a network made as the store's, the head aside, on any device.
+            kept: shared parameter -> mask of what is kept, bool, of the parameter's shape; what it leaves out must be 0
+                in the model. Default, also for parameters that it lacks: weights that are not +0.
+            head: path of the module of `model` that is the task's head; see `begin`. None where there is none.
+            method: what the record says chose the weights: a name, or a configuration, by whose isolation the task
+                is then kept.
+            inputs: what the model takes, a batch. With it outputs are compared, too (in eval mode).
+            metrics, data: kept with the task; see `Task.commit`.
+
+        Raises:
+            TaskExistsError: the name is taken.
+            ConfigError: no task can have that name, or `kept` is not made of masks of shared parameters.
+            ModelMismatchError: the model is not made as the store's, or the network that the store would give is not
+                this one; names what differs. Nothing is written.
+            NonFiniteError: a weight is NaN or infinite; names it. Nothing is written.
+            StoreLockedError: another process, or a task of this one, is writing the store.
+            StoreError: the disk is full, say. Nothing is changed.
+
+        >>> import tempfile, torch
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+        >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
+        >>> with torch.no_grad():
+        ...     _ = model[0].weight[:4].zero_()  # trained and pruned, say
+        >>> layer = store.put("first", model, head="2").layers["0.weight"]
+        >>> layer["weights"], layer["used"], layer["claimed"]
+        (32, 16, 16)
+        >>> store.put("again", model, head="2").layers["0.weight"]["claimed"]
+        0
+        """
+        with self.directory.lock():
+            self.directory.reload()
+            self._require_new(name)
+            network = unwrapped(model)
+            require_plain(network)
+            require_plain_state(network)
+            untrained = self._base_model(self.directory.base())
+            specs, private, module = self.directory.shared, self.directory.private, None
+            if head is not None:
+                require_place(network, head)
+                specs, private = self._shared_beside(head, untrained)
+                module = (head, network.get_submodule(head))
+                given = None if type(module[1]) is nn.Linear else module[1]
+                with undisturbed_generators(torch.device("cpu")):
+                    place_head(untrained, name, describe_head(module), given, named_tensors(network))
+            held, isolated = composed(self.directory).held(), isolation_of(method) == "shared"
+            weights = TaskWeights(network, head, specs, held, isolated=isolated)
+            record, content = taken_in(
+                *(name, network, untrained, weights, kept),
+                head=module,
+                method=method,
+                inputs=inputs,
+                metrics=metrics,
+                data=data,
+            )
+            return self.directory.append(record, content, layout=(specs, private))
 
     def load(
         self,
@@ -376,6 +452,13 @@ class TaskStore:
         model = copy.deepcopy(self._require_template())
         assign(model, base)
         return model
+
+    def _require_new(self, name: str) -> None:
+        if name in map(one_form, self.directory.task_names()):
+            raise TaskExistsError(
+                f"The store already has a task {name!r}, and tasks do not change. Choose another name."
+            )
+        check_task_name(name)
 
     def _require_template(self) -> nn.Module:
         if self._template is None:
