@@ -23,7 +23,7 @@ from narrows.store.reading import StoreReader
 from narrows.subnet import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
 from narrows.tasks.copying import copied, require_plain, require_whole, unwrapped
-from narrows.tasks.heads import Head, describe_head, put_head, require_place
+from narrows.tasks.heads import Head, describe_head, like_head, put_head, require_place
 from narrows.tasks.loading import fill, moved, place_head
 from narrows.tasks.partition import assign, matches, named_tensors, require_match, require_plain_state
 from narrows.tasks.putting import isolation_of, taken_in
@@ -48,8 +48,8 @@ class TaskStore:
     >>> import tempfile, torch, narrows
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
     >>> path = tempfile.mkdtemp() + "/store"
-    >>> store = TaskStore.create(path, model)
-    >>> with store.begin("first", narrows.IBM(density=0.5), head=("2", torch.nn.Linear(8, 3))) as task:
+    >>> store = TaskStore.create(path, model, head="2")
+    >>> with store.begin("first", narrows.IBM(density=0.5), head=3) as task:
     ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 3)], epochs=20)
     ...     _ = task.commit()
     >>> [record.name for record in TaskStore.open(path, model).tasks()]
@@ -67,6 +67,7 @@ class TaskStore:
         path: str | os.PathLike[str],
         model: nn.Module,
         *,
+        head: str | None = None,
         shared: Sequence[str] | Rule = (),
         private: Sequence[str] = (),
         about: Mapping[str, Any] | None = None,
@@ -79,6 +80,8 @@ class TaskStore:
         model (torch.compile, DataParallel, DistributedDataParallel) is left out.
 
         Args:
+            head: path of the module in whose place tasks have one of their own, as `"fc"` or `"classifier.1"`; it is
+                kept with the store, and `begin` asks for the module, or its number of outputs, only.
             shared: patterns of parameters to share besides: names of parameters or modules, `*` allowed, as
                 `["matrix", "h.*.c_attn"]`. Or a rule in the place of the default one, a function
                 of a module and the name of one of its parameters, as `lambda module, name: narrows.multiplies(module,
@@ -89,8 +92,8 @@ class TaskStore:
                 meaning here.
 
         Raises:
-            ModelMismatchError: the model has nothing to share, its state dict holds what is no parameter or buffer, it
-                cannot be copied, or is sharded; a pattern names nothing.
+            ModelMismatchError: there is no module at `head`; the model has nothing to share, its state dict holds what
+                is no parameter or buffer, it cannot be copied, or is sharded; a pattern names nothing.
             StoreError: there is something at `path` already.
         """
         model = unwrapped(model)
@@ -98,6 +101,10 @@ class TaskStore:
         require_plain_state(model)
         require_patterns(model, private, shared)
         template = copied(model)
+        if head is not None:
+            require_place(template, head)
+            require_not_tied(template, head, shared_specs(template, private, shared))
+            private = (*private, head)
         specs = shared_specs(template, private, shared)
         said = kept_whole(template, private, shared, specs)
         if not specs:
@@ -108,7 +115,7 @@ class TaskStore:
         if said is not None:
             warnings.warn(said, stacklevel=2)
         base = {name: tensor.detach() for name, tensor in named_tensors(template).items()}
-        return cls(StoreDirectory.create(path, base, specs, tuple(private), about), template)
+        return cls(StoreDirectory.create(path, base, specs, tuple(private), about, head), template)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], model: nn.Module | None = None) -> TaskStore:
@@ -144,6 +151,11 @@ class TaskStore:
         return self.directory.steadily(lambda reader: reader.shared)
 
     @property
+    def head(self) -> str | None:
+        """Where tasks have a module of their own, as `create` was told."""
+        return self.directory.header.head
+
+    @property
     def about(self) -> dict[str, Any] | None:
         """What `create` was told to keep with the store."""
         return self.directory.header.model
@@ -164,22 +176,23 @@ class TaskStore:
         """
         return self.directory.progress(name)
 
-    def begin(self, name: str, method: Method, *, head: Head | None = None) -> Task:
+    def begin(self, name: str, method: Method, *, head: int | nn.Module | Head | None = None) -> Task:
         """Starts learning a task. The store is locked until the task is committed or abandoned.
 
         Args:
             name: the task's name, new to the store.
             method: a configuration, as `narrows.IBM(density=0.04)`.
-            head: (path, module): this task's own module in the place of the model's module at `path`.
-                None where the task uses the network's outputs as they are (regression, say). The first
-                task's head takes its place's parameters out of what tasks share. Where the model ties the module
-                at `path` to another, the task's head is tied to nothing: the other stays shared.
+            head: this task's own module, put in the place of the model's at the store's `head`; or a number of outputs,
+                for an `nn.Linear` like that one. Or (path, module), for another place, or a store that was made without
+                `head`. None where the task uses the network's outputs as they are (regression, say). The first task's
+                head takes its place's parameters out of what tasks share. Where the model ties the module at `path` to
+                another, the task's head is tied to nothing: the other stays shared.
 
         Raises:
             TaskExistsError: the name is taken.
-            ConfigError: no task can have that name.
-            ModelMismatchError: there is no module to put the head at, or nothing left to share; the head would take
-                away the name of a tied tensor.
+            ConfigError: no task can have that name, or `head` is no number of outputs.
+            ModelMismatchError: there is no module to put the head at, the store was made without a `head`, or nothing
+                left to share; the head would take away the name of a tied tensor.
             CapacityError: fewer weights are free than the method's budget asks for.
             StoreLockedError: another process, or another task of this one, is writing the store.
         """
@@ -189,6 +202,7 @@ class TaskStore:
             self._require_new(name)
             model = self._base_model(self.directory.base())
             specs, private = self.directory.shared, self.directory.private
+            head = self._placed(head, model)
             given = None if head is None or type(head[1]) is nn.Linear else head[1]
             if head is not None:
                 module = unwrapped(head[1])
@@ -245,7 +259,8 @@ class TaskStore:
             model: a network made as the store's, the head aside, on any device.
             kept: shared parameter -> mask of what is kept, bool, of the parameter's shape; what it leaves out must be 0
                 in the model. Default, also for parameters that it lacks: weights that are not +0.
-            head: path of the module of `model` that is the task's head; see `begin`. None where there is none.
+            head: path of the module of `model` that is the task's head; default: the store's `head`. Where there is
+                none, the task has none.
             method: what the record says chose the weights: a name, or a configuration, by whose isolation the task
                 is then kept.
             inputs: what the model takes, a batch. With it outputs are compared, too (in eval mode).
@@ -274,6 +289,7 @@ class TaskStore:
         with self.directory.lock():
             self.directory.reload()
             self._require_new(name)
+            head = self.head if head is None else head
             network = unwrapped(model)
             require_plain(network)
             require_plain_state(network)
@@ -452,6 +468,17 @@ class TaskStore:
         model = copy.deepcopy(self._require_template())
         assign(model, base)
         return model
+
+    def _placed(self, head: int | nn.Module | Head | None, model: nn.Module) -> Head | None:
+        """The head with its path."""
+        if head is None or isinstance(head, tuple):
+            return head
+        if self.head is None:
+            raise ModelMismatchError(
+                "The store was made without a head, and does not know where this one goes: give head=(path, module), "
+                "or make the store by TaskStore.create(path, model, head=...)."
+            )
+        return like_head(model, self.head, head)
 
     def _require_new(self, name: str) -> None:
         if name in map(one_form, self.directory.task_names()):
