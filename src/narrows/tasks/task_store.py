@@ -402,12 +402,16 @@ class TaskStore:
         """What a stored task keeps of each layer, and why; see `Task.explain`."""
         return read_account(self.directory.steadily(lambda reader: reader.record(name)).layers)
 
-    def used(self) -> float:
+    def values_kept(self) -> float:
         """Values that all tasks keep / shared weights: a refined weight counts for each, so it may exceed 1.
 
         Each `independent` task counts as a network of its own.
         """
         return self.directory.steadily(lambda reader: composed(reader).held().values_kept())
+
+    def used(self) -> float:
+        """The former name of `values_kept`; it will go."""
+        return self.values_kept()
 
     def forget(self, name: str, *, dry_run: bool = False) -> Forgetting:
         """Takes a task out of the store, exactly: weights that only it used are free again.
@@ -434,7 +438,7 @@ class TaskStore:
         >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
         ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=20)
         ...     _ = task.commit()
-        >>> store.forget("first").freed, store.used()
+        >>> store.forget("first").freed, store.values_kept()
         (24, 0.0)
         """
         if dry_run:
