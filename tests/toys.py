@@ -238,4 +238,4 @@ def weights(shapes: dict[str, tuple[int, ...]], frozen: float = 0.0, dtype: torc
     masks = [position < frozen * position.numel() for position in masks]
     params = [nn.Parameter(torch.randn(shape, dtype=dtype)) for shape in shapes.values()]
     values = [torch.where(mask, param.detach(), 0.0) for mask, param in zip(masks, params, strict=True)]
-    return SharedWeights(tuple(shapes), params, masks, values)
+    return SharedWeights.dense(tuple(shapes), params, masks, values)

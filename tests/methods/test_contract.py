@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import narrows as nw
 from narrows.methods import Learner
 from narrows.store.compose import composed
+from narrows.subnet import SubNetwork
 from narrows.training import read_history
 from toys import METHODS, TOYS, Toy, files, hooked, logits, same, state, violations
 
@@ -159,13 +160,17 @@ def test_isolation_holds_at_every_step(life: Life) -> None:
 
 
 def test_the_account_is_true(life: Life) -> None:
-    contents = {name: life.store.directory.content(name) for name in CLASSES}
+    subnets = {name: life.store.directory.subnet(name) for name in CLASSES}
+    kept, own = (
+        {name: masks(subnet) for name, subnet in subnets.items()}
+        for masks in (SubNetwork.kept_masks, SubNetwork.claimed_masks)
+    )
     total = sum(spec.numel for spec in life.store.shared)
     for position, record in enumerate(life.store.tasks()):
-        content, earlier = contents[record.name], list(CLASSES)[:position]
+        earlier = list(CLASSES)[:position]
         reused_from = set()
         for layer in life.store.explain(record.name):
-            used, claimed = content.used[layer.name], content.claimed[layer.name]
+            used, claimed = (masks[record.name][layer.name] for masks in (kept, own))
             assert (layer.weights, layer.used, layer.claimed) == (used.numel(), int(used.sum()), int(claimed.sum()))
             assert layer.reused == int((used & ~claimed).sum())
             assert layer.density == layer.used / layer.weights
@@ -173,7 +178,7 @@ def test_the_account_is_true(life: Life) -> None:
             if life.method.isolation == "shared":
                 reused, before = used & ~claimed, torch.zeros_like(used)
                 for name in reversed(earlier):  # the latest that claimed a weight is whose value is reused
-                    theirs = contents[name].claimed[layer.name]
+                    theirs = own[name][layer.name]
                     reused_from |= {name} if (reused & theirs & ~before).any() else set()
                     before |= theirs
                 assert not (reused & ~before).any()

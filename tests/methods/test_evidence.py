@@ -363,6 +363,6 @@ def test_a_checkpoint_of_an_earlier_form_is_refused_and_not_misread(tmp_path: Pa
     memory.tree["plan"]["format"] = 1
     with (
         store.begin("t", nw.IBM(density=0.5), head=MLP.head(2)) as task,
-        pytest.raises(ConfigError, match="format was 1 and is 2"),
+        pytest.raises(ConfigError, match="format was 1 and is 3"),
     ):
         task.fit(batches, 6, checkpoint=memory, progress=False)

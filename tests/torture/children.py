@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -124,6 +125,12 @@ def can_trace() -> bool:
         return False
 
 
+def limit_memory(room: int) -> None:
+    """Limits the address space of this process to so many bytes beside what it has."""
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + room, resource.RLIM_INFINITY))
+
+
 def mount_small(place: Path, pages: int) -> None:
     """Put an empty file system of so many pages of 4 KiB at `place`, seen by this process alone. OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -133,6 +140,19 @@ def mount_small(place: Path, pages: int) -> None:
     libc.mount(b"none", b"/", None, 0x44000, None)  # MS_REC | MS_PRIVATE: nothing gets out
     if libc.mount(b"tmpfs", str(place).encode(), b"tmpfs", 0, f"size={pages * 4}k".encode()):
         raise OSError(ctypes.get_errno(), f"nothing can be mounted at {place}")
+
+
+def read_only(place: Path) -> None:
+    """Makes `place` a file system that cannot be written, seen by this process alone, with all that is in it now."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    new_user, new_mounts = 0x10000000, 0x00020000
+    if libc.unshare(new_mounts) and libc.unshare(new_user | new_mounts):
+        raise OSError(ctypes.get_errno(), "no mount namespace")
+    libc.mount(b"none", b"/", None, 0x44000, None)  # MS_REC | MS_PRIVATE
+    path = str(place).encode()
+    bind, remount, reading = 0x1000, 0x20, 0x1
+    if libc.mount(path, path, None, bind, None) or libc.mount(None, path, None, bind | remount | reading, None):
+        raise OSError(ctypes.get_errno(), f"{place} cannot be made read-only")
 
 
 def can_mount(place: Path) -> bool:

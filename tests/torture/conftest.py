@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import commands
 import pytest
 import torture_store
 from children import RUNNING, end
@@ -53,6 +54,15 @@ def place() -> Iterator[Path]:
 def prepared(place: Path) -> Path:
     """The store of `torture_store.prepare`, to be copied and never changed."""
     return torture_store.prepare(place / "prepared")
+
+
+@pytest.fixture(scope="session")
+def world(place: Path) -> Iterator[Path]:
+    """The folder of `commands.make_world`, to be copied and never changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(place / "config"))
+        patch.setenv("COLUMNS", "100")
+        yield commands.make_world(place / "world")
 
 
 @pytest.fixture(scope="session")

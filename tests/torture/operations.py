@@ -32,7 +32,8 @@ class Operation:
 
 @contextmanager
 def _create(path: Path) -> Iterator[Callable[[], object]]:
-    yield lambda: nw.TaskStore.create(path, network())
+    model = network()
+    yield lambda: nw.TaskStore.create(path, model)
 
 
 @contextmanager
@@ -78,7 +79,8 @@ def _recover_older(path: Path) -> Iterator[Callable[[], object]]:
 
 @contextmanager
 def _save(path: Path) -> Iterator[Callable[[], object]]:
-    yield lambda: nw.TaskStore.open(path).progress(LEARNING).save({"step": 2, "scores": [torch.ones(5)]})
+    tree = {"step": 2, "scores": [torch.ones(5)]}
+    yield lambda: nw.TaskStore.open(path).progress(LEARNING).save(tree)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import signal
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from attacks import ATTACKS, forge, forge_task
-from children import child
+from children import child, limit_memory
 from hypothesis import HealthCheck, given, settings
 from mutations import edited
 from tally import Tally
@@ -78,7 +77,7 @@ def test_nothing_gets_out(prepared: Path, tmp_path: Path, watch: Watch, attack: 
 
     def work() -> None:
         signal.alarm(20)
-        resource.setrlimit(resource.RLIMIT_AS, (_address_space() + (1 << 30), resource.RLIM_INFINITY))
+        limit_memory(1 << 30)
         with watched(watch, root):
             ask_everything(root)
 
@@ -86,10 +85,6 @@ def test_nothing_gets_out(prepared: Path, tmp_path: Path, watch: Watch, attack: 
         assert child(work) == 0
         assert {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()} == before
         assert {path.name for path in tmp_path.iterdir()} == {"s", "outside"}
-
-
-def _address_space() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def test_the_watch_sees(tmp_path: Path, watch: Watch):

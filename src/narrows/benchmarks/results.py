@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ class Result:
         if self.reference is not None:
             reference = [*self.reference["accuracy"], *(self.reference[key] for key in _REFERENCE)]
         for number in (*entries, *last, *figures, *densities, *reference, self.dense_bytes):
-            if type(number) not in (int, float) or not math.isfinite(number):
+            if type(number) not in (int, float) or not abs(number) <= sys.float_info.max:
                 raise ValueError(f"{number!r} stands where a number should")
         for text in (self.stream, self.method, *(task.name for task in self.tasks)):
             if not isinstance(text, str):

@@ -24,6 +24,7 @@ from narrows.cli.terminal import unfailing
 from narrows.cli.upkeep import compact_command, forget_command, recover_command, verify_command
 from narrows.cli.watch import watch_command
 from narrows.errors import NarrowsError
+from narrows.memory import is_shortage, told
 
 
 class _Switches:
@@ -103,7 +104,7 @@ def _narrows(
 
 
 def main() -> None:
-    """Entry point: what narrows raises on purpose, or a disk does, is one message and exit code 1."""
+    """Entry point: what narrows raises on purpose, a disk, or a lack of memory, is one message and exit code 1."""
     with unfailing(), shown_warnings():
         try:
             app(prog_name="narrows")
@@ -111,6 +112,10 @@ def main() -> None:
             _end(str(error))
         except OSError as error:
             _end(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+        except BaseException as error:
+            if not is_shortage(error):
+                raise
+            _end(f"There is not enough memory for that ({told(error)}); what was stored before is as it was.")
 
 
 def _end(text: str) -> None:

@@ -40,8 +40,9 @@ def verify_command(
 
     from narrows.tasks import TaskStore
 
-    opened, console = TaskStore.open(store), Screen(stderr=as_json)
-    with Progress(console=Screen(stderr=True), transient=True) as progress:
+    opened, console, errors = TaskStore.open(store), Screen(stderr=as_json), Screen(stderr=True)
+    # Where nobody sees it there is no bar: its thread, where it gets no memory, is waited for endlessly.
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
         bar = progress.add_task("verifying", total=None)
         problems = opened.verify(lambda _, done, total: progress.update(bar, completed=done, total=total), deep=deep)
     damaged = [problem for problem in problems if not problem.harmless]

@@ -33,8 +33,3 @@ class Layout:
         """Views of `flat`, one for each parameter, in the parameters' shapes."""
         parts = torch.split(flat, self.sizes)
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
-
-    def per_layer(self, flat: Tensor, values: Sequence[float]) -> Tensor:
-        """One number for each layer, repeated over that layer's weights; shape (total,)."""
-        repeats = torch.tensor(self.sizes, device=flat.device)
-        return torch.tensor(values, dtype=flat.dtype, device=flat.device).repeat_interleave(repeats)

@@ -1,47 +1,86 @@
-"""Choosing which weights stay: by budget (the best k) or by price (all above a threshold)."""
+"""Choosing which weights stay: by budget (the best k) or by price (all above a threshold).
+
+Of equal scores those of the larger sizes stay, and of those equal too the first by position, so that a budget is met
+exactly and the choice is deterministic. Scores of exactly 0 are common: weights of a unit that never fired. The same
+choice is made in three ways: by NumPy where the scores are on the CPU, which is many times faster than torch there; by
+torch; and by torch without ever making the host wait for the device, for what is chosen at each step.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from narrows.errors import NonFiniteError
 
-LONG = 10_000
-"""Length from which a sample is worth taking."""
+Array = np.ndarray[Any, Any]
 
-SAMPLED = 17
-"""Of so many values, one is in the sample; prime, so that it falls on no one column of a matrix."""
+Sizes = Callable[[], Tensor]
+"""What decides between equal scores, asked for where there are such; of the scores' shape, without NaN."""
 
 
-def best(scores: Tensor, candidates: Tensor, count: int, sizes: Tensor | None = None) -> Tensor:
+class NaNWatch:
+    """Notes on the device whether a score was NaN, so that nobody has to wait for it at each step.
+
+    >>> watch = NaNWatch()
+    >>> watch.add(torch.tensor(False))
+    >>> watch.require()
+    """
+
+    def __init__(self) -> None:
+        self._seen: Tensor | None = None
+
+    def add(self, is_nan: Tensor) -> None:
+        """Takes in one answer: bool, of no dimension."""
+        self._seen = is_nan if self._seen is None else self._seen.to(is_nan.device) | is_nan
+
+    def require(self) -> None:
+        """Raises NonFiniteError where one was. It waits for the device: ask now and then."""
+        if self._seen is not None and bool(self._seen):
+            raise NonFiniteError(NAN)
+
+
+NAN = "a weight's score is NaN: the gradients were not finite. Lower the learning rate or clip them."
+
+
+def best(scores: Tensor, candidates: Tensor, count: int, sizes: Sizes | None = None) -> Tensor:
     """Mask of the `count` candidates with the highest score: never more, fewer only if there are fewer.
 
-    Of equal scores those of the larger `sizes` stay, and of those equal too the first by position, so that a budget is
-    met exactly and the choice is deterministic. Scores of exactly 0 are common: weights of a unit that never fired.
-
     Args:
-        scores: any shape, non-NaN.
+        scores: any shape; NaN only where there is no candidate.
         candidates: bool, same shape; nothing else is chosen.
         count: how many to keep.
-        sizes: what decides between equal scores, same shape, non-NaN.
+        sizes: what decides between equal scores.
 
     Raises:
         NonFiniteError: a candidate's score is NaN.
 
     >>> best(torch.tensor([3., 1., 2., 9.]), torch.tensor([True, True, True, False]), 2)
     tensor([ True, False,  True, False])
-    >>> best(torch.zeros(3), torch.ones(3, dtype=torch.bool), 1, sizes=torch.tensor([1., 2., 2.]))
+    >>> best(torch.zeros(3), torch.ones(3, dtype=torch.bool), 1, sizes=lambda: torch.tensor([1., 2., 2.]))
     tensor([False,  True, False])
     """
+    if _on_host(scores):
+        return torch.from_numpy(_host(_array(scores), _array(candidates), count, sizes)).view(scores.shape)
     values = scores[candidates]
     chosen = torch.zeros_like(candidates)
-    chosen[candidates] = _top(values, count, None if sizes is None else lambda: sizes[candidates])
+    chosen[candidates] = _torch(values, count, None if sizes is None else lambda: sizes()[candidates])
     return chosen
+
+
+def top(scores: Tensor, count: int, sizes: Sizes | None = None) -> Tensor:
+    """`best` where all are candidates.
+
+    >>> top(torch.tensor([3., 1., 2.]), 2)
+    tensor([ True, False,  True])
+    """
+    if _on_host(scores):
+        return torch.from_numpy(_host(_array(scores), None, count, sizes)).view(scores.shape)
+    return _torch(scores.reshape(-1), count, sizes and (lambda: sizes().reshape(-1))).view(scores.shape)
 
 
 def above(scores: Tensor, candidates: Tensor, threshold: float) -> Tensor:
@@ -49,29 +88,75 @@ def above(scores: Tensor, candidates: Tensor, threshold: float) -> Tensor:
     return candidates & (scores > threshold)
 
 
-def best_each(scores: Sequence[Tensor], fraction: float, sizes: Sequence[Tensor] | None = None) -> list[Tensor]:
+def best_each(
+    scores: Sequence[Tensor],
+    fraction: float,
+    sizes: Sequence[Sizes] | None = None,
+    watch: NaNWatch | None = None,
+) -> list[Tensor]:
     """For each tensor apart, the mask of its best `fraction` (at least one weight; rounded down).
 
-    Between equal scores `sizes` decide, as in `best`.
+    Args:
+        scores: any shapes.
+        fraction: of each tensor's weights.
+        sizes: what decides between equal scores.
+        watch: is told of NaN where the scores are on a device, which is then not waited for.
+
+    Raises:
+        NonFiniteError: a score is NaN; with `watch`, on the CPU only.
     """
-    rows = zip(scores, [None] * len(scores) if sizes is None else sizes, strict=True)
-    return [
-        _top(
-            score.reshape(-1),
-            max(1, int(fraction * score.numel())),
-            None if size is None else partial(size.reshape, -1),
-        ).view(score.shape)
-        for score, size in rows
-    ]
+    chosen = []
+    for score, size in zip(scores, [None] * len(scores) if sizes is None else sizes, strict=True):
+        count = max(1, int(fraction * score.numel()))
+        if watch is None or _on_host(score):
+            chosen.append(top(score, count, size))
+        else:
+            chosen.append(_ranked(score, count, size, watch))
+    return chosen
 
 
-def _top(values: Tensor, count: int, sizes: Callable[[], Tensor] | None = None) -> Tensor:
-    """Mask of the `count` highest of a vector; where some are equal those of larger `sizes`, then the first ones."""
+def _on_host(scores: Tensor) -> bool:
+    return scores.device.type == "cpu"
+
+
+def _array(tensor: Tensor) -> Array:
+    """As one vector; in float32 what NumPy has no type for."""
+    flat = tensor.detach().reshape(-1)
+    array: Array = np.asarray(flat.float() if flat.dtype in (torch.bfloat16, torch.float16) else flat)
+    return array
+
+
+def _host(scores: Array, candidates: Array | None, count: int, sizes: Sizes | None) -> Array:
+    available = len(scores) if candidates is None else int(np.count_nonzero(candidates))
+    values = scores if candidates is None or available == len(scores) else np.where(candidates, scores, -np.inf)
+    if not 0 < count < available:
+        if available and np.isnan(values.max()):  # the maximum of what holds a NaN is NaN
+            raise NonFiniteError(NAN)
+        everything = np.ones(len(scores), dtype=bool) if candidates is None else candidates.copy()
+        return everything if count > 0 else np.zeros_like(everything)
+    last = len(values) - count
+    ordered = np.partition(values, last)
+    if np.isnan(ordered[last:].max()):  # NaN is the highest of all
+        raise NonFiniteError(NAN)
+    threshold = ordered[last]
+    kept: Array = values >= threshold
+    if candidates is not None:
+        kept &= candidates
+    surplus = int(np.count_nonzero(kept)) - count
+    if surplus:
+        ties = np.flatnonzero(kept & (values == threshold))
+        if sizes is None:
+            kept[ties[-surplus:]] = False
+        else:
+            kept[ties] = _host(_array(sizes())[ties], None, len(ties) - surplus, None)
+    return kept
+
+
+def _torch(values: Tensor, count: int, sizes: Sizes | None) -> Tensor:
+    """Of a vector, on any device, which is waited for."""
     available = values.numel()
-    if available and torch.isnan(values.max()):  # the maximum of what holds a NaN is NaN
-        raise NonFiniteError(
-            "a weight's score is NaN: the gradients were not finite. Lower the learning rate or clip them."
-        )
+    if available and torch.isnan(values.max()):
+        raise NonFiniteError(NAN)
     if count >= available:
         return torch.ones_like(values, dtype=torch.bool)
     if count <= 0:
@@ -84,27 +169,25 @@ def _top(values: Tensor, count: int, sizes: Callable[[], Tensor] | None = None) 
         if sizes is None:
             kept[ties[-surplus:]] = False
         else:
-            kept[ties] = _top(sizes()[ties], len(ties) - surplus)
+            kept[ties] = _torch(sizes()[ties], len(ties) - surplus, None)
     return kept
 
 
 def _nth_highest(values: Tensor, n: int) -> Tensor:
-    """The n-th highest of a vector without NaN, counted from 1; exact.
-
-    On a CPU kthvalue moves the whole vector about. In a long one, a sample tells between which values to look, and
-    what lies there is few; where the sample misleads, nothing but the time is lost.
-    """
-    size = values.numel()
-    if size >= LONG and values.device.type == "cpu":
-        sample = values[::SAMPLED].contiguous()
-        rank, margin = (size - n) // SAMPLED, 2 * math.isqrt(len(sample))
-        low = sample.kthvalue(max(rank - margin, 1)).values
-        high = sample.kthvalue(min(rank + margin, len(sample))).values
-        between = values[(values >= low) & (values <= high)]
-        left = n - int((values > high).sum())
-        if 0 < left <= len(between):
-            return between.kthvalue(len(between) - left + 1).values
+    """The n-th highest of a vector without NaN, counted from 1; exact."""
     try:
-        return values.kthvalue(size - n + 1).values
+        return values.kthvalue(values.numel() - n + 1).values
     except NotImplementedError:  # on Apple's GPUs, before PyTorch 2.9
-        return values.sort().values[size - n]
+        return values.sort().values[values.numel() - n]
+
+
+def _ranked(scores: Tensor, count: int, sizes: Sizes | None, watch: NaNWatch) -> Tensor:
+    """By sorting, stably: the best first, of equal ones the larger, then the first by position. Waits for nothing."""
+    flat = scores.reshape(-1)
+    if sizes is None:
+        order = flat.sort(descending=True, stable=True).indices
+    else:
+        by_size = sizes().reshape(-1).sort(descending=True, stable=True).indices
+        order = by_size[flat[by_size].sort(descending=True, stable=True).indices]
+    watch.add(flat.index_select(0, order[:1]).isnan().any())  # NaN is the highest of all
+    return torch.zeros_like(flat, dtype=torch.bool).index_fill_(0, order[:count], True).view(scores.shape)

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import OptimizerError
+from narrows.masks import fill_, marked, pick, places, put_, spread
 from narrows.methods.signals import Signals
 
 Isolation = Literal["shared", "own", "none"]
@@ -33,19 +34,50 @@ State = dict[str, Any]
 class SharedWeights:
     """The parameters tasks share, in the store's order, with what earlier tasks froze.
 
+    What is frozen is few weights, and held as such: their positions and values.
+
     Attributes:
         names: names of the parameters.
         params: the live parameters of the task's model.
-        frozen: bool, a parameter's shape: weights some earlier task uses.
-        values: the frozen weights' values, 0 elsewhere.
+        frozen_at: of each parameter, the positions of the weights that some earlier task uses: int64, 1-D, ascending,
+            in C order, on the parameter's device.
+        frozen_values: their values, 1-D, of the parameter's dtype.
         resting: ids of parameters whose learning rate is 0 in this step.
     """
 
     names: tuple[str, ...]
     params: list[nn.Parameter]
-    frozen: list[Tensor]
-    values: list[Tensor]
+    frozen_at: list[Tensor]
+    frozen_values: list[Tensor]
     resting: frozenset[int] = frozenset()
+
+    @classmethod
+    def dense(
+        cls, names: Sequence[str], params: Sequence[nn.Parameter], frozen: Sequence[Tensor], values: Sequence[Tensor]
+    ) -> SharedWeights:
+        """From what is frozen (bool) and its values (what stands elsewhere is not looked at), in the params' shapes.
+
+        >>> param = nn.Parameter(torch.ones(1, 2))
+        >>> SharedWeights.dense(["w"], [param], [torch.tensor([[False, True]])], [torch.ones(1, 2)]).frozen_at
+        [tensor([1])]
+        """
+        at = [places(mask) for mask in frozen]
+        held = [pick(value, one.to(value.device)) for value, one in zip(values, at, strict=True)]
+        on_device = [one.to(param.device) for one, param in zip(at, params, strict=True)]
+        return cls(
+            tuple(names), list(params), on_device, [one.to(param) for one, param in zip(held, params, strict=True)]
+        )
+
+    @property
+    def frozen(self) -> list[Tensor]:
+        """bool, of each parameter's shape: the frozen weights. Made anew each time: not for every step."""
+        return [marked(param.shape, at) for param, at in zip(self.params, self.frozen_at, strict=True)]
+
+    @property
+    def values(self) -> list[Tensor]:
+        """Of each parameter's shape: the frozen weights' values, 0 elsewhere. Made anew each time."""
+        rows = zip(self.params, self.frozen_at, self.frozen_values, strict=True)
+        return [spread(param.shape, at, values) for param, at, values in rows]
 
     def total(self) -> int:
         """Number of shared weights."""
@@ -53,11 +85,12 @@ class SharedWeights:
 
     def frozen_count(self) -> int:
         """Number of frozen weights."""
-        return sum(int(mask.sum()) for mask in self.frozen)
+        return sum(at.numel() for at in self.frozen_at)
 
     def free_by_layer(self) -> dict[str, int]:
         """Number of free weights in each parameter."""
-        return {name: int((~mask).sum()) for name, mask in zip(self.names, self.frozen, strict=True)}
+        rows = zip(self.names, self.params, self.frozen_at, strict=True)
+        return {name: param.numel() - at.numel() for name, param, at in rows}
 
 
 @dataclass(frozen=True)
@@ -97,7 +130,7 @@ class Learner(abc.ABC):
     @property
     @abc.abstractmethod
     def masks(self) -> list[Tensor]:
-        """The sub-network of the moment: bool, one for each shared parameter."""
+        """The sub-network of the moment: bool, one for each shared parameter; it may be made when it is asked for."""
 
     @property
     def claims(self) -> list[Tensor]:
@@ -105,7 +138,8 @@ class Learner(abc.ABC):
 
         A claim on a frozen weight *refines* it: this task has a value of its own there, earlier tasks keep theirs.
         """
-        return [mask & ~frozen for mask, frozen in zip(self.masks, self.shared.frozen, strict=True)]
+        rows = zip(self.masks, self.shared.frozen_at, strict=True)
+        return [fill_(mask.clone(), at, value=False) for mask, at in rows]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters of the method's own (scores, gates) for the user's optimizer to train.
@@ -220,8 +254,8 @@ class Method(abc.ABC):
         Default: frozen weights as they are, free ones as in the base network.
         """
         with torch.no_grad():
-            for param, mask, value in zip(shared.params, shared.frozen, shared.values, strict=True):
-                param.copy_(torch.where(mask, value, param))
+            for param, at, values in zip(shared.params, shared.frozen_at, shared.frozen_values, strict=True):
+                put_(param, at, values)
 
     @abc.abstractmethod
     def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:

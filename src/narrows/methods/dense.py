@@ -5,19 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from narrows.methods.base import Learner, SharedWeights, State
+from narrows.methods.base import Learner, State
 
 
 class DenseLearner(Learner):
     """Uses every weight and holds nothing back: the learner of methods without masks."""
 
-    def __init__(self, shared: SharedWeights) -> None:
-        super().__init__(shared)
-        self._masks = [torch.ones_like(mask) for mask in shared.frozen]
-
     @property
     def masks(self) -> list[Tensor]:
-        return self._masks
+        return [torch.ones_like(param, dtype=torch.bool) for param in self.shared.params]
 
     def before_step(self) -> None:
         return None

@@ -7,8 +7,10 @@ choice among their weights would be made by nothing. Knows gradients only: no ma
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from torch import Tensor
 
 from narrows.errors import OptimizerError
 from narrows.methods.base import SharedWeights
@@ -49,6 +51,9 @@ class Evidence:
         if self.resting:
             still = self._shared.resting
             self.resting = [at for at in self.resting if id(self._shared.params[at]) in still]
+
+    def let_go(self, kept: Sequence[Tensor]) -> None:
+        """Nothing will be chosen any more: what is held of each weight is needed of those at these positions only."""
 
     def state(self) -> dict[str, Any]:
         """What it has seen, as a tree."""

@@ -74,20 +74,22 @@ class EWCLearner(DenseLearner):
         self._batch_size = plan.batch_size
         self._first = int((1 - MEASURED) * plan.require_steps("ewc"))
         self._step = 0
-        self._squares = [torch.zeros_like(param, requires_grad=False) for param in shared.params]
+        self._squares: list[Tensor] = []  # from the first step at which F is measured
         self._left = dict(carry or {})  # also of parameters that this task's head takes the place of
         self._fisher = self._left_of("fisher")
         self._anchor = self._left_of("anchor")
 
     @torch.no_grad()
     def before_step(self) -> None:
-        rows = zip(self.shared.params, self._squares, self._fisher, self._anchor, strict=True)
-        for param, squares, fisher, anchor in rows:
+        measuring = self._step >= self._first
+        if measuring and not self._squares:
+            self._squares = self._zeros()
+        for at, (param, fisher, anchor) in enumerate(zip(self.shared.params, self._fisher, self._anchor, strict=True)):
             if param.grad is None:
                 continue
-            if self._step >= self._first:
-                squares.addcmul_(param.grad, param.grad)  # before the penalty, which is no information of this task
-            if self._config.strength:
+            if measuring:
+                self._squares[at].addcmul_(param.grad, param.grad)  # before the penalty: no information of this task
+            if self._config.strength and fisher is not None and anchor is not None:
                 param.grad.add_(fisher * (param - anchor), alpha=self._config.strength)
 
     def after_step(self) -> None:
@@ -103,6 +105,7 @@ class EWCLearner(DenseLearner):
 
     def load_state(self, state: State) -> None:
         self._step = state["step"]
+        self._squares = self._zeros() if state["squares"] else []
         copy_each(self._squares, state["squares"])
 
     def finish(self) -> None:
@@ -116,14 +119,18 @@ class EWCLearner(DenseLearner):
         """The Fisher information of all tasks so far, and this task's weights."""
         scale = self._batch_size / max(1, self._step - self._first)
         carried = dict(self._left)
-        rows = zip(self.shared.names, self.shared.params, self._squares, self._fisher, strict=True)
+        rows = zip(self.shared.names, self.shared.params, self._squares or self._zeros(), self._fisher, strict=True)
         for name, param, squares, fisher in rows:
-            carried[f"fisher.{name}"] = self._config.gamma * fisher + scale * squares
+            measured = scale * squares
+            carried[f"fisher.{name}"] = measured if fisher is None else measured.add_(self._config.gamma * fisher)
             carried[f"anchor.{name}"] = param.detach()
         return carried
 
-    def _left_of(self, what: str) -> list[Tensor]:
-        """What the tasks before left of each parameter, on its device; zeros where there is nothing."""
+    def _left_of(self, what: str) -> list[Tensor | None]:
+        """What the tasks before left of each parameter, on its device; None where there is nothing."""
         rows = zip(self.shared.names, self.shared.params, strict=True)
-        zeros = {f"{what}.{name}": torch.zeros_like(param, requires_grad=False) for name, param in rows}
-        return [self._left.get(key, zero).to(zero) for key, zero in zeros.items()]
+        left = [(self._left.get(f"{what}.{name}"), param) for name, param in rows]
+        return [None if value is None else value.to(param) for value, param in left]
+
+    def _zeros(self) -> list[Tensor]:
+        return [torch.zeros_like(param, requires_grad=False) for param in self.shared.params]

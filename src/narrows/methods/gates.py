@@ -28,7 +28,7 @@ class Gates:
     """
 
     def __init__(self, param: Tensor, frozen: Tensor) -> None:
-        self._all = torch.ones_like(frozen)
+        self._shape, self._device = param.shape, param.device
         self._dims = [dim for dim in (0, 1) if param.shape[dim] > 1]
         sizes, dtype = [param.shape[dim] for dim in self._dims], precise(param).dtype
         self.embeddings = [nn.Parameter(torch.randn(size, dtype=dtype, device=param.device)) for size in sizes]
@@ -40,10 +40,15 @@ class Gates:
 
     def mask(self) -> Tensor:
         """The weights between open gates: bool, the parameter's shape."""
-        mask = self._all
-        for opened in self._shaped([e.detach() > 0 for e in self.embeddings]):
+        mask = torch.ones((1,) * len(self._shape), dtype=torch.bool, device=self._device)
+        for opened in self._opened():
             mask = mask & opened
-        return mask
+        return mask.expand(self._shape).contiguous()
+
+    def cut(self, weight: Tensor) -> Tensor:
+        """`weight` where its gates are open, 0 elsewhere."""
+        opened = [mask.to(weight.dtype) for mask in self._opened()]
+        return prod(opened, start=weight) + 0.0  # -0 is 0
 
     def turn(self, weight: Tensor, attention: list[Tensor], grad: Tensor) -> tuple[list[Tensor], Tensor]:
         """d loss / d a for each of the embeddings, and d loss / d w; `grad` is of the effective weight."""
@@ -75,6 +80,9 @@ class Gates:
             best = e.detach().argmax(0, keepdim=True)
             e.clamp_(-REACH, REACH).scatter_(0, best, e.gather(0, best).clamp_min(least))
 
+    def _opened(self) -> list[Tensor]:
+        return self._shaped([e.detach() > 0 for e in self.embeddings])
+
     def _shaped(self, vectors: list[Tensor]) -> list[Tensor]:
         rows = zip(vectors, self._dims, strict=True)
-        return [vector.view(-1, *[1] * (self._all.dim() - 1 - dim)) for vector, dim in rows]
+        return [vector.view(-1, *[1] * (len(self._shape) - 1 - dim)) for vector, dim in rows]

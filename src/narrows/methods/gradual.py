@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from narrows.masks import Layout
+from narrows.masks import Layout, pick, places, put_, spread
 from narrows.methods.base import Learner, Plan, SharedWeights, State
 from narrows.methods.evidence import Evidence, latest_start
 from narrows.methods.isolation import Isolator
@@ -52,14 +52,14 @@ class GradualLearner(Learner):
         self.plan = plan
         self.method = config.name
         self.total_steps = plan.require_steps(self.method)
-        self.layout = Layout(mask.shape for mask in shared.frozen)
+        self.layout = Layout(param.shape for param in shared.params)
         self.isolator = Isolator(shared)
         target = self.target()
         # With nothing to spend on values of its own a task had better leave the frozen ones alone from the start.
         self._refines = config.refines and target.new > 0 and shared.frozen_count() > 0
-        self._chooser = Chooser(self.layout.join(shared.frozen), target, refine=self._refines)
+        self._chooser = Chooser(self.layout, shared.frozen_at, target, refine=self._refines)
         self._signals: Signals | None = None
-        self._use(self._chooser.all)
+        self._use(self._chooser.everything())
         self._options = config
         self._follow(Curve.over(self.total_steps, config.prune_from, config.prune_until))
         self._latest = latest_start(self._curve.stop, self.total_steps)
@@ -71,11 +71,16 @@ class GradualLearner(Learner):
         """What to shrink to, in the units of the scores."""
 
     @abc.abstractmethod
-    def scores(self, weights: Sequence[Tensor]) -> Tensor:
-        """What `weights` are worth against being 0, shape (total,); they come in the parameters' shapes."""
+    def scores(self, weights: Sequence[Tensor], at: Sequence[Tensor] | None = None) -> Tensor:
+        """What `weights` are worth against being 0, as one vector.
 
-    def chosen(self, scores: Tensor, threshold: Tensor) -> None:
-        """Called at the last choice, with the scores it was made by and those that each weight had to beat."""
+        Args:
+            weights: in the parameters' shapes; or those at the positions `at` of each parameter, 1-D.
+            at: positions; once settled, those of the sub-network only.
+        """
+
+    def chosen(self, scores: Tensor, threshold: Tensor, at: Sequence[Tensor]) -> None:
+        """Called at the last choice, with the scores of what was kept, what it had to beat, and where it is."""
 
     def waited(self) -> None:
         """Called after each step at which the choice was put off."""
@@ -89,11 +94,6 @@ class GradualLearner(Learner):
         return self.isolator.claims
 
     @property
-    def alive(self) -> Tensor:
-        """The sub-network of the moment as one flat mask, shape (total,)."""
-        return self._choice.alive
-
-    @property
     def settled(self) -> bool:
         """Whether the last choice was made."""
         return self._settled
@@ -104,7 +104,8 @@ class GradualLearner(Learner):
 
     def signals(self) -> Signals:
         if self._signals is None:  # the choice stands for several steps
-            new, reused = (int(part.sum()) / self.layout.total for part in (self._choice.own, self._choice.reused))
+            parts = (self._choice.own, self._choice.reused)
+            new, reused = (int(part.count_nonzero()) / self.layout.total for part in parts)
             self._signals = Signals(new, reused)
         return self._signals
 
@@ -123,7 +124,10 @@ class GradualLearner(Learner):
         self._follow(Curve(*state["curve"]))
         if self.evidence is not None:
             self.evidence.load_state(state["evidence"])
-        self._use(Choice(*(torch.empty_like(self.alive).copy_(state[part]) for part in ("own", "reused"))))
+        own, reused = (state[part].to(self._choice.own.device, copy=True) for part in ("own", "reused"))
+        self._use(Choice(own, reused))
+        if self._settled:
+            self.isolator.settle()
 
     def after_step(self) -> None:
         self.step += 1
@@ -136,7 +140,8 @@ class GradualLearner(Learner):
                 self.waited()
             elif last or self.step % self._every == 0:
                 self._choose(self._curve.at(self.step))
-                self._settled = last
+                if last:
+                    self._settle()
         self.isolator.restore()
 
     def finish(self) -> None:
@@ -150,36 +155,55 @@ class GradualLearner(Learner):
                     stacklevel=2,
                 )
             self._choose(1.0)
-            self._settled = True
+            self._settle()
         self.isolator.restore()
 
     @torch.no_grad()
     def _choose(self, progress: float) -> None:
-        own, reuse = self._scores()
-        sizes = [self.layout.join(values).abs_() for values in self._values()]
-        self._use(self._chooser.choose(Worth(own, sizes[0]), Worth(reuse, sizes[1]), self._choice, progress))
+        at, frozen_at = self._choice.own_at, self.shared.frozen_at
+        own, frozen = self._own(at), self._frozen()
+        mine = Worth(self.scores(own, at), lambda: self.layout.join(own).abs())
+        theirs = Worth(self.scores(frozen, frozen_at), lambda: self.layout.join(frozen).abs())
+        self._use(self._chooser.choose(mine, theirs, self._choice, progress))
         if progress >= 1:
-            self.chosen(*self._against(own, reuse))
+            self.chosen(*self._kept())
             self._warn_of_empty_layers()
 
-    def _against(self, own: Tensor, reuse: Tensor) -> tuple[Tensor, Tensor]:
-        """The score of each weight as the task has it, and the one it has to beat to stay."""
-        scores = torch.where(self._choice.own, own, reuse)
-        return scores, self._chooser.threshold(scores, self._choice)
+    def _settle(self) -> None:
+        """Lets go of what only another choice would need."""
+        self._settled = True
+        self._use(Choice(self._choice.own, self._choice.reused))
+        self.isolator.settle()
+        if self.evidence is not None:
+            self.evidence.let_go([places(mask) for mask in self.masks])
 
-    def _scores(self) -> tuple[Tensor, Tensor]:
-        """What each weight's own value is worth, and what each frozen value is."""
-        own, frozen = self._values()
-        scores = self.scores(own)
-        return scores, self.scores(frozen) if self._refines else scores
+    def _kept(self) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Of the weights of the sub-network: the score of each as the task has it, what it had to beat, and where."""
+        at = [places(mask) for mask in self.masks]
+        is_own = self.layout.join([pick(claim, one) for claim, one in zip(self.claims, at, strict=True)])
+        values = self._own(at)
+        if self._refines:
+            rows = zip(self.shared.params, self.shared.frozen_at, self._frozen(), at, strict=True)
+            reused = [pick(spread(param.shape, frozen, value), one) for param, frozen, value, one in rows]
+            parts = torch.split(is_own, [one.numel() for one in at])
+            values = [torch.where(*row) for row in zip(parts, values, reused, strict=True)]
+        scores = self.scores(values, at)
+        return scores, self._chooser.threshold(scores, is_own), at
 
-    def _values(self) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-        """How far each weight is from what it falls back to, and each frozen value."""
-        params = [param.detach() for param in self.shared.params]
-        if not self._refines:
-            return params, params
-        values = self.shared.values  # 0 where free: there the distance is the weight itself
-        return torch._foreach_sub(params, values), values
+    def _own(self, at: Sequence[Tensor] | None) -> list[Tensor]:
+        """How far weights are from what they fall back to: all of them, or those at these positions, 1-D."""
+        values = [param.detach() for param in self.shared.params]
+        if self._refines:
+            rows = zip(values, self.shared.frozen_at, self.shared.frozen_values, strict=True)
+            # It falls back to 0 where it is free: there the distance is the weight itself.
+            values = [put_(value.clone(), frozen, pick(value, frozen).sub_(held)) for value, frozen, held in rows]
+        return values if at is None else [pick(value, one) for value, one in zip(values, at, strict=True)]
+
+    def _frozen(self) -> list[Tensor]:
+        """The value of each frozen weight, 1-D: where it is not refined, the parameter's."""
+        if self._refines:
+            return self.shared.frozen_values
+        return [pick(param, at) for param, at in zip(self.shared.params, self.shared.frozen_at, strict=True)]
 
     def _follow(self, curve: Curve) -> None:
         self._curve = curve
@@ -188,7 +212,7 @@ class GradualLearner(Learner):
     def _use(self, choice: Choice) -> None:
         self._choice = choice
         self._signals = None
-        self.isolator.use(self.layout.split(choice.alive), self.layout.split(choice.own))
+        self.isolator.hold(self.layout.split(choice.own), self._chooser.split(choice.reused))
 
     def _warn_of_empty_layers(self) -> None:
         without = () if self.evidence is None else self.evidence.lacking  # it is 0 all over: nothing was lost

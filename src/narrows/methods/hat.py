@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 
 from narrows.errors import ConfigError, OptimizerError
+from narrows.masks import fill_, put_
 from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.gates import REACH, Gates
@@ -97,7 +98,7 @@ class HATLearner(Learner):
 
     @property
     def masks(self) -> list[Tensor]:
-        return self._masks
+        return [gates.mask() for gates in self.gates]
 
     @property
     def steepness(self) -> float:
@@ -143,16 +144,16 @@ class HATLearner(Learner):
             else:
                 gates.compensate(self._price, self.steepness, self._config.smax)
         # The optimizer moves w, not the effective weight: its weight decay and its state are about w.
-        for param, weight, frozen in zip(self.shared.params, self._weights, self.shared.frozen, strict=True):
+        for param, weight, frozen in zip(self.shared.params, self._weights, self.shared.frozen_at, strict=True):
             param.copy_(weight)
             if param.grad is not None:
-                param.grad.mul_(~frozen)
+                fill_(param.grad, frozen, value=0.0)
 
     @torch.no_grad()
     def after_step(self) -> None:
-        rows = zip(self.shared.params, self._weights, self.shared.frozen, strict=True)
-        for param, weight, frozen in rows:
-            weight.copy_(torch.where(frozen, weight, param))
+        frozen = zip(self.shared.frozen_at, self.shared.frozen_values, strict=True)
+        for param, weight, (at, values) in zip(self.shared.params, self._weights, frozen, strict=True):
+            put_(weight.copy_(param), at, values)
         self._step += 1
         self._settle()
 
@@ -185,13 +186,12 @@ class HATLearner(Learner):
     def _settle(self) -> None:
         for gates in self.gates:
             gates.settle(REACH / self._config.smax)  # open, to a quarter of a percent, at smax
-        self._masks = [gates.mask() for gates in self.gates]
         self._show()
 
     @torch.no_grad()
     def _show(self) -> None:
-        for param, weight, mask in zip(self.shared.params, self._weights, self._masks, strict=True):
-            param.copy_(torch.where(mask, weight, torch.zeros_like(weight)))
+        for param, weight, gates in zip(self.shared.params, self._weights, self.gates, strict=True):
+            param.copy_(gates.cut(weight))
 
 
 def _steps_per_epoch(plan: Plan, total: int) -> int:

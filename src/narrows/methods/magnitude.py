@@ -86,7 +86,7 @@ class MagnitudeLearner(GradualLearner):
             self.evidence.add()
         self.isolator.mask_gradients()
 
-    def scores(self, weights: Sequence[Tensor]) -> Tensor:
+    def scores(self, weights: Sequence[Tensor], at: Sequence[Tensor] | None = None) -> Tensor:
         if self._fisher is not None:
-            return self.layout.join(self._fisher.scores(weights))
+            return self.layout.join(self._fisher.scores(weights, at))
         return self.layout.join([weight.detach().abs() for weight in weights])

@@ -130,6 +130,10 @@ class PackNetLearner(Learner):
     def masks(self) -> list[Tensor]:
         return self._isolator.masks
 
+    @property
+    def claims(self) -> list[Tensor]:
+        return self._isolator.claims
+
     def before_step(self) -> None:
         if self._fisher is not None and not self._pruned:
             self._fisher.add()
@@ -171,25 +175,32 @@ class PackNetLearner(Learner):
     def state(self) -> State:
         fisher = {} if self._fisher is None else {"fisher": self._fisher.state()}
         kept = {"step": self._step, "prune_step": self._prune_step, "pruned": self._pruned}
-        return kept | {"masks": list(self.masks)} | fisher
+        return kept | {"claims": list(self.claims)} | fisher
 
     def load_state(self, state: State) -> None:
         self._step, self._prune_step, self._pruned = state["step"], state["prune_step"], state["pruned"]
-        rows = zip(self.shared.frozen, state["masks"], strict=True)
-        self._isolator.use([torch.empty_like(frozen).copy_(mask) for frozen, mask in rows])
+        rows = zip(state["claims"], self.shared.params, strict=True)
+        self._claim([claim.to(param.device, copy=True) for claim, param in rows])
         if self._fisher is not None:
             self._fisher.load_state(state["fisher"])
 
     @torch.no_grad()
     def _prune(self) -> None:
         rows = zip(self._scores(), self.shared.frozen, self.shared.params, strict=True)
-        self._isolator.use(
+        self._pruned = True
+        self._claim(
             [
-                frozen | best(score, ~frozen, self._config.claims(int((~frozen).sum())), param.abs())
+                best(score, ~frozen, self._config.claims(int((~frozen).count_nonzero())), param.detach().abs)
                 for score, frozen, param in rows
             ]
         )
-        self._pruned = True
+        if self._fisher is not None:
+            self._fisher.let_go([at[:0] for at in self.shared.frozen_at])
+
+    def _claim(self, claims: list[Tensor]) -> None:
+        self._isolator.hold(claims, [torch.ones_like(at, dtype=torch.bool) for at in self.shared.frozen_at])
+        if self._pruned:
+            self._isolator.settle()
 
     def _scores(self) -> list[Tensor]:
         if self._fisher is not None:

@@ -6,12 +6,17 @@ and a frozen weight whose own value was given up is not refined again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from narrows.masks import above, best
+from narrows.masks import Layout, above, best, fill_, pick, places, top
+from narrows.masks.selection import Sizes
+
+LISTED = 0.125
+"""Up to this part of the weights a task's own are also listed by position: choosing among them costs no more then."""
 
 
 @dataclass(frozen=True)
@@ -67,72 +72,111 @@ class Curve:
 
 @dataclass(frozen=True)
 class Choice:
-    """A sub-network, as flat masks of all shared weights; bool, shape (total,), disjoint.
+    """A sub-network.
 
-    own: weights with a value of the task's own. reused: frozen weights taken as they are.
+    Attributes:
+        own: weights with a value of the task's own, of all shared ones: bool, shape (total,).
+        reused: frozen weights taken as they are, of all frozen ones: bool, as long as those of all parameters.
+        own_at: the positions of `own` in each parameter; None while they are many.
     """
 
     own: Tensor
     reused: Tensor
-
-    @property
-    def alive(self) -> Tensor:
-        """All weights of the sub-network."""
-        return self.own | self.reused
+    own_at: list[Tensor] | None = None
 
 
 @dataclass(frozen=True)
 class Worth:
-    """What weights are worth, shape (total,): their scores, and their sizes, which decide between equal scores."""
+    """What weights are worth: their scores, and their sizes, which decide between equal scores."""
 
     scores: Tensor
-    sizes: Tensor
+    sizes: Sizes
 
 
 class Chooser:
     """Shrinks a sub-network toward its target.
 
     Args:
-        frozen: bool (total,), the weights earlier tasks use.
+        layout: of the shared parameters.
+        frozen_at: of each, the positions of the weights earlier tasks use.
         target: a budget or a price, kept apart for the task's own values and for reused weights.
         refine: whether frozen weights may get a value of the task's own. All do at first; one that is not worth it
             goes back to its frozen value, and may then still be reused.
     """
 
-    def __init__(self, frozen: Tensor, target: Budget | Price, *, refine: bool = False) -> None:
-        self._frozen = frozen
+    def __init__(
+        self, layout: Layout, frozen_at: Sequence[Tensor], target: Budget | Price, *, refine: bool = False
+    ) -> None:
+        self._layout, self._frozen_at = layout, frozen_at
         self._target = target
-        self.all = (
-            Choice(torch.ones_like(frozen), torch.zeros_like(frozen)) if refine else Choice(~frozen, frozen.clone())
-        )
-        self._start = Budget(new=int(self.all.own.sum()), reuse=int(frozen.sum()))
+        self._refine = refine
+        frozen = sum(at.numel() for at in frozen_at)
+        self._start = Budget(new=layout.total if refine else layout.total - frozen, reuse=frozen)
+
+    def everything(self) -> Choice:
+        """The choice of all weights, which is the first one."""
+        device = self._frozen_at[0].device if self._frozen_at else None
+        own = torch.ones(self._layout.total, dtype=torch.bool, device=device)
+        if not self._refine:
+            for part, at in zip(self._layout.split(own), self._frozen_at, strict=True):
+                fill_(part, at, value=False)
+        return Choice(own, torch.full((self._start.reuse,), not self._refine, device=device))
 
     def choose(self, own: Worth, reuse: Worth, choice: Choice, progress: float) -> Choice:
         """What stays of `choice` at this progress.
 
         Args:
-            own: what each weight's own value is worth.
-            reuse: what each frozen value is worth.
+            own: what each weight's own value is worth: of all weights, or of those that `choice` lists.
+            reuse: what each frozen value is worth, of all frozen weights.
         """
-        kept = self._group(own, choice.own, progress, "new")
-        reusable = choice.reused | (choice.own & ~kept & self._frozen)
-        return Choice(kept, self._group(reuse, reusable, progress, "reuse"))
+        kept, at = self._own(own, choice, progress)
+        left = choice.reused | (self.at_frozen(choice.own) & ~self.at_frozen(kept))
+        return Choice(kept, self._group(reuse, left, progress, "reuse"), at)
 
-    def threshold(self, scores: Tensor, choice: Choice) -> Tensor:
-        """For each weight, the score at which its group's last weight was kept: what one had to beat."""
+    def at_frozen(self, own: Tensor) -> Tensor:
+        """What a flat mask says of the frozen weights."""
+        rows = zip(self._layout.split(own), self._frozen_at, strict=True)
+        return torch.cat([own[:0], *(pick(part, at) for part, at in rows)])
+
+    def split(self, of_frozen: Tensor) -> list[Tensor]:
+        """What there is of each frozen weight, by parameter."""
+        return list(torch.split(of_frozen, [at.numel() for at in self._frozen_at]))
+
+    def threshold(self, scores: Tensor, own: Tensor) -> Tensor:
+        """For each weight of a sub-network, the score at which its group's last one was kept: what one had to beat.
+
+        Args:
+            scores: of the weights in the sub-network.
+            own: bool, which of them have a value of the task's own.
+        """
         if isinstance(self._target, Price):
             new, reuse = self._target.new, self._target.reuse
         else:
-            new, reuse = (_lowest(scores, kept) for kept in (choice.own, choice.reused))
-        claimable = choice.own | (~choice.reused & ~self._frozen)
-        return torch.where(claimable, new, reuse)
+            new, reuse = _lowest(scores, own), _lowest(scores, ~own)
+        return torch.where(own, new, reuse)
 
-    def _group(self, worth: Worth, candidates: Tensor, progress: float, group: str) -> Tensor:
+    def _own(self, worth: Worth, choice: Choice, progress: float) -> tuple[Tensor, list[Tensor] | None]:
+        if choice.own_at is None:
+            own = self._group(worth, choice.own, progress, "new")
+            few = int(own.count_nonzero()) <= LISTED * self._layout.total
+            return own, [places(part) for part in self._layout.split(own)] if few else None
+        stay = torch.split(self._group(worth, None, progress, "new"), [at.numel() for at in choice.own_at])
+        listed = [at[kept] for at, kept in zip(choice.own_at, stay, strict=True)]
+        own = torch.zeros_like(choice.own)
+        for part, at in zip(self._layout.split(own), listed, strict=True):
+            fill_(part, at, value=True)
+        return own, listed
+
+    def _group(self, worth: Worth, candidates: Tensor | None, progress: float, group: str) -> Tensor:
         goal = getattr(self._target, group)
         if isinstance(self._target, Price):
-            return above(worth.scores, candidates, goal * progress) if progress > 0 else candidates
+            group_of = torch.ones_like(worth.scores, dtype=torch.bool) if candidates is None else candidates
+            return above(worth.scores, group_of, goal * progress) if progress > 0 else group_of
         start = getattr(self._start, group)
-        return best(worth.scores, candidates, goal + int((start - goal) * (1 - progress)), worth.sizes)
+        count = goal + int((start - goal) * (1 - progress))
+        if candidates is None:
+            return top(worth.scores, count, worth.sizes)
+        return best(worth.scores, candidates, count, worth.sizes)
 
 
 def _lowest(scores: Tensor, kept: Tensor) -> float:

@@ -21,10 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import ConfigError
-from narrows.masks import best_each
+from narrows.masks import NaNWatch, best_each
 from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
+from narrows.methods.isolation import show
 from narrows.methods.own import precise
+from narrows.methods.signals import Signals
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class SupSupLearner(Learner):
     def __init__(self, shared: SharedWeights, density: float) -> None:
         super().__init__(shared)
         self._density = density
-        self._evidence = Evidence(shared, SupSup.name)
+        self._evidence, self._watch = Evidence(shared, SupSup.name), NaNWatch()
         self._fixed = [param.detach().clone() for param in shared.params]
         self._scores = [nn.Parameter(_initial_score(param)) for param in shared.params]
         self._choose()
@@ -105,6 +107,11 @@ class SupSupLearner(Learner):
     def finish(self) -> None:
         self._evidence.doubt()
         self._choose()
+        self._watch.require()
+
+    def signals(self) -> Signals:
+        self._watch.require()
+        return super().signals()
 
     @property
     def settled(self) -> bool:
@@ -123,9 +130,9 @@ class SupSupLearner(Learner):
 
     @torch.no_grad()
     def _choose(self) -> None:
-        self._masks = best_each([score.detach().abs() for score in self._scores], self._density)
-        for param, fixed, mask in zip(self.shared.params, self._fixed, self._masks, strict=True):
-            param.copy_(torch.where(mask, fixed, torch.zeros_like(fixed)))
+        scores = [score.detach().abs() for score in self._scores]
+        self._masks = best_each(scores, self._density, watch=self._watch)
+        show(self.shared.params, self._fixed, self._masks)
 
 
 def _fan_in(param: Tensor) -> int:

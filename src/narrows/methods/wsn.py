@@ -24,13 +24,15 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import ConfigError
-from narrows.masks import best_each
+from narrows.masks import NaNWatch, best_each, fill_, pick, put_
 from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.information import FisherAverage
+from narrows.methods.isolation import ones, show
 from narrows.methods.options import check_choices, check_curve, check_decay, check_range
 from narrows.methods.own import precise
 from narrows.methods.schedule import Curve
+from narrows.methods.signals import Signals
 from narrows.methods.warm_start import scale_free
 
 
@@ -103,12 +105,13 @@ class WSNLearner(Learner):
         self._curve = config.curve(plan)
         self._step = 0
         self._dense = [param.detach().clone() for param in shared.params]
-        self._free = [~frozen for frozen in shared.frozen]
+        self._watch = NaNWatch()
         self._fisher = FisherAverage(shared, config.name, config.decay) if config.score == "ib" else None
         self._evidence = self._fisher or Evidence(shared, config.name)
         learned = config.score == "learned"
         self._scores = [nn.Parameter(_initial_score(param)) for param in shared.params] if learned else []
         self._take_up(carry or {})
+        self._trained: list[Tensor] = []  # there during a step
         self._choose()
         self._show()
 
@@ -125,15 +128,17 @@ class WSNLearner(Learner):
         for param, score, dense in zip(self.shared.params, self._scores, self._dense, strict=False):
             # straight through: d loss/d score = d loss/d(w m) * w
             score.grad = None if param.grad is None else precise(param.grad) * dense
-        for param, trainable in zip(self.shared.params, self._trainable, strict=True):
+        self._trained = self._factors()
+        for param, trained in zip(self.shared.params, self._trained, strict=True):
             if param.grad is not None:
-                param.grad.mul_(trainable)
+                param.grad.mul_(trained)
 
     @torch.no_grad()
     def after_step(self) -> None:
         self._step += 1
-        for param, dense, trainable in zip(self.shared.params, self._dense, self._trainable, strict=True):
-            torch.where(trainable, param, dense, out=dense)
+        for param, dense, trained in zip(self.shared.params, self._dense, self._trained, strict=True):
+            dense.lerp_(param, trained)  # the one or the other
+        self._trained = []
         self._choose()
         self._show()
 
@@ -171,6 +176,11 @@ class WSNLearner(Learner):
             self._curve = None
             self._choose()
         self._show()
+        self._watch.require()
+
+    def signals(self) -> Signals:
+        self._watch.require()
+        return super().signals()
 
     def carry(self) -> dict[str, Tensor] | None:
         if self._config.warm_start:
@@ -184,9 +194,10 @@ class WSNLearner(Learner):
     @torch.no_grad()
     def _take_up(self, carry: Mapping[str, Tensor]) -> None:
         """Goes on from the last task's free weights and, if both have learned ones, from its scores."""
-        for name, dense, free in zip(self.shared.names, self._dense, self._free, strict=True):
+        for name, dense, at in zip(self.shared.names, self._dense, self.shared.frozen_at, strict=True):
             if f"weight.{name}" in carry:
-                dense.copy_(torch.where(free, carry[f"weight.{name}"].to(dense.device), dense))
+                frozen = pick(dense, at)
+                put_(dense.copy_(carry[f"weight.{name}"]), at, frozen)
         for name, score in zip(self.shared.names, self._scores, strict=False):
             if f"score.{name}" in carry:
                 score.copy_(carry[f"score.{name}"])
@@ -203,14 +214,16 @@ class WSNLearner(Learner):
 
     @torch.no_grad()
     def _choose(self) -> None:
-        sizes = None if self._fisher is None else [dense.abs() for dense in self._dense]  # learned scores do not tie
-        self._masks = best_each(self._ranking(), self._fraction(), sizes)
-        self._trainable = [mask & free for mask, free in zip(self._masks, self._free, strict=True)]
+        sizes = None if self._fisher is None else [dense.abs for dense in self._dense]  # learned scores do not tie
+        self._masks = best_each(self._ranking(), self._fraction(), sizes, self._watch)
 
-    @torch.no_grad()
+    def _factors(self) -> list[Tensor]:
+        """1 where a weight is in and free, 0 elsewhere."""
+        rows = zip(self._masks, self._dense, self.shared.frozen_at, strict=True)
+        return [fill_(ones(mask, dense), at, value=0.0) for mask, dense, at in rows]
+
     def _show(self) -> None:
-        for param, dense, mask in zip(self.shared.params, self._dense, self._masks, strict=True):
-            param.copy_(torch.where(mask, dense, 0.0))
+        show(self.shared.params, self._dense, self._masks)
 
 
 def _initial_score(param: Tensor) -> Tensor:

@@ -61,12 +61,12 @@ def apply(root: Path, old: StoreHeader, change: Change) -> tuple[str, ...]:
             write_task(root, directory, files, written)
         for file, blob in change.files.items():
             write_file(root, file, blob, written)
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         discard(written)
         if not any(os.path.lexists(path) for path in written):  # else it says whose they are
             discard([root / names.STAGED_FILE])
         raise StoreError(
-            f"nothing was committed to {root}, which is as it was: {error}; "
+            f"nothing was committed to {root}, which is as it was: {str(error) or 'no memory'}; "
             "make room or mend the disk, then commit again"
         ) from error
     put(root, data)
@@ -145,11 +145,11 @@ def put(root: Path, data: bytes) -> None:
     try:
         os.replace(root / names.STAGED_FILE, path)
         durable.sync_directory(root)
-    except OSError as error:
-        why = error.strerror or error
+    except (OSError, MemoryError) as error:
+        why = getattr(error, "strerror", None) or str(error) or "no memory"
         try:
             replaced = _holds(path, data)
-        except OSError:
+        except (OSError, MemoryError):
             replaced = not os.path.lexists(root / names.STAGED_FILE)
         if not replaced:
             raise StoreError(

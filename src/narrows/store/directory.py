@@ -15,6 +15,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from narrows.errors import StoreError
+from narrows.memory import enough_memory
 from narrows.store import change, commit, durable, names, snapshot, tensors_file, unlisted, verify
 from narrows.store.compose import composed
 from narrows.store.content import TaskContent
@@ -38,6 +39,7 @@ class StoreDirectory(StoreReader):
         self._lock: StoreLock | None = None
 
     @classmethod
+    @enough_memory("make the store")
     def create(
         cls,
         path: str | os.PathLike[str],
@@ -85,6 +87,7 @@ class StoreDirectory(StoreReader):
         # The model, gradients, an optimizer's state, the method's and the best so far.
         return ProgressFile(self.path, name, 8 * self.header.most_bytes)
 
+    @enough_memory("verify the store")
     def verify(self, progress: verify.Progress | None = None, *, deep: bool = False) -> list[verify.Problem]:
         """Every fault of the store; an empty list if it is sound. Reads and decodes every file.
 
@@ -102,6 +105,7 @@ class StoreDirectory(StoreReader):
             if reader.header == before:  # otherwise a writer changed the store meanwhile: look again
                 return problems
 
+    @enough_memory("lock the store")
     def lock(self) -> StoreLock:
         """Take the store for writing; release it after. StoreLockedError, at once, if anyone holds it.
 
@@ -128,6 +132,7 @@ class StoreDirectory(StoreReader):
         self.reload()
         self._apply(change.reshape(self.header, self.base(), shared, private))
 
+    @enough_memory("add a task to the store")
     def append(
         self,
         record: TaskRecord,
@@ -159,6 +164,7 @@ class StoreDirectory(StoreReader):
         self._apply(self._with_snapshot(changed, stored, content))
         return stored
 
+    @enough_memory("forget the task")
     def forget(self, name: str, revise: Revise = lambda record, _: record, *, dry_run: bool = False) -> Forgetting:
         """Take the task `name` out of the store, all or nothing; see `narrows.store.forget`. Caller holds the lock.
 
@@ -175,6 +181,7 @@ class StoreDirectory(StoreReader):
             self.progress(name).drop()
         return replace(forgetting, leftovers=left)
 
+    @enough_memory("compact the store")
     def compact(self) -> int:
         """Remove what killed writers left, and checkpoints of tasks that were committed since; bytes reclaimed.
 

@@ -64,7 +64,7 @@ def replace(path: Path, data: bytes) -> None:
     try:
         write_new(temporary, data)
         os.replace(temporary, path)
-    except OSError:
+    except (OSError, MemoryError):
         with suppress(OSError):
             os.unlink(temporary)
         raise

@@ -44,8 +44,15 @@ class StoreLock:
             ) from None
         except (OSError, NotImplementedError) as error:
             raise StoreError(f"the store {path} cannot be locked for writing: {error}") from error
+        try:
+            self._tell_others()
+        except BaseException:
+            self.release()
+            raise
+
+    def _tell_others(self) -> None:
         holder = {"pid": self._pid, "host": socket.gethostname(), "since": utc_now()}
-        with suppress(OSError):  # it only serves the message above
+        with suppress(OSError, MemoryError):  # it only serves the message above
             self._holder.unlink(missing_ok=True)
             # Made anew: in a store from somebody else a pipe in its place would hang, and a hard link lead outside.
             with open(self._holder, "x", encoding="utf-8") as file:
@@ -59,9 +66,14 @@ class StoreLock:
     def release(self) -> None:
         """Let others write; nothing happens the second time."""
         if self.held:
-            with suppress(OSError):
-                os.unlink(self._holder)
-            self._lock.release()
+            try:
+                with suppress(OSError, MemoryError):
+                    os.unlink(self._holder)
+            finally:
+                try:
+                    self._lock.release()
+                except MemoryError:  # what it has done already it does not do again
+                    self._lock.release()
 
     def __enter__(self) -> StoreLock:
         return self

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from narrows.errors import ConfigError, StoreError
+from narrows.memory import enough_memory
 from narrows.store import durable, names, strict_json, tensors_file
 from narrows.store.durable import DamagedFileError
 from narrows.store.lock import refuse_links
@@ -62,6 +63,7 @@ class ProgressFile:
         """Whether there is one."""
         return self._path.exists()
 
+    @enough_memory("save the checkpoint")
     def save(self, tree: dict[str, Any]) -> None:
         """Replace it, durably. StoreError if the disk fails: then the one before is still there."""
         data = encode(tree, self.file)
@@ -80,6 +82,7 @@ class ProgressFile:
             return None
         return decode(durable.read(self._path, self.file, self._most, REMEDY), self.file)
 
+    @enough_memory("remove the checkpoint")
     def drop(self) -> None:
         """Remove it, and the live file; nothing happens where there is none. StoreError if the disk fails."""
         refuse_links(self._root)

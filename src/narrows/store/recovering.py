@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from narrows.errors import DamagedStoreError, StoreError, UnknownNameError
+from narrows.memory import enough_memory
 from narrows.store import bounded, commit, durable, names, strict_json
 from narrows.store.durable import DamagedFileError
 from narrows.store.listing import read_header
@@ -52,6 +53,7 @@ class Recovery:
         return self.lost is not None or bool(self.taken_back) or self.drops_carry
 
 
+@enough_memory("recover the store")
 def recover(path: str | os.PathLike[str], *, also: Collection[str] = (), dry_run: bool = False) -> Recovery:
     """Write store.json anew from the whole tasks in the store at `path`, all or nothing; every file of theirs stays.
 

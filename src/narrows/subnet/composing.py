@@ -50,6 +50,10 @@ class Held:
     own: int = 0
     overwriting: bool = False
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it as named tensors: what a digest is taken of."""
+        return {f"{key}.{name}": tensor for name, part in self.parts.items() for key, tensor in vars(part).items()}
+
     def values_kept(self) -> float:
         """Values kept / shared weights, and 1 for each network kept beside them."""
         total = sum(spec.numel for spec in self.specs)

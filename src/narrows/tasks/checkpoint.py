@@ -20,7 +20,7 @@ from narrows.tasks.stopping import EarlyStopping, Learning
 from narrows.tasks.trees import Tree, from_tree, place_optimizer_state, to_tree
 from narrows.training import Position, Recorder, Trackers
 
-FORMAT = 2
+FORMAT = 3
 """Of the tree; another one is not gone on with."""
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import NarrowsError, OptimizerError, StoreError
+from narrows.memory import enough_memory
 from narrows.methods import Method, Plan
 from narrows.store import StoreDirectory, TaskRecord
 from narrows.subnet import Held, TensorSpec, digest
@@ -78,6 +79,7 @@ class Task(InProgress):
         self._layout = (specs, private)
         self._lock = lock
         self._held = held
+        self._held_sha256 = digest(held.tensors(), {})
         self._known = directory.task_names()
         self._carry = carry
         self._checkpoint: Checkpoint | None = None
@@ -217,9 +219,7 @@ class Task(InProgress):
     def foundation(self) -> dict[str, Any]:
         """What the task builds on: the tasks before it, and a SHA-256 over the weights and the carry they left."""
         self._require_open()
-        frozen = {f"values.{name}": part.values for name, part in self._held.parts.items()}
-        frozen |= {f"positions.{name}": part.positions for name, part in self._held.parts.items()}
-        return {"tasks": list(self._known), "sha256": digest(frozen, self._carry or {})}
+        return {"tasks": list(self._known), "sha256": digest(self._held.tensors(), self._carry or {})}
 
     def commit(self, *, metrics: Told | None = None, data: Told | None = None, history: bool = True) -> TaskRecord:
         """Makes the task part of the store, durably and all at once, and releases the store.
@@ -253,35 +253,37 @@ class Task(InProgress):
         if not attached.steps:
             raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
         attached.learned.require(self.name, attached.steps)
-        self._weights.own_model(self.model)
-        self._weights.require_same_layout()
-        moved = attached.finish()
-        self._weights.require_finite()
-        if moved:
-            self._warn_of_moved(moved)
-        found = self._settled(attached)
-        attached.seen.stop()
-        require_same(attached.model, found.loaded, attached.seen.calls)
-        metrics, data = told(metrics, found.loaded), told(data, found.loaded)
-        record = TaskRecord(
-            name=self.name,
-            index=-1,
-            directory="",
-            created="",
-            isolation=self.method.isolation,
-            method={"name": self.method.name, "config": self.method.config()},
-            head=describe_head(self._head),
-            data=data,
-            metrics=metrics,
-            seconds=round(seconds, 3),
-            parents=found.parents,
-            layers={layer.name: layer.to_json() for layer in attached.explain()},
-            weights_sha256=found.sha256,
-            history=attached.history().to_json() if history else None,
-        )
-        written = self._directory.append(
-            record, found.content, carry=learner.carry(), after=self._known, layout=self._layout
-        )  # the first task's head settles where heads go, and so what is shared
+        with enough_memory(f"commit the task {self.name!r}, which is not in the store"):
+            self._require_held()
+            self._weights.own_model(self.model)
+            self._weights.require_same_layout()
+            moved = attached.finish()
+            self._weights.require_finite()
+            if moved:
+                self._warn_of_moved(moved)
+            found = self._settled(attached)
+            attached.seen.stop()
+            require_same(attached.model, found.loaded, attached.seen.calls)
+            metrics, data = told(metrics, found.loaded), told(data, found.loaded)
+            record = TaskRecord(
+                name=self.name,
+                index=-1,
+                directory="",
+                created="",
+                isolation=self.method.isolation,
+                method={"name": self.method.name, "config": self.method.config()},
+                head=describe_head(self._head),
+                data=data,
+                metrics=metrics,
+                seconds=round(seconds, 3),
+                parents=found.parents,
+                layers={layer.name: layer.to_json() for layer in attached.explain()},
+                weights_sha256=found.sha256,
+                history=attached.history().to_json() if history else None,
+            )
+            written = self._directory.append(
+                record, found.content, carry=learner.carry(), after=self._known, layout=self._layout
+            )  # the first task's head settles where heads go, and so what is shared
         try:
             self._trackers.end(figures_of(written))
             with suppress(OSError, StoreError):  # the task is in the store: what is left over does no harm
@@ -303,6 +305,15 @@ class Task(InProgress):
         with undisturbed_generators(device_of(attached.model)):  # a new head draws its weights
             network = self._untrained(describe_head(self._head), named_tensors(attached.model))
         return settled(self._weights, attached.masks(), network)
+
+    def _require_held(self) -> None:
+        """Raises StoreError where what earlier tasks hold is not, in this process, what it was at `begin`."""
+        if digest(self._held.tensors(), {}) != self._held_sha256:
+            raise StoreError(
+                f"What the tasks before {self.name!r} hold has changed in this process's memory since the task was "
+                "begun: a fault of the memory, or something wrote into it. Nothing was committed, and the store is as "
+                "it was. Check the machine's memory and learn the task again."
+            )
 
     def _warn_of_moved(self, names: list[str]) -> None:
         warnings.warn(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import ModelMismatchError, TaskExistsError
+from narrows.memory import enough_memory
 from narrows.methods import Method
 from narrows.store import Problem, StoreDirectory, TaskRecord
 from narrows.store.compose import composed, last_overwriting, proven, proven_weights, weights_of
@@ -62,6 +63,7 @@ class TaskStore:
         self._proven: set[str] = set()
 
     @classmethod
+    @enough_memory("make a store")
     def create(
         cls,
         path: str | os.PathLike[str],
@@ -113,11 +115,12 @@ class TaskStore:
                 f"one that multiplies (narrows.tasks.sharing) and outside the private patterns. {said or ''}".strip()
             )
         if said is not None:
-            warnings.warn(said, stacklevel=2)
+            warnings.warn(said, stacklevel=3)  # a frame more than it looks: `enough_memory`
         base = {name: tensor.detach() for name, tensor in named_tensors(template).items()}
         return cls(StoreDirectory.create(path, base, specs, tuple(private), about, head), template)
 
     @classmethod
+    @enough_memory("open the store")
     def open(cls, path: str | os.PathLike[str], model: nn.Module | None = None) -> TaskStore:
         """The store at `path`. Without `model` it can be looked at and verified, not learned with or loaded from.
 
@@ -176,6 +179,7 @@ class TaskStore:
         """
         return self.directory.progress(name)
 
+    @enough_memory("begin a task")
     def begin(self, name: str, method: Method, *, head: int | nn.Module | Head | None = None) -> Task:
         """Starts learning a task. The store is locked until the task is committed or abandoned.
 
@@ -286,7 +290,7 @@ class TaskStore:
         >>> store.put("again", model, head="2").layers["0.weight"]["claimed"]
         0
         """
-        with self.directory.lock():
+        with enough_memory(f"put the task {name!r} into the store"), self.directory.lock():
             self.directory.reload()
             self._require_new(name)
             head = self.head if head is None else head
@@ -314,6 +318,7 @@ class TaskStore:
             )
             return self.directory.append(record, content, layout=(specs, private))
 
+    @enough_memory("load the task")
     def load(
         self,
         name: str,
@@ -344,6 +349,7 @@ class TaskStore:
         model = fill(place_head(self._base_model(base), name, record.head, head, private), shared, private)
         return moved(model, device, dtype)
 
+    @enough_memory("switch the network")
     def switch_(self, model: nn.Module, name: str, *, head: nn.Module | None = None) -> None:
         """Turns a network that `load` gave into the task `name`, in place: to the bit what `load` gives, in eval mode.
 
@@ -387,6 +393,7 @@ class TaskStore:
 
         switch(model, template, self.directory.steadily(read), head, heads)
 
+    @enough_memory("copy the store's network")
     def network(self) -> nn.Module:
         """A copy of the network that the store began from, as it was then."""
         return self._base_model(self.directory.steadily(StoreReader.base))

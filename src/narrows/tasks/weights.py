@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from narrows.errors import ModelMismatchError, NonFiniteError
 from narrows.methods import SharedWeights
 from narrows.store import TaskContent
-from narrows.subnet import Composition, Held, SubNetwork, TensorSpec, mask_of
+from narrows.subnet import Composition, Held, SubNetwork, TensorSpec
 from narrows.tasks.copying import require_plain, require_whole, unwrapped
 from narrows.tasks.partition import fixed_names, identical, live_tensors, named_tensors
 
@@ -87,11 +87,12 @@ class TaskWeights:
     def shared(self) -> SharedWeights:
         """What the method works on, on the model's device."""
         live = self.live()
+        held = [(self._held.parts[name], param) for name, param in live.items()]
         return SharedWeights(
             names=tuple(live),
             params=list(live.values()),
-            frozen=[self._frozen(name).to(param.device) for name, param in live.items()],
-            values=[self._values(name).to(param) for name, param in live.items()],
+            frozen_at=[part.positions.to(param.device, torch.int64) for part, param in held],
+            frozen_values=[part.values.to(param) for part, param in held],
         )
 
     def whole(self, names: Sequence[str], masks: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -128,20 +129,6 @@ class TaskWeights:
     def before(self) -> Composition:
         """What is frozen to this task, composed."""
         return Composition(self._specs, self._held)
-
-    def _frozen(self, name: str) -> Tensor:
-        """bool, of the parameter's shape."""
-        return mask_of(self._spec(name), self._held.parts[name].positions)
-
-    def _values(self, name: str) -> Tensor:
-        """The frozen values, 0 elsewhere, of the parameter's shape."""
-        spec, part = self._spec(name), self._held.parts[name]
-        values = torch.zeros(spec.numel, dtype=spec.torch_dtype())
-        values[part.positions] = part.values
-        return values.view(spec.shape)
-
-    def _spec(self, name: str) -> TensorSpec:
-        return next(spec for spec in self._specs if spec.name == name)
 
     def require_finite(self) -> None:
         """Raises NonFiniteError, naming the tensor, where training left a NaN or an infinity."""

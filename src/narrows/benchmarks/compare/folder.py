@@ -85,6 +85,8 @@ def _require_ours(path: Path, identity: Mapping[str, Any], storage: str | None) 
         if found["format"] != "narrows-grid" or found["version"] != _VERSION:
             raise ValueError(f"not of version {_VERSION}")
         theirs, recorded = dict(found["identity"]), found["storage"]
+        if not isinstance(found["worker"], str):
+            raise TypeError("worker is no text")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{path} cannot be read ({type(error).__name__}: {error}); use another --out.") from error
     names = identity.keys() | theirs.keys()

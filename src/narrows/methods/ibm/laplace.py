@@ -81,11 +81,12 @@ class LaplaceLearner(IBMLearner):
             self.fisher.add()
         self.isolator.mask_gradients()
 
-    def scores(self, weights: Sequence[Tensor]) -> Tensor:
-        scores = self.layout.join(self.fisher.scores(weights))
+    def scores(self, weights: Sequence[Tensor], at: Sequence[Tensor] | None = None) -> Tensor:
+        parts = self.fisher.scores(weights, at)
         if self.config.ratio != "none":
-            scores /= self.layout.per_layer(scores, self.layer_prices())
-        return scores
+            for part, price in zip(parts, self.layer_prices(), strict=True):
+                part /= price
+        return self.layout.join(parts)
 
     def nats(self, scores: Tensor, threshold: Tensor) -> Tensor:
         return gate_nats(scores / threshold)

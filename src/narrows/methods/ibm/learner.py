@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from narrows.masks import spread
 from narrows.methods.base import Plan, SharedWeights, State
 from narrows.methods.gradual import GradualLearner
 from narrows.methods.ibm.config import IBMConfig
@@ -24,15 +25,17 @@ class IBMLearner(GradualLearner):
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
         self.config = config
         self.ratios = [1.0] * len(shared.names)
-        self._nats: Tensor | None = None
+        self._nats: list[float] | None = None
         super().__init__(shared, config, plan)
 
     @abc.abstractmethod
     def nats(self, scores: Tensor, threshold: Tensor) -> Tensor:
         """Information each weight carries, in nats, given the scores they had to beat."""
 
-    def chosen(self, scores: Tensor, threshold: Tensor) -> None:
-        self._nats = self.nats(scores, threshold) * self.alive
+    def chosen(self, scores: Tensor, threshold: Tensor, at: Sequence[Tensor]) -> None:
+        carried = torch.split(self.nats(scores, threshold), [one.numel() for one in at])
+        rows = zip(self.layout.shapes, at, carried, strict=True)
+        self._nats = [float(spread(shape, one, nats).sum()) for shape, one, nats in rows]
 
     @torch.no_grad()
     def log_alpha(self) -> Tensor:
@@ -41,7 +44,8 @@ class IBMLearner(GradualLearner):
         nats = 1/2 log(1 + 1/alpha), so alpha follows from them. Clipped to `MAX_LOG_ALPHA` either way: a weight whose
         gradient has always been 0 carries nothing, and has an infinite alpha.
         """
-        nats = self.nats(*self._against(*self._scores()))[self.alive].float()
+        scores, threshold, _ = self._kept()
+        nats = self.nats(scores, threshold).float()
         return (2 * nats).expm1().log().neg().clamp(-MAX_LOG_ALPHA, MAX_LOG_ALPHA)
 
     def state(self) -> State:
@@ -50,8 +54,7 @@ class IBMLearner(GradualLearner):
     def load_state(self, state: State) -> None:
         super().load_state(state)
         self.ratios = list(state["ratios"])
-        nats = state["nats"]
-        self._nats = None if nats is None else nats.to(self.alive.device, copy=True)
+        self._nats = state["nats"]
 
     def wants_ratio(self, epoch: int) -> bool:
         return self.config.ratio != "none" and not self.settled and epoch % self.config.ratio_every == 0
@@ -68,11 +71,10 @@ class IBMLearner(GradualLearner):
         return [1.0] * len(self.ratios)
 
     def explain(self) -> dict[str, dict[str, float | None]]:
-        nats = None if self._nats is None else self.layout.split(self._nats)
         measured = self.config.ratio != "none"
         return {
             name: {
-                "nats": None if nats is None else float(nats[index].sum()),
+                "nats": None if self._nats is None else self._nats[index],
                 "ratio": self.ratios[index] if measured else None,
             }
             for index, name in enumerate(self.shared.names)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import OptimizerError
+from narrows.masks import fill_, pick, put_
 from narrows.methods.base import Plan, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.ibm.config import IBMConfig
@@ -73,9 +74,12 @@ class VariationalLearner(IBMLearner):
     def target(self) -> Budget | Price:
         return self.config.target(self.shared, Price(1.0, 1.0))
 
-    def scores(self, weights: Sequence[Tensor]) -> Tensor:  # noqa: ARG002
-        squares = self.layout.join(self.signal_squares()) + TINY
-        return squares * torch.exp(-self.layout.join([value.detach() for value in self.log_variance]))
+    def scores(self, weights: Sequence[Tensor], at: Sequence[Tensor] | None = None) -> Tensor:  # noqa: ARG002
+        squares, log_variances = self.signal_squares(), [value.detach() for value in self.log_variance]
+        if at is not None:
+            squares = [pick(square, one) for square, one in zip(squares, at, strict=True)]
+            log_variances = [pick(value, one) for value, one in zip(log_variances, at, strict=True)]
+        return (self.layout.join(squares) + TINY) * torch.exp(-self.layout.join(log_variances))
 
     def nats(self, scores: Tensor, threshold: Tensor) -> Tensor:  # noqa: ARG002
         return 0.5 * torch.log1p(scores)
@@ -148,8 +152,11 @@ class VariationalLearner(IBMLearner):
             0.0 if param.grad is None or at in self.evidence.lacking else ratio
             for at, (param, ratio) in enumerate(zip(self.shared.params, self.layer_prices(), strict=True))
         ]
-        rows = zip(self.shared.frozen, priced, strict=True)
-        return [torch.where(frozen, reuse * ratio, new * ratio) for frozen, ratio in rows]
+        rows = zip(self.shared.params, self.shared.frozen_at, priced, strict=True)
+        return [
+            fill_(torch.full(param.shape, new * ratio, device=param.device), at, value=reuse * ratio)
+            for param, at, ratio in rows
+        ]
 
     def _first_gates(self) -> list[Tensor]:
         return [(square + TINY).log() + self.config.log_alpha for square in self.signal_squares()]
@@ -206,16 +213,17 @@ class MultiplicativeLearner(VariationalLearner):
         return [self.log_variance[index], self.scale[index]]
 
     def turn(self, index: int, eps: Tensor, grad: Tensor) -> tuple[list[Tensor], Tensor]:
-        weight, sigma, free = self.weight[index], self.sigma(index), ~self.shared.frozen[index]
-        slopes = [0.5 * grad * weight * eps * sigma, grad * weight * free]
+        weight, sigma = self.weight[index], self.sigma(index)
+        free = fill_(grad * weight, self.shared.frozen_at[index], value=0.0)
+        slopes = [0.5 * grad * weight * eps * sigma, free]
         return slopes, grad * (self.scale[index] + sigma * eps)
 
     def price_signal(self, weights: list[Tensor]) -> None:
-        rows = zip(self.scale, self.log_variance, weights, self.shared.frozen, self.masks, strict=True)
+        rows = zip(self.scale, self.log_variance, weights, self.shared.frozen_at, self.masks, strict=True)
         for scale, log_variance, weight, frozen, mask in rows:
             grad = torch.zeros_like(scale) if scale.grad is None else scale.grad
             slope = weight * scale / (scale.square() + log_variance.exp() + TINY)
-            scale.grad = (grad + slope) * (mask & ~frozen)
+            scale.grad = fill_((grad + slope) * mask, frozen, value=0.0)
 
     @torch.no_grad()
     def before_step(self) -> None:
@@ -226,10 +234,11 @@ class MultiplicativeLearner(VariationalLearner):
 
     @torch.no_grad()
     def after_step(self) -> None:
-        rows = zip(self.shared.params, self.weight, self.scale, self.shared.frozen, strict=True)
-        for param, weight, scale, frozen in rows:
-            weight.copy_(torch.where(frozen, weight, param))
-            scale.copy_(torch.where(frozen, torch.ones_like(scale), scale))
+        frozen = zip(self.shared.frozen_at, self.shared.frozen_values, strict=True)
+        rows = zip(self.shared.params, self.weight, self.scale, frozen, strict=True)
+        for param, weight, scale, (at, values) in rows:
+            put_(weight.copy_(param), at, values)
+            fill_(scale, at, value=1.0)
             param.copy_(weight * scale)
         super().after_step()
 
