@@ -57,7 +57,7 @@ def add(store: nw.TaskStore, number: int) -> dict[str, float]:
 def cost(path: Path, model: nn.Module, tasks: int) -> dict[str, float]:
     """Seconds of what one does with a store of so many tasks."""
     store = nw.TaskStore.open(path, model)
-    row: dict[str, float] = {"tasks": tasks, "used": store.used(), "bytes": store.directory.bytes_total()}
+    row: dict[str, float] = {"tasks": tasks, "used": store.values_kept(), "bytes": store.directory.bytes_total()}
     row["open"] = timed(lambda: nw.TaskStore.open(path, model))[0]
     row["load first"] = timed(lambda: store.load("task 0"))[0]
     row["load last"] = timed(lambda: store.load(f"task {tasks - 1}"))[0]

@@ -37,7 +37,8 @@ def learn(store: nw.TaskStore, month: str, classes: list[int]) -> None:
     with store.begin(month, nw.IBM(density=0.04), head=("5", nn.Linear(256, len(classes)))) as task:
         task.fit(DataLoader(data, batch_size=64, shuffle=True), epochs=10, progress=False)
         record = task.commit(data={"examples": len(data)})
-    print(f"learned {month}: {record.bytes / 1024:.1f} KiB, {store.used():.2%} of the shared weights used", flush=True)
+    kept = f"{store.values_kept():.2%} of the shared weights used"
+    print(f"learned {month}: {record.bytes / 1024:.1f} KiB, {kept}", flush=True)
 
 
 @torch.no_grad()

@@ -74,7 +74,7 @@ def main() -> None:
             accuracy = (loaded(x[rows]).argmax(1) == y[rows] % 5).double().mean()
         layers = ", ".join(f"{layer.name} {layer.density:.3f}" for layer in store.explain(name))
         print(f"{name}: accuracy {accuracy:.3f}, {record.bytes / 1024:.1f} KiB on disk, density {layers}")
-    print(f"used: {store.used():.2%} of the shared weights")
+    print(f"used: {store.values_kept():.2%} of the shared weights")
 
 
 if __name__ == "__main__":

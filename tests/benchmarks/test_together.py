@@ -20,7 +20,7 @@ from narrows.benchmarks.together import Member, Mixed, train_together
 from narrows.cli.tables import print_summary
 from narrows.data.batches import Batches
 from narrows.errors import StoreError
-from narrows.tasks import Task, TaskStore
+from narrows.tasks import TaskStore
 from subnets import values_of
 
 OPTIONS = RunOptions("split-digits", Joint(), epochs=2, tasks=3)
@@ -107,19 +107,19 @@ def test_private_parameters_learn_from_their_own_task_alone() -> None:
 def test_cut_off_around_the_commits_it_ends_the_same(
     commits: int, whole: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, commit, left = tmp_path / "cut", Task.commit, [commits]
+    out, put, left = tmp_path / "cut", TaskStore.put, [commits]
 
-    def commit_some(task: Task, **options: Any) -> Any:
+    def put_some(store: TaskStore, *given: Any, **options: Any) -> Any:
         if not left[0]:
             raise Killed
         left[0] -= 1
-        record = commit(task, **options)
+        record = put(store, *given, **options)
         if commits == 3 and not left[0]:
             raise Killed
         return record
 
     with monkeypatch.context() as patch:
-        patch.setattr(Task, "commit", commit_some)
+        patch.setattr(TaskStore, "put", put_some)
         with pytest.raises(Killed):
             run(OPTIONS, out)
     assert len(TaskStore.open(out / "store").tasks()) == commits
@@ -153,15 +153,15 @@ def test_cut_off_in_training_it_starts_again(
 
 
 def test_what_was_trained_is_not_completed_from_anything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    out, commit = tmp_path / "cut", Task.commit
+    out, put = tmp_path / "cut", TaskStore.put
 
-    def commit_first(task: Task, **options: Any) -> Any:
-        if task.name != "split-01":
+    def put_first(store: TaskStore, name: str, *given: Any, **options: Any) -> Any:
+        if name != "split-01":
             raise Killed
-        return commit(task, **options)
+        return put(store, name, *given, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Task, "commit", commit_first)
+        patch.setattr(TaskStore, "put", put_first)
         with pytest.raises(Killed):
             run(OPTIONS, out)
     trained = (out / TRAINED).read_bytes()

@@ -313,7 +313,7 @@ def _told(store: TaskStore, task: str) -> dict[str, Any]:
     """What `narrows show --json` tells of it, and what all tasks use."""
     from narrows.production import describe
 
-    return {**describe(store, task), "used_by_all": store.used()}
+    return {**describe(store, task), "used_by_all": store.values_kept()}
 
 
 def _ended(fit: Any) -> str:
@@ -335,5 +335,5 @@ def _print_cost(console: Screen, store: TaskStore, name: str) -> None:
     say(
         console,
         f"{used}% of the shared weights ({claimed}% its own, {reused}% reused), {size(told['bytes'])} on disk; all "
-        f"tasks together use {percent(store.used(), 2)}%",
+        f"tasks together use {percent(store.values_kept(), 2)}%",
     )

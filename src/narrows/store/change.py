@@ -39,6 +39,7 @@ def new_header(
     shared: Sequence[TensorSpec],
     private: Sequence[str],
     model: Mapping[str, Any] | None = None,
+    head: str | None = None,
 ) -> StoreHeader:
     """The header of a store without tasks, but for its base file's hash and size."""
     return StoreHeader(
@@ -47,6 +48,7 @@ def new_header(
         private=_checked_private(private),
         fingerprint=records.fingerprint(shared, base),
         base=FileRef(names.BASE_FILE, "", 0),
+        head=head,
         model=None if model is None else dict(model),
     )
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from narrows.store.durable import DamagedFileError
+from narrows.store.durable import DamagedFileError, sha256
 from narrows.store.mask_file import Outline
 from narrows.store.names import TASKS_DIR
 from narrows.store.records import TaskRecord
@@ -82,15 +82,29 @@ def proven_weights(reader: Reader, name: str) -> tuple[dict[str, Tensor], dict[s
     DamagedFileError where it is another. Not compared for tasks of isolation "none" but the last of them, whose weights
     the others have by design.
     """
-    record, (shared, private) = reader.record(name), weights_of(reader, name)
+    subnet, private = proven(reader, name, set())
+    return dense(subnet), private
+
+
+def proven(reader: Reader, name: str, known: set[str]) -> tuple[SubNetwork, dict[str, Tensor]]:
+    """`resolved` and what the task keeps for itself, held to the digest as by `proven_weights`.
+
+    `known`: what was found right before; to this the task is added. The same files need not be put together twice: each
+    was held to its own hash when it was read.
+    """
+    record, subnet, private = reader.record(name), resolved(reader, name), reader.private_of(name)
+    files = [reader.record(task).blobs for task in record.parents]
+    seen = sha256(repr([record.weights_sha256, record.blobs, files]).encode())
     compared = record.isolation != "none" or name == last_overwriting(reader)
-    if compared and digest(shared, private) != record.weights_sha256:
-        raise DamagedFileError(
-            f"{TASKS_DIR}/{record.directory}",
-            f"does not give the weights with which {name!r} was committed, though each file is what it should be",
-            "restore the whole store from a backup: files of different stores were mixed",
-        )
-    return shared, private
+    if compared and seen not in known:
+        if digest(dense(subnet), private) != record.weights_sha256:
+            raise DamagedFileError(
+                f"{TASKS_DIR}/{record.directory}",
+                f"does not give the weights with which {name!r} was committed, though each file is what it should be",
+                "restore the whole store from a backup: files of different stores were mixed",
+            )
+        known.add(seen)
+    return subnet, private
 
 
 def last_overwriting(reader: Reader) -> str | None:

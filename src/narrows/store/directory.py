@@ -47,14 +47,15 @@ class StoreDirectory(StoreReader):
         shared: Sequence[TensorSpec],
         private: Sequence[str] = (),
         model: Mapping[str, Any] | None = None,
+        head: str | None = None,
     ) -> StoreDirectory:
         """Make a store at `path`, which must be missing, empty or left by a creation that was killed.
 
-        `model` is plain JSON, kept in store.json without meaning here. StoreError if the place is taken, if
-        `shared` does not fit `base`, or if the disk fails.
+        `model`, plain JSON, and `head` are kept in store.json without meaning here. StoreError if the place is taken,
+        if `shared` does not fit `base`, or if the disk fails.
         """
         root = Path(path)
-        header = change.new_header(base, shared, private, model)
+        header = change.new_header(base, shared, private, model, head)
         data = tensors_file.encode(base, names.BASE_FILE)
         header = replace(header, base=FileRef(names.BASE_FILE, durable.sha256(data), len(data)))
         try:

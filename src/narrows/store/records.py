@@ -85,6 +85,7 @@ class StoreHeader:
     next_index: int = 0
     carry: CarryRef | None = None
     snapshot: SnapshotRef | None = None
+    head: str | None = None  # path of the module that tasks bring of their own; without meaning here
     model: dict[str, Any] | None = None  # how to build the network; without meaning here
     replaces: str | None = None  # SHA-256 of the store.json that this one takes the place of
     removing: tuple[str, ...] = ()  # SHA-256 of the task.json of each task directory that it no longer lists
@@ -153,7 +154,7 @@ def header_to_json(header: StoreHeader) -> bytes:
     """store.json, with its own checksum at its end."""
     strict_json.require_shallow(header.model, names.STORE_FILE)  # `asdict` goes as deep as it does
     values: dict[str, Any] = {"format": "narrows-store", "version": header.version} | asdict(header)
-    for key in ("snapshot", "model", "replaces", "removing"):
+    for key in ("snapshot", "head", "model", "replaces", "removing"):
         if values[key] in (None, ()):
             del values[key]  # optional: stores without them are spelled as they always were
     values["sha256"] = _ZEROS.decode()
@@ -179,6 +180,7 @@ def header_from_json(data: bytes, label: str = names.STORE_FILE) -> StoreHeader:
         next_index=fields.integer("next_index"),
         carry=None if fields.get("carry") is None else _carry(fields.inside("carry")),
         snapshot=_snapshot(fields.inside("snapshot")) if fields.has("snapshot") else None,
+        head=fields.text("head") if fields.has("head") else None,
         model=fields.mapping("model") if fields.has("model") else None,
         replaces=fields.sha256("replaces") if fields.has("replaces") else None,
         removing=fields.texts("removing") if fields.has("removing") else (),

@@ -101,7 +101,7 @@ def counts_of(record: TaskRecord) -> Counts:
 
 
 def used_by(records: Iterable[TaskRecord]) -> float:
-    """`TaskStore.used` as the records of all tasks count it: no mask is read. DamagedStoreError as `counts_of`."""
+    """`TaskStore.values_kept` as all records count it: no mask is read. DamagedStoreError as `counts_of`."""
     weights = kept = 0
     apart: dict[str, int] = {}
     for record in records:

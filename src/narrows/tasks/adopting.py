@@ -24,7 +24,8 @@ from narrows.store import TaskRecord
 from narrows.tasks.fit import Fit
 from narrows.tasks.heads import Head, find_head
 from narrows.tasks.recipe import DENSITY, EPOCHS, LEARNING_RATE
-from narrows.tasks.task import Task, Told
+from narrows.tasks.settling import Told
+from narrows.tasks.task import Task
 from narrows.training import accuracy
 from narrows.training.device import device_of
 from narrows.training.evaluation import evaluating
@@ -39,7 +40,7 @@ class Store(Protocol):
     def tasks(self) -> tuple[TaskRecord, ...]: ...
     def network(self) -> nn.Module: ...
     def begin(self, name: str, method: Method, *, head: Head | None = None) -> Task: ...
-    def used(self) -> float: ...
+    def values_kept(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def adopt(
     >>> store = narrows.TaskStore.create(tempfile.mkdtemp() + "/store", model)
     >>> batches = [(torch.randn(16, 4), torch.arange(16) % 2)]
     >>> adoption = adopt(store, "first", batches, density=0.25, epochs=20)
-    >>> adoption.freed, adoption.record.head["path"], store.used()
+    >>> adoption.freed, adoption.record.head["path"], store.values_kept()
     (0.75, '2', 0.25)
     """
     if store.tasks():
@@ -147,7 +148,7 @@ def adopt(
             return {"adopted": True, "before": before, "after": after[0], **told}
 
         record = task.commit(metrics=figures, data=data)
-    return Adoption(before, after[0], store.used(), fit.seconds, fit, record)
+    return Adoption(before, after[0], store.values_kept(), fit.seconds, fit, record)
 
 
 def _own_head(network: nn.Module, path: str) -> Head:

@@ -9,11 +9,33 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from narrows.errors import DamagedStoreError, ModelMismatchError
+from narrows.errors import ConfigError, DamagedStoreError, ModelMismatchError
 from narrows.training.device import device_of, to_device
 from narrows.training.evaluation import evaluating
 
 Head = tuple[str, nn.Module]
+
+
+def like_head(model: nn.Module, path: str, given: int | nn.Module) -> Head:
+    """A head at `path`: the module given, or an `nn.Linear` of so many outputs, of the inputs that the model's has.
+
+    Raises:
+        ConfigError: that is no number of outputs.
+        ModelMismatchError: a number was given and the model's module at `path` is no `nn.Linear`.
+    """
+    require_place(model, path)
+    if isinstance(given, nn.Module):
+        return path, given
+    if type(given) is not int or given < 1:
+        raise ConfigError(f"A head is a module or its number of outputs, 1 or more; {given!r} is neither.")
+    present = model.get_submodule(path)
+    if type(present) is not nn.Linear:
+        raise ModelMismatchError(
+            f"The model's head at {path!r} is a {type(present).__name__}: a number of outputs is enough for an "
+            "nn.Linear alone; give a module."
+        )
+    bias, dtype = present.bias is not None, present.weight.dtype
+    return path, nn.Linear(present.in_features, given, bias=bias, dtype=dtype)
 
 
 def put_head(model: nn.Module, head: Head) -> None:

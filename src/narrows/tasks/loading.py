@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from narrows.errors import ConfigError
 from narrows.tasks.copying import copied, unwrapped
 from narrows.tasks.heads import build_head, put_head
 from narrows.tasks.partition import assign, named_tensors
+from narrows.training.device import require_device
 
 
 def place_head(
@@ -32,3 +35,25 @@ def fill(model: nn.Module, shared: Mapping[str, Tensor], private: Mapping[str, T
     own = {name: value for name, value in shared.items() if name in present and name not in private}
     assign(model, {**private, **own})
     return model.eval()
+
+
+def moved(model: nn.Module, device: torch.device | str | None, dtype: torch.dtype | None) -> nn.Module:
+    """The model itself, on the device and its floating-point tensors in the dtype, where either is said.
+
+    Raises:
+        ConfigError: there is no such device here, or it is no dtype of floating-point numbers that networks have.
+    """
+    convert = {
+        None: lambda: None,
+        torch.bfloat16: model.bfloat16,
+        torch.float16: model.half,
+        torch.float32: model.float,
+        torch.float64: model.double,
+    }
+    if dtype not in convert:
+        known = ", ".join(str(known) for known in convert if known is not None)
+        raise ConfigError(f"A network cannot be loaded as {dtype}: dtype is one of {known}.")
+    if device is not None:
+        require_device(device)
+    convert[dtype]()  # before it is moved: there is less to move then
+    return model if device is None else model.to(device)

@@ -7,7 +7,7 @@ a store. It shows in the outputs: so both are asked the same, and where they ans
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -75,11 +75,11 @@ class SeenInputs:
         self.calls.clear()
 
 
-def require_same(trained: nn.Module, loaded: nn.Module, seen: SeenInputs) -> None:
+def require_same(trained: nn.Module, loaded: nn.Module, calls: Sequence[Inputs]) -> None:
     """Raises ModelMismatchError unless `loaded`, on the CPU, is what was trained: to the bit, outputs in eval mode too.
 
-    Both are left as they are. Where outputs cannot be compared (the forward gives others each time, or nothing it was
-    called with is known), attributes that differ are a warning.
+    Both are asked `calls`, and left as they are. Where outputs cannot be compared (the forward gives others each time,
+    or nothing it was called with is known), attributes that differ are a warning.
     """
     ours, theirs = live_tensors(trained), live_tensors(loaded)
     differ = [name for name in named_tensors(trained) if name not in theirs or not identical(ours[name], theirs[name])]
@@ -88,11 +88,10 @@ def require_same(trained: nn.Module, loaded: nn.Module, seen: SeenInputs) -> Non
             f"What the store would give is not what was trained: {listed(differ)} would be other values. Nothing was "
             "committed. Two names for one piece of memory, or a tensor that is written to meanwhile, can do that."
         )
-    seen.stop()
-    if not seen.calls:
+    if not calls:
         _warn(trained, loaded, "it was not seen what the network was called with")
     with _eagerly(trained):
-        for call in seen.calls:
+        for call in calls:
             if not _require_same_outputs(trained, loaded, call):
                 break  # and it was said
 

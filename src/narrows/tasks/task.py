@@ -14,27 +14,23 @@ from torch import Tensor, nn
 from narrows.errors import NarrowsError, OptimizerError, StoreError
 from narrows.memory import enough_memory
 from narrows.methods import Method, Plan
-from narrows.store import StoreDirectory, TaskContent, TaskRecord
-from narrows.subnet import Held, TensorSpec, dense, digest
+from narrows.store import StoreDirectory, TaskRecord
+from narrows.subnet import Held, TensorSpec, digest
 from narrows.tasks.account import LayerAccount, figures_of, read_account
 from narrows.tasks.attachment import Attachment, InProgress
 from narrows.tasks.checkpoint import Checkpoint
 from narrows.tasks.fit import Fit, fit
 from narrows.tasks.fits import Fits
 from narrows.tasks.heads import Head, describe_head
-from narrows.tasks.loading import fill
 from narrows.tasks.optimizers import check_optimizers, require_one_device
 from narrows.tasks.partition import named_tensors
 from narrows.tasks.sameness import require_same
+from narrows.tasks.settling import Settled, Told, settled, told
 from narrows.tasks.weights import TaskWeights, listed
 from narrows.training import Tracker, Trackers
 from narrows.training.device import device_of
 from narrows.training.randomness import undisturbed_generators
 from narrows.training.tracking import as_one
-
-Told = Mapping[str, Any] | Callable[[nn.Module], Mapping[str, Any]]
-"""What is kept with a task, or a function of its network that gives it."""
-
 
 Untrained = Callable[[dict[str, Any] | None, Mapping[str, Tensor]], nn.Module]
 """Of (description of the head, private tensors): a fresh network of the store, the head in its place."""
@@ -265,10 +261,10 @@ class Task(InProgress):
             self._weights.require_finite()
             if moved:
                 self._warn_of_moved(moved)
-            content, loaded, sha256, parents = self._loaded(attached)
-            require_same(attached.model, loaded, attached.seen)
-            metrics, data = _told(metrics, loaded), _told(data, loaded)
-            del loaded
+            found = self._settled(attached)
+            attached.seen.stop()
+            require_same(attached.model, found.loaded, attached.seen.calls)
+            metrics, data = told(metrics, found.loaded), told(data, found.loaded)
             record = TaskRecord(
                 name=self.name,
                 index=-1,
@@ -280,13 +276,13 @@ class Task(InProgress):
                 data=data,
                 metrics=metrics,
                 seconds=round(seconds, 3),
-                parents=parents,
+                parents=found.parents,
                 layers={layer.name: layer.to_json() for layer in attached.explain()},
-                weights_sha256=sha256,
+                weights_sha256=found.sha256,
                 history=attached.history().to_json() if history else None,
             )
             written = self._directory.append(
-                record, content, carry=learner.carry(), after=self._known, layout=self._layout
+                record, found.content, carry=learner.carry(), after=self._known, layout=self._layout
             )  # the first task's head settles where heads go, and so what is shared
         try:
             self._trackers.end(figures_of(written))
@@ -304,15 +300,11 @@ class Task(InProgress):
     def explain(self) -> tuple[LayerAccount, ...]:
         return super().explain() if self._committed is None else read_account(self._committed.layers)
 
-    def _loaded(self, attached: Attachment) -> tuple[TaskContent, nn.Module, str, tuple[str, ...]]:
-        """What is to be kept, the network that `TaskStore.load` will make of it, its digest, and the task's parents."""
+    def _settled(self, attached: Attachment) -> Settled:
+        """The task as it will lie in the store."""
         with undisturbed_generators(device_of(attached.model)):  # a new head draws its weights
             network = self._untrained(describe_head(self._head), named_tensors(attached.model))
-        content = self._weights.content(*attached.masks(), network)
-        before = self._weights.before()
-        shared = dense(before.resolve(content.subnet))
-        network = fill(network, shared, content.private)
-        return content, network, digest(shared, content.private), before.parents(content.subnet)
+        return settled(self._weights, attached.masks(), network)
 
     def _require_held(self) -> None:
         """Raises StoreError where what earlier tasks hold is not, in this process, what it was at `begin`."""
@@ -358,7 +350,3 @@ class Task(InProgress):
     def _require_attached(self) -> Attachment:
         self._require_open()
         return super()._require_attached()
-
-
-def _told(told: Told | None, network: nn.Module) -> dict[str, Any]:
-    return dict(told(network) if callable(told) else told or {})

@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from narrows.errors import ModelMismatchError, TaskExistsError
 from narrows.memory import enough_memory
 from narrows.methods import Method
 from narrows.store import Problem, StoreDirectory, TaskRecord
-from narrows.store.compose import composed, last_overwriting, proven_weights, weights_of
+from narrows.store.compose import composed, last_overwriting, proven, proven_weights, weights_of
 from narrows.store.forget import Forgetting
 from narrows.store.names import check_task_name, one_form
 from narrows.store.progress import ProgressFile
@@ -23,12 +24,17 @@ from narrows.store.reading import StoreReader
 from narrows.subnet import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
 from narrows.tasks.copying import copied, require_plain, require_whole, unwrapped
-from narrows.tasks.heads import Head, put_head, require_place
-from narrows.tasks.loading import fill, place_head
+from narrows.tasks.heads import Head, describe_head, like_head, put_head, require_place
+from narrows.tasks.loading import fill, moved, place_head
 from narrows.tasks.partition import assign, matches, named_tensors, require_match, require_plain_state
+from narrows.tasks.putting import isolation_of, taken_in
 from narrows.tasks.routing import Routing, route
+from narrows.tasks.settling import Told
 from narrows.tasks.sharing import Rule, kept_whole, require_not_tied, require_patterns, shared_specs
+from narrows.tasks.switching import Stored, left_to_base, switch
 from narrows.tasks.task import Task
+from narrows.tasks.weights import TaskWeights
+from narrows.training.randomness import undisturbed_generators
 
 
 class TaskStore:
@@ -43,8 +49,8 @@ class TaskStore:
     >>> import tempfile, torch, narrows
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
     >>> path = tempfile.mkdtemp() + "/store"
-    >>> store = TaskStore.create(path, model)
-    >>> with store.begin("first", narrows.IBM(density=0.5), head=("2", torch.nn.Linear(8, 3))) as task:
+    >>> store = TaskStore.create(path, model, head="2")
+    >>> with store.begin("first", narrows.IBM(density=0.5), head=3) as task:
     ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 3)], epochs=20)
     ...     _ = task.commit()
     >>> [record.name for record in TaskStore.open(path, model).tasks()]
@@ -54,6 +60,7 @@ class TaskStore:
     def __init__(self, directory: StoreDirectory, model: nn.Module | None) -> None:
         self.directory = directory
         self._template = model
+        self._proven: set[str] = set()
 
     @classmethod
     @enough_memory("make a store")
@@ -62,6 +69,7 @@ class TaskStore:
         path: str | os.PathLike[str],
         model: nn.Module,
         *,
+        head: str | None = None,
         shared: Sequence[str] | Rule = (),
         private: Sequence[str] = (),
         about: Mapping[str, Any] | None = None,
@@ -74,6 +82,8 @@ class TaskStore:
         model (torch.compile, DataParallel, DistributedDataParallel) is left out.
 
         Args:
+            head: path of the module in whose place tasks have one of their own, as `"fc"` or `"classifier.1"`; it is
+                kept with the store, and `begin` asks for the module, or its number of outputs, only.
             shared: patterns of parameters to share besides: names of parameters or modules, `*` allowed, as
                 `["matrix", "h.*.c_attn"]`. Or a rule in the place of the default one, a function
                 of a module and the name of one of its parameters, as `lambda module, name: narrows.multiplies(module,
@@ -84,8 +94,8 @@ class TaskStore:
                 meaning here.
 
         Raises:
-            ModelMismatchError: the model has nothing to share, its state dict holds what is no parameter or buffer, it
-                cannot be copied, or is sharded; a pattern names nothing.
+            ModelMismatchError: there is no module at `head`; the model has nothing to share, its state dict holds what
+                is no parameter or buffer, it cannot be copied, or is sharded; a pattern names nothing.
             StoreError: there is something at `path` already.
         """
         model = unwrapped(model)
@@ -93,6 +103,10 @@ class TaskStore:
         require_plain_state(model)
         require_patterns(model, private, shared)
         template = copied(model)
+        if head is not None:
+            require_place(template, head)
+            require_not_tied(template, head, shared_specs(template, private, shared))
+            private = (*private, head)
         specs = shared_specs(template, private, shared)
         said = kept_whole(template, private, shared, specs)
         if not specs:
@@ -103,7 +117,7 @@ class TaskStore:
         if said is not None:
             warnings.warn(said, stacklevel=3)  # a frame more than it looks: `enough_memory`
         base = {name: tensor.detach() for name, tensor in named_tensors(template).items()}
-        return cls(StoreDirectory.create(path, base, specs, tuple(private), about), template)
+        return cls(StoreDirectory.create(path, base, specs, tuple(private), about, head), template)
 
     @classmethod
     @enough_memory("open the store")
@@ -140,6 +154,11 @@ class TaskStore:
         return self.directory.steadily(lambda reader: reader.shared)
 
     @property
+    def head(self) -> str | None:
+        """Where tasks have a module of their own, as `create` was told."""
+        return self.directory.header.head
+
+    @property
     def about(self) -> dict[str, Any] | None:
         """What `create` was told to keep with the store."""
         return self.directory.header.model
@@ -161,35 +180,33 @@ class TaskStore:
         return self.directory.progress(name)
 
     @enough_memory("begin a task")
-    def begin(self, name: str, method: Method, *, head: Head | None = None) -> Task:
+    def begin(self, name: str, method: Method, *, head: int | nn.Module | Head | None = None) -> Task:
         """Starts learning a task. The store is locked until the task is committed or abandoned.
 
         Args:
             name: the task's name, new to the store.
             method: a configuration, as `narrows.IBM(density=0.04)`.
-            head: (path, module): this task's own module in the place of the model's module at `path`.
-                None where the task uses the network's outputs as they are (regression, say). The first
-                task's head takes its place's parameters out of what tasks share. Where the model ties the module
-                at `path` to another, the task's head is tied to nothing: the other stays shared.
+            head: this task's own module, put in the place of the model's at the store's `head`; or a number of outputs,
+                for an `nn.Linear` like that one. Or (path, module), for another place, or a store that was made without
+                `head`. None where the task uses the network's outputs as they are (regression, say). The first task's
+                head takes its place's parameters out of what tasks share. Where the model ties the module at `path` to
+                another, the task's head is tied to nothing: the other stays shared.
 
         Raises:
             TaskExistsError: the name is taken.
-            ConfigError: no task can have that name.
-            ModelMismatchError: there is no module to put the head at, or nothing left to share; the head would take
-                away the name of a tied tensor.
+            ConfigError: no task can have that name, or `head` is no number of outputs.
+            ModelMismatchError: there is no module to put the head at, the store was made without a `head`, or nothing
+                left to share; the head would take away the name of a tied tensor.
             CapacityError: fewer weights are free than the method's budget asks for.
             StoreLockedError: another process, or another task of this one, is writing the store.
         """
         lock = self.directory.lock()
         try:
             self.directory.reload()
-            if name in map(one_form, self.directory.task_names()):
-                raise TaskExistsError(
-                    f"The store already has a task {name!r}, and tasks do not change. Choose another name."
-                )
+            self._require_new(name)
             model = self._base_model(self.directory.base())
-            check_task_name(name)
             specs, private = self.directory.shared, self.directory.private
+            head = self._placed(head, model)
             given = None if head is None or type(head[1]) is nn.Linear else head[1]
             if head is not None:
                 module = unwrapped(head[1])
@@ -223,21 +240,158 @@ class TaskStore:
             lock.release()
             raise
 
+    def put(
+        self,
+        name: str,
+        model: nn.Module,
+        kept: Mapping[str, Tensor] | None = None,
+        *,
+        head: str | None = None,
+        method: str | Method = "put",
+        inputs: Any = None,
+        metrics: Told | None = None,
+        data: Told | None = None,
+    ) -> TaskRecord:
+        """Makes a network that was trained elsewhere a task of the store, durably and all at once.
+
+        The network is not changed, and no weight is chosen here: what is not 0 is kept. A kept weight with the value
+        that the latest task before gave it is reused and takes no bytes; every other is claimed. As in `Task.commit`,
+        the network that `load` will give is put together first and compared with `model`, every tensor to the bit.
+
+        Args:
+            name: the task's name, new to the store.
+            model: a network made as the store's, the head aside, on any device.
+            kept: shared parameter -> mask of what is kept, bool, of the parameter's shape; what it leaves out must be 0
+                in the model. Default, also for parameters that it lacks: weights that are not +0.
+            head: path of the module of `model` that is the task's head; default: the store's `head`. Where there is
+                none, the task has none.
+            method: what the record says chose the weights: a name, or a configuration, by whose isolation the task
+                is then kept.
+            inputs: what the model takes, a batch. With it outputs are compared, too (in eval mode).
+            metrics, data: kept with the task; see `Task.commit`.
+
+        Raises:
+            TaskExistsError: the name is taken.
+            ConfigError: no task can have that name, or `kept` is not made of masks of shared parameters.
+            ModelMismatchError: the model is not made as the store's, or the network that the store would give is not
+                this one; names what differs. Nothing is written.
+            NonFiniteError: a weight is NaN or infinite; names it. Nothing is written.
+            StoreLockedError: another process, or a task of this one, is writing the store.
+            StoreError: the disk is full, say. Nothing is changed.
+
+        >>> import tempfile, torch
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+        >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
+        >>> with torch.no_grad():
+        ...     _ = model[0].weight[:4].zero_()  # trained and pruned, say
+        >>> layer = store.put("first", model, head="2").layers["0.weight"]
+        >>> layer["weights"], layer["used"], layer["claimed"]
+        (32, 16, 16)
+        >>> store.put("again", model, head="2").layers["0.weight"]["claimed"]
+        0
+        """
+        with enough_memory(f"put the task {name!r} into the store"), self.directory.lock():
+            self.directory.reload()
+            self._require_new(name)
+            head = self.head if head is None else head
+            network = unwrapped(model)
+            require_plain(network)
+            require_plain_state(network)
+            untrained = self._base_model(self.directory.base())
+            specs, private, module = self.directory.shared, self.directory.private, None
+            if head is not None:
+                require_place(network, head)
+                specs, private = self._shared_beside(head, untrained)
+                module = (head, network.get_submodule(head))
+                given = None if type(module[1]) is nn.Linear else module[1]
+                with undisturbed_generators(torch.device("cpu")):
+                    place_head(untrained, name, describe_head(module), given, named_tensors(network))
+            held, isolated = composed(self.directory).held(), isolation_of(method) == "shared"
+            weights = TaskWeights(network, head, specs, held, isolated=isolated)
+            record, content = taken_in(
+                *(name, network, untrained, weights, kept),
+                head=module,
+                method=method,
+                inputs=inputs,
+                metrics=metrics,
+                data=data,
+            )
+            return self.directory.append(record, content, layout=(specs, private))
+
     @enough_memory("load the task")
-    def load(self, name: str, *, head: nn.Module | None = None) -> nn.Module:
+    def load(
+        self,
+        name: str,
+        *,
+        head: nn.Module | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> nn.Module:
         """The task's network as an ordinary module in eval mode, masks baked in, with the user's own names.
 
         Args:
             head: a module like the task's head, needed only where that is no `nn.Linear`.
+            device: where to put it; default: the CPU.
+            dtype: what to convert its floating-point tensors to (`torch.bfloat16`, `float16`, `float32`, `float64`),
+                after they were held to the digest of the commit. Its outputs are then not those that were committed,
+                but rounded as the dtype has it. Default: as they were trained.
 
         Raises:
             UnknownNameError: there is no such task; suggests the nearest name.
+            ConfigError: there is no such device here, or networks cannot have such a dtype.
             DamagedStoreError: a file it needs is damaged, and named, or the weights are not those that were committed.
+
+        Example: `store.load("first", device="cuda", dtype=torch.bfloat16)`.
         """
         record, (shared, private), base = self.directory.steadily(
             lambda reader: (reader.record(name), proven_weights(reader, name), reader.base())
         )
-        return fill(place_head(self._base_model(base), name, record.head, head, private), shared, private)
+        model = fill(place_head(self._base_model(base), name, record.head, head, private), shared, private)
+        return moved(model, device, dtype)
+
+    @enough_memory("switch the network")
+    def switch_(self, model: nn.Module, name: str, *, head: nn.Module | None = None) -> None:
+        """Turns a network that `load` gave into the task `name`, in place: to the bit what `load` gives, in eval mode.
+
+        Its parameters stay the same tensors, on their devices; no second network is made. Every tensor is written,
+        whatever was done to the network since it was loaded. A head that is no `nn.Linear`, or has another shape than
+        the one before, is a new module: what holds on to the old one (hooks, an optimizer) does not know it.
+
+        Args:
+            model: what `load` gave, also converted or moved, or a network built by the same code as the store's.
+            head: a module like the task's head, needed only where that is no `nn.Linear`.
+
+        Raises:
+            ModelMismatchError: the model is made otherwise than the store's network; names what differs. A part of it
+                was converted to another dtype. Nothing was changed.
+            UnknownNameError: there is no such task; suggests the nearest name.
+            DamagedStoreError: as of `load`; nothing was changed.
+
+        >>> import tempfile, torch, narrows
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+        >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
+        >>> for name, classes in (("first", 2), ("second", 3)):
+        ...     with store.begin(name, narrows.IBM(density=0.5), head=("2", torch.nn.Linear(8, classes))) as task:
+        ...         _ = task.fit([(torch.randn(16, 4), torch.arange(16) % classes)], epochs=20)
+        ...         _ = task.commit()
+        >>> network = store.load("first")
+        >>> store.switch_(network, "second")
+        >>> torch.equal(network[0].weight, store.load("second")[0].weight), network[2]
+        (True, Linear(in_features=8, out_features=3, bias=True))
+        """
+        template = self._require_template()
+
+        def read(reader: StoreReader) -> Stored:
+            record, (subnet, private) = reader.record(name), proven(reader, name, self._proven)
+            names = left_to_base(template, record, private, reader.shared)
+            base = {key: value for key, value in reader.base().items() if key in names} if names else {}
+            return Stored(record, subnet, private, base)
+
+        def heads() -> set[str]:
+            described = (record.head for record in self.tasks())
+            return {str(head.get("path")) for head in described if head is not None}
+
+        switch(model, template, self.directory.steadily(read), head, heads)
 
     @enough_memory("copy the store's network")
     def network(self) -> nn.Module:
@@ -255,12 +409,16 @@ class TaskStore:
         """What a stored task keeps of each layer, and why; see `Task.explain`."""
         return read_account(self.directory.steadily(lambda reader: reader.record(name)).layers)
 
-    def used(self) -> float:
+    def values_kept(self) -> float:
         """Values that all tasks keep / shared weights: a refined weight counts for each, so it may exceed 1.
 
         Each `independent` task counts as a network of its own.
         """
         return self.directory.steadily(lambda reader: composed(reader).held().values_kept())
+
+    def used(self) -> float:
+        """The former name of `values_kept`; it will go."""
+        return self.values_kept()
 
     def forget(self, name: str, *, dry_run: bool = False) -> Forgetting:
         """Takes a task out of the store, exactly: weights that only it used are free again.
@@ -287,7 +445,7 @@ class TaskStore:
         >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
         ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=20)
         ...     _ = task.commit()
-        >>> store.forget("first").freed, store.used()
+        >>> store.forget("first").freed, store.values_kept()
         (24, 0.0)
         """
         if dry_run:
@@ -318,13 +476,34 @@ class TaskStore:
         return self.directory.verify(progress, deep=deep)
 
     def _base_model(self, base: Mapping[str, Tensor]) -> nn.Module:
+        model = copy.deepcopy(self._require_template())
+        assign(model, base)
+        return model
+
+    def _placed(self, head: int | nn.Module | Head | None, model: nn.Module) -> Head | None:
+        """The head with its path."""
+        if head is None or isinstance(head, tuple):
+            return head
+        if self.head is None:
+            raise ModelMismatchError(
+                "The store was made without a head, and does not know where this one goes: give head=(path, module), "
+                "or make the store by TaskStore.create(path, model, head=...)."
+            )
+        return like_head(model, self.head, head)
+
+    def _require_new(self, name: str) -> None:
+        if name in map(one_form, self.directory.task_names()):
+            raise TaskExistsError(
+                f"The store already has a task {name!r}, and tasks do not change. Choose another name."
+            )
+        check_task_name(name)
+
+    def _require_template(self) -> nn.Module:
         if self._template is None:
             raise ModelMismatchError(
                 "The store was opened without a model: TaskStore.open(path, model), with the model it was made from."
             )
-        model = copy.deepcopy(self._template)
-        assign(model, base)
-        return model
+        return self._template
 
     def _shared_beside(self, path: str, model: nn.Module) -> tuple[tuple[TensorSpec, ...], tuple[str, ...]]:
         """What tasks share, and the private patterns, given a head at `path`.

@@ -5,7 +5,7 @@ Knows a model's tensors by name; it does not know optimizers or training.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,7 @@ class TaskWeights:
         self._held = held if isolated else Composition(specs).held()
         self._begun = _specs(model)
         # A mask of -inf among the buffers, say: no fault of training.
-        self._infinite_before = set(_not_finite(model))
+        self._infinite_before = set(not_finite(model))
 
     def live(self) -> dict[str, nn.Parameter]:
         """The shared parameters of this task's model."""
@@ -132,15 +132,20 @@ class TaskWeights:
 
     def require_finite(self) -> None:
         """Raises NonFiniteError, naming the tensor, where training left a NaN or an infinity."""
-        for name in _not_finite(self._model):
-            if name not in self._infinite_before:
-                raise NonFiniteError(
-                    f"{name} holds a value that is NaN or infinite. Nothing was committed and the tasks in the store "
-                    "are untouched. Lower the learning rate, clip gradients, or check the data."
-                )
+        require_finite(self._model, self._infinite_before)
 
     def _in_head(self, name: str) -> bool:
         return self._head is not None and name.startswith(f"{self._head}.")
+
+
+def require_finite(model: nn.Module, but: Container[str]) -> None:
+    """Raises NonFiniteError, naming the tensor, where one holds a NaN or an infinity; those of `but` may."""
+    for name in not_finite(model):
+        if name not in but:
+            raise NonFiniteError(
+                f"{name} holds a value that is NaN or infinite. Nothing was committed and the tasks in the store "
+                "are untouched. Lower the learning rate, clip gradients, or check the data."
+            )
 
 
 def listed(names: Sequence[str], between: str = ", ") -> str:
@@ -153,7 +158,7 @@ def _specs(model: nn.Module) -> dict[str, str]:
     return {name: f"{str(value.dtype)[6:]} {tuple(value.shape)}" for name, value in named_tensors(model).items()}
 
 
-def _not_finite(model: nn.Module) -> list[str]:
+def not_finite(model: nn.Module) -> list[str]:
     """Tensors that hold a NaN or an infinity."""
     tensors = named_tensors(model).items()
     return [name for name, value in tensors if value.is_floating_point() and not bool(torch.isfinite(value).all())]

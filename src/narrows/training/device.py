@@ -15,13 +15,13 @@ def device_of(model: nn.Module) -> torch.device:
     return next((param.device for param in model.parameters()), torch.device("cpu"))
 
 
-def require_device(device: str) -> None:
+def require_device(device: torch.device | str) -> None:
     """Raises ConfigError where torch has no such device here."""
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"The device {device!r} cannot be used here: {reason}") from error
+        raise ConfigError(f"The device {str(device)!r} cannot be used here: {reason}") from error
 
 
 def to_device(value: Any, device: torch.device) -> Any:
