@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -64,3 +65,13 @@ def test_a_bracket_that_is_not_quoted_is_seen(tmp_path: Path) -> None:
         '`pip install narrows[data]` `pip install "narrows[data]"`\n\n    narrows init shop --arg shape=[1]\n'
     )
     assert unquoted(page) == ["pip install narrows[data]", "narrows init shop --arg shape=[1]"]
+
+
+def test_what_a_weight_passes_through_is_where_the_page_says() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    section = page.partition("### A weight's life")[2].partition("\n## ")[0]
+    places = re.findall(r"`(narrows\.[a-zA-Z_.]+)`", section)
+    assert len(places) >= 6
+    for place in places:
+        module, _, name = place.rpartition(".")
+        assert hasattr(importlib.import_module(module), name), place
