@@ -3,10 +3,8 @@
     python benchmarks/memory.py
 
 Counted are the storages, each once, that are reached from the model, its gradients, the optimizer (Adam) and the
-learner; `peak` is what lives within a step above that, counted at the worst of the moments when the gradients are
-masked and when the optimizer has moved, all live tensors of the process included. The store's own copies on the host
-are left out of all but the peak. `choosing` is the most between two steps while the sub-network shrinks, `settled`
-after the last step. Plain Adam is 16. The choice is the first and the dearest one, on the CPU, in one thread.
+learner. The store's own copies on the host are left out. `choosing` is the most between two steps while the sub-network
+shrinks, `settled` after the last step. Plain Adam is 16. The choice is timed on the CPU, in one thread.
 """
 
 from __future__ import annotations
@@ -63,14 +61,8 @@ def reached(*roots: Any) -> dict[int, int]:
     return found
 
 
-def live() -> dict[int, int]:
-    """Storage -> bytes, of all tensors of the process."""
-    tensors = [part for part in gc.get_objects() if isinstance(part, Tensor)]
-    return {part.untyped_storage().data_ptr(): part.untyped_storage().nbytes() for part in tensors}
-
-
 def measure(method: nw.Method, folder: Path) -> dict[str, float]:
-    """Bytes a shared weight: choosing, settled, peak within a step."""
+    """Bytes a shared weight: choosing and settled."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(64, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 10))
     store = nw.TaskStore.create(folder / "store", model, private=["4"])
@@ -84,25 +76,6 @@ def measure(method: nw.Method, folder: Path) -> dict[str, float]:
     learner = task._learner
     assert learner is not None
     total = learner.shared.total()
-    outside = {place: size for place, size in live().items() if place not in reached(task.model, learner)}
-    moments: list[int] = []
-    before_step, after_step = learner.before_step, learner.after_step
-
-    def looked(step: Any, *, first: bool) -> Any:
-        def look() -> None:
-            if first:
-                step()
-            inside = {place: size for place, size in live().items() if place not in outside}
-            moments.append(sum(inside.values()))
-            if not first:
-                step()
-
-        return look
-
-    learner.before_step, learner.after_step = (  # type: ignore[method-assign]
-        looked(before_step, first=True),
-        looked(after_step, first=False),
-    )
     between = []
     for _ in range(STEPS):
         with task.sample():
@@ -112,7 +85,7 @@ def measure(method: nw.Method, folder: Path) -> dict[str, float]:
         between.append(sum(reached(dict(task.model.named_parameters()), optimizer.state, vars(learner)).values()))
         optimizer.zero_grad()
     task.abandon()
-    return {"choosing": max(between[:30]) / total, "settled": between[-1] / total, "peak": max(moments) / total}
+    return {"choosing": max(between[:30]) / total, "settled": between[-1] / total}
 
 
 def choice_seconds(weights: int) -> dict[str, float]:
@@ -137,12 +110,12 @@ def main() -> None:
     parser.add_argument("--weights", type=int, default=100_000_000, help="of the choice that is timed; 0: none")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print("| method | choosing | settled | peak |\n|---|---|---|---|")
+    print("| method | choosing | settled |\n|---|---|---|")
     rows = {}
     for label, method in METHODS.items():
         with tempfile.TemporaryDirectory() as folder:
             rows[label] = found = measure(method, Path(folder))
-        print(f"| {label} | {found['choosing']:.1f} | {found['settled']:.1f} | {found['peak']:.1f} |", flush=True)
+        print(f"| {label} | {found['choosing']:.1f} | {found['settled']:.1f} |", flush=True)
     recorded: dict[str, Any] = {"environment": {"torch": torch.__version__, "threads": 1}, "bytes": rows}
     if arguments.weights:
         recorded["choice"] = found = choice_seconds(arguments.weights)

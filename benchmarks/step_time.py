@@ -1,112 +1,125 @@
-"""Seconds per optimizer step of each method against plain training of the same network with the same optimizer.
+"""Seconds of a training by each method against plain training of the same network with the same optimizer.
 
-    python benchmarks/step_time.py
+    python benchmarks/step_time.py [--beside ../before/src] [--methods ibm ...] [--pairs 5]
 
-Plain training is a bare loop without narrows. The methods take turns step by step in one process, so that what
-else the machine does falls on all alike. Timed is the second task: some weights are frozen. A step is forward,
-backward, optimizer step and zero_grad on data at hand. The steps run through a whole schedule (choices of the
-sub-network included). Printed: median, and the ratio of the means of all but the slowest twentieth of steps.
+Each is in a process of its own, so that none has another's caches, and each pair is plain training and then the method,
+one after the other: what else the machine does falls on both. Plain training is a bare loop without narrows. Timed is
+the second task: some weights are frozen. A step is forward, backward, optimizer step and zero_grad on data at hand, the
+steps run through a whole schedule (choices of the sub-network included), one thread. Of a process the mean of a step is
+taken, without the slowest twentieth; printed are the median of the pairs' ratios, their least and their greatest.
+`--beside` measures the narrows in another checkout in turn with this one.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-import narrows as nw
-from narrows.networks import make_network
-
-EVERY = {"prune_every": 10}  # as in a training of 400 steps or more; in one as short as this it would be oftener
-METHODS = {
-    "ibm": nw.IBM(density=0.04, **EVERY),
-    "ibm, variational": nw.IBM(density=0.04, estimator="variational", **EVERY),
-    "ibm, nothing refined": nw.IBM(density=0.04, refine=False, **EVERY),
-    "wsn c=.1": nw.WSN(density=0.1),
-    "magnitude": nw.Magnitude(density=0.04, **EVERY),
-    "packnet": nw.PackNet(),
-    "supsup": nw.SupSup(density=0.1),
-    "hat": nw.HAT(),
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ibm": ("ibm", {"density": 0.04}),
+    "ibm, variational": ("ibm", {"density": 0.04, "estimator": "variational"}),
+    "ibm, nothing refined": ("ibm", {"density": 0.04, "refine": False}),
+    "wsn c=.1": ("wsn", {"density": 0.1}),
+    "magnitude": ("magnitude", {"density": 0.04}),
+    "packnet": ("packnet", {}),
+    "supsup": ("supsup", {"density": 0.1}),
+    "hat": ("hat", {}),
 }
+PLAIN = "plain"
 FIRST_STEPS = 20
-SHAPES = {"conv": (3, 32, 32), "mlp": (1, 8, 8)}
+SHAPES = {"mlp": (1, 8, 8), "conv": (3, 32, 32)}
+RUNS = (("mlp", 64), ("mlp", 256), ("conv", 64))
 
 
-def network(name: str) -> nn.Module:
+def seconds_a_step(method: str, name: str, batch: int, steps: int) -> float:
+    """Trimmed mean over one training in this process, with the narrows that is on the path."""
+    import narrows as nw
+    from narrows.methods.registry import make_method
+    from narrows.networks import make_network
+
+    torch.set_num_threads(1)
     torch.manual_seed(0)
-    return make_network(name, SHAPES[name], 10)
-
-
-def steppers(name: str, batch: int, steps: int, folder: Path) -> dict[str, Callable[[], None]]:
-    """One function for each contestant that takes one step."""
     x, y = torch.randn(batch, *SHAPES[name]), torch.randint(0, 10, (batch,))
-
-    def stepper(
-        model: nn.Module, optimizer: torch.optim.Optimizer, sample: Callable[..., object]
-    ) -> Callable[[], None]:
-        def step() -> None:
-            with sample():  # type: ignore[attr-defined]
+    model = make_network(name, SHAPES[name], 10)
+    with tempfile.TemporaryDirectory() as folder:
+        sample: Any = nullcontext
+        if method == PLAIN:
+            optimizer: torch.optim.Optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        else:
+            kind, options = METHODS[method]
+            made = make_method(kind, options)
+            store = nw.TaskStore.create(f"{folder}/store", model, private=["head"])
+            with store.begin("before", made) as before:  # a later task has frozen weights to deal with
+                before.fit([(x, y)] * FIRST_STEPS, epochs=1, examples=5000, batch_size=batch, progress=False)
+                before.commit()
+            task = store.begin("task", made)
+            optimizer = task.optimizer(torch.optim.Adam, lr=1e-3, total_steps=steps, examples=5000, batch_size=batch)
+            model, sample = task.model, task.sample
+        seconds = []
+        for _ in range(steps):
+            started = time.perf_counter()
+            with sample():
                 nn.functional.cross_entropy(model(x), y).backward()
             optimizer.step()
             optimizer.zero_grad()
-
-        return step
-
-    plain = network(name)
-    made = {"plain": stepper(plain, torch.optim.Adam(plain.parameters(), lr=1e-3), nullcontext)}
-    for number, (label, method) in enumerate(METHODS.items()):
-        store = nw.TaskStore.create(folder / f"{name}-{batch}-{number}", network(name), private=["head"])
-        with store.begin("before", method) as before:  # a later task has frozen weights to deal with
-            before.fit([(x, y)] * FIRST_STEPS, epochs=1, examples=5000, batch_size=batch)
-            before.commit()
-        task = store.begin("task", method)
-        optimizer = task.optimizer(torch.optim.Adam, lr=1e-3, total_steps=steps, examples=5000, batch_size=batch)
-        made[label] = stepper(task.model, optimizer, task.sample)
-    return made
+            seconds.append(time.perf_counter() - started)
+    return statistics.fmean(sorted(seconds[3:])[: int(0.95 * len(seconds))])
 
 
-def measure(name: str, batch: int, steps: int, folder: Path) -> dict[str, tuple[float, float]]:
-    """Contestant -> (median seconds of a step, trimmed mean seconds)."""
-    contestants = steppers(name, batch, steps, folder)
-    seconds: dict[str, list[float]] = {label: [] for label in contestants}
-    for _ in range(steps):
-        for label, step in contestants.items():
-            started = time.perf_counter()
-            step()
-            seconds[label].append(time.perf_counter() - started)
-    trimmed = {label: sorted(values[3:])[: int(0.95 * len(values))] for label, values in seconds.items()}
-    return {label: (statistics.median(values), statistics.fmean(trimmed[label])) for label, values in seconds.items()}
+def in_a_process(source: Path, *words: object) -> float:
+    """`seconds_a_step` by the narrows in `source`."""
+    environment = os.environ | {"PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, __file__, "--one", *map(str, words)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return float(done.stdout.split()[-1])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--beside", type=Path, help="the src of another checkout")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    print("| network | batch | method | ms a step (median) | times plain |\n|---|---|---|---|---|")
+    if arguments.one:
+        method, name, batch, steps = arguments.one
+        print(seconds_a_step(method, name, int(batch), int(steps)))
+        return
+    sources = {"now": Path(__file__).parents[1] / "src"} | ({"before": arguments.beside} if arguments.beside else {})
     recorded = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name in SHAPES:
-            for batch in (64, 256):
-                found = measure(name, batch, arguments.steps, Path(folder))
-                for label, (median, mean) in found.items():
-                    ratio = mean / found["plain"][1]
-                    print(f"| {name} | {batch} | {label} | {1000 * median:.2f} | {ratio:.2f} |", flush=True)
-                    recorded.append(
-                        {"network": name, "batch": batch, "method": label, "median_seconds": median, "ratio": ratio}
-                    )
+    print("| network | batch | method | narrows | times plain | least | greatest |\n|---|---|---|---|---|---|---|")
+    for name, batch in RUNS:
+        for method in arguments.methods:
+            ratios: dict[str, list[float]] = {which: [] for which in sources}
+            for _ in range(arguments.pairs):
+                for which, source in sources.items():
+                    words = (name, batch, arguments.steps)
+                    plain, ours = (in_a_process(source.resolve(), one, *words) for one in (PLAIN, method))
+                    ratios[which].append(ours / plain)
+            for which, found in ratios.items():
+                middle = statistics.median(found)
+                print(
+                    f"| {name} | {batch} | {method} | {which} | {middle:.2f} | {min(found):.2f} | {max(found):.2f} |",
+                    flush=True,
+                )
+                recorded.append({"network": name, "batch": batch, "method": method, "narrows": which, "ratios": found})
     out = Path(__file__).parent / "results" / "step_time.json"
-    out.parent.mkdir(exist_ok=True)
-    environment = {"torch": torch.__version__, "threads": arguments.threads, "steps": arguments.steps}
+    environment = {"torch": torch.__version__, "threads": 1, "steps": arguments.steps}
     out.write_text(json.dumps({"environment": environment, "rows": recorded}, indent=1) + "\n")
 
 
