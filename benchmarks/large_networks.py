@@ -120,7 +120,7 @@ def row_of(source: Path, size: str, density: float, tasks: int) -> dict[str, flo
     return found
 
 
-ROWS = (("25M", 0.01, 1), ("25M", 0.04, 1), ("25M", 0.1, 1), ("25M", 0.01, 20), ("120M", 0.01, 1), ("120M", 0.01, 8))
+ROWS = (("25M", 0.01, 1), ("25M", 0.04, 1), ("25M", 0.1, 1), ("25M", 0.01, 8), ("120M", 0.01, 3))
 """Size, density, tasks."""
 
 

@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--networks", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--beside", type=Path, help="the src of another checkout")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -103,7 +104,7 @@ def main() -> None:
     sources = {"now": Path(__file__).parents[1] / "src"} | ({"before": arguments.beside} if arguments.beside else {})
     recorded = []
     print("| network | batch | method | narrows | times plain | least | greatest |\n|---|---|---|---|---|---|---|")
-    for name, batch in RUNS:
+    for name, batch in (run for run in RUNS if run[0] in arguments.networks):
         for method in arguments.methods:
             ratios: dict[str, list[float]] = {which: [] for which in sources}
             for _ in range(arguments.pairs):
