@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from multiprocessing.process import BaseProcess
@@ -35,6 +36,19 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_modules(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A module that a test wrote for itself is forgotten with it: its file goes, and the next has one of that name."""
+    if "tmp_path" not in request.fixturenames:
+        yield
+        return
+    before, folder = set(sys.modules), str(request.getfixturevalue("tmp_path"))
+    yield
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(folder):
+            del sys.modules[name]
 
 
 @pytest.fixture(autouse=True)

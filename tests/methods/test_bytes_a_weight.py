@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ TOTAL = 120_000
 
 def held(learner: Any) -> float:
     """Bytes a shared weight of what is reached from the learner, each storage once, the parameters aside."""
-    gc.collect()
     params = {param.untyped_storage().data_ptr() for param in learner.shared.params}
     found, seen, left = {}, set(), [learner]
     while left:
