@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 import zstandard
 
-from narrows.store import StoreDirectory, TaskContent
+from narrows.store import StoreDirectory, TaskContent, commit
 from narrows.store.compose import composed, weights_of
 from store_samples import assert_tensors, snapshot
 
@@ -119,3 +120,14 @@ def test_a_store_of_version_1_goes_on_as_version_2(kept: str, tmp_path: Path) ->
     assert store.verify() == []
     assert composed(store).kept == composed(store, anew=True).kept
     assert_tensors(weights_of(store, "again")[0], weights_of(store, first)[0])
+
+
+@pytest.mark.parametrize("kept", ["store-v1", "store-v1-full"])
+def test_an_upgrade_that_was_killed_leaves_a_sound_store(kept: str, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(FOLDER / kept, tmp_path / "s"))
+    store = StoreDirectory.open(path)
+    commit.write_origin(path, replace(store.header, version=2))
+    assert StoreDirectory.open(path).header.version == 1
+    assert store.verify() == []
+    again(store, "again", store.content(store.task_names()[0]))
+    assert store.verify() == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -17,7 +17,7 @@ from narrows.store import content, durable, names, snapshot, strict_json
 from narrows.store.compose import last_overwriting
 from narrows.store.durable import DamagedFileError
 from narrows.store.reading import StoreReader
-from narrows.store.records import RESTORE_STORE, SnapshotRef, TaskRecord, header_to_json, origin_of
+from narrows.store.records import RESTORE_STORE, VERSION, SnapshotRef, TaskRecord, header_to_json, origin_of
 from narrows.store.unlisted import foreign, unlisted
 from narrows.subnet import Composition, SubNetwork, dense, digest
 
@@ -121,7 +121,9 @@ class _Verification:
             if os.path.lexists(store.path / names.ORIGIN_FILE):
                 self.step(names.ORIGIN_FILE)
                 found = durable.read(store.path / names.ORIGIN_FILE, names.ORIGIN_FILE, strict_json.MAX_JSON, _ORIGIN)
-                if found != header_to_json(origin_of(store.header)):
+                origin = origin_of(store.header)
+                # A change of a store of version 1 that was killed may have left it at 2, before store.json.
+                if all(found != header_to_json(replace(origin, version=known)) for known in range(1, VERSION + 1)):
                     raise DamagedFileError(names.ORIGIN_FILE, "does not say what store.json says", _ORIGIN)
 
     def snapshot(self, ref: SnapshotRef) -> None:
