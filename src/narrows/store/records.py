@@ -6,16 +6,17 @@ Knows the shape of store.json and task.json; touches no disk.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from narrows.errors import StoreVersionError
+from narrows.json_values import MisfitError, Most, Rule, from_plain
 from narrows.store import names, strict_json
 from narrows.store.durable import RESTORE, DamagedFileError, sha256
-from narrows.store.fields import Fields
 from narrows.subnet.spec import TensorSpec
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ VERSION: Final = 2
 """Of store.json: what writers make of any store. Version 1 has masks of version 1 only."""
 TASK_VERSION: Final = 1
 _USUAL: Final = ("float32", "float16", "bfloat16", "float64")
+_MAX_SIZES: Final = 64  # of a shape: as many dimensions as torch knows; the product of more takes time without end
 ISOLATIONS: Final = ("shared", "own", "none")
 RESTORE_STORE: Final = (
     "restore store.json from a backup, or have it written anew by `narrows recover STORE`; the files of the tasks are "
@@ -40,12 +42,29 @@ _ZEROS: Final = b"0" * 64
 _END: Final = re.compile(rb'"sha256": "([0-9a-f]{64})"\n\}\n\Z')
 
 
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+Sha256 = Annotated[str, Rule("be 64 lower-case hex digits", re.compile("[0-9a-f]{64}").fullmatch)]
+Time = Annotated[str, Rule("be an ISO 8601 time", _is_time)]
+Text = Annotated[str, Rule("be non-empty text", bool)]
+TaskName = Annotated[str, Rule("be a task's name", lambda name: not names.name_fault(name))]
+TaskDirectory = Annotated[
+    str, Rule("be the plain name of a task's directory", lambda name: names.directory_index(name) is not None)
+]
+
+
 @dataclass(frozen=True)
 class FileRef:
     """A file, its SHA-256 in hex and its size in bytes."""
 
     file: str
-    sha256: str
+    sha256: Sha256
     bytes: int
 
 
@@ -53,7 +72,7 @@ class FileRef:
 class CarryRef(FileRef):
     """Training state, and the name of the method that left it."""
 
-    method: str
+    method: Text
 
 
 @dataclass(frozen=True)
@@ -67,27 +86,27 @@ class SnapshotRef(FileRef):
 class TaskRef:
     """A task as store.json lists it; `sha256` is that of its task.json."""
 
-    name: str
-    directory: str
-    sha256: str
+    name: TaskName
+    directory: TaskDirectory
+    sha256: Sha256
 
 
 @dataclass(frozen=True)
 class StoreHeader:
     """The contents of store.json."""
 
-    created: str
-    shared: tuple[TensorSpec, ...]
-    private: tuple[str, ...]
-    fingerprint: str
+    created: Time
+    shared: Annotated[tuple[TensorSpec, ...], Most(MAX_SHARED)]
+    private: Annotated[tuple[str, ...], Most(MAX_PRIVATE)]
+    fingerprint: Sha256
     base: FileRef
-    tasks: tuple[TaskRef, ...] = ()
+    tasks: Annotated[tuple[TaskRef, ...], Most(MAX_TASKS)] = ()
     next_index: int = 0
     carry: CarryRef | None = None
     snapshot: SnapshotRef | None = None
-    head: str | None = None  # path of the module that tasks bring of their own; without meaning here
+    head: Text | None = None  # path of the module that tasks bring of their own; without meaning here
     model: dict[str, Any] | None = None  # how to build the network; without meaning here
-    replaces: str | None = None  # SHA-256 of the store.json that this one takes the place of
+    replaces: Sha256 | None = None  # SHA-256 of the store.json that this one takes the place of
     removing: tuple[str, ...] = ()  # SHA-256 of the task.json of each task directory that it no longer lists
     version: int = VERSION  # of the file that it was read from; the next change makes it the newest
 
@@ -111,19 +130,19 @@ class StoreHeader:
 class TaskRecord:
     """The contents of a task.json. The caller of `append` leaves index, directory and blobs to it."""
 
-    name: str
+    name: TaskName
     index: int
-    directory: str
-    created: str
-    isolation: str
+    directory: TaskDirectory
+    created: Time
+    isolation: Annotated[str, Rule(f"be one of {', '.join(ISOLATIONS)}", ISOLATIONS.__contains__)]
     method: dict[str, Any]
     head: dict[str, Any] | None
     data: dict[str, Any]
     metrics: dict[str, Any]
-    seconds: float | None
+    seconds: Annotated[float, Rule("be seconds, zero or more", lambda seconds: 0 <= seconds < 1e18)] | None
     parents: tuple[str, ...]
     layers: dict[str, Any]
-    weights_sha256: str
+    weights_sha256: Sha256
     blobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     history: dict[str, Any] | None = None  # how it was trained; without meaning here
     task_json_bytes: int = field(default=0, compare=False)  # filled when read or written
@@ -165,44 +184,47 @@ def header_to_json(header: StoreHeader) -> bytes:
 
 def header_from_json(data: bytes, label: str = names.STORE_FILE) -> StoreHeader:
     """The header in `data`; `label` names the file. StoreVersionError, or DamagedFileError if amiss."""
-    fields = strict_json.parse(data, label, RESTORE_STORE)
-    version = _version(fields, "narrows-store", VERSION)
+    values = strict_json.parse(data, label, RESTORE_STORE)
+    _require_version(values, "narrows-store", VERSION, label, RESTORE_STORE)
     end = _END.search(data)
     if not end or sha256(data[: end.start(1)] + _ZEROS + data[end.end(1) :]) != end[1].decode():
         raise DamagedFileError(label, "was altered: its own SHA-256 does not fit", RESTORE_STORE)
-    header = StoreHeader(
-        created=fields.time("created"),
-        shared=tuple(_spec(item) for item in fields.objects("shared", MAX_SHARED)),
-        private=fields.texts("private", MAX_PRIVATE),
-        fingerprint=fields.sha256("fingerprint"),
-        base=_file(fields.inside("base"), lambda file: file == names.BASE_FILE),
-        tasks=tuple(_task_ref(item) for item in fields.objects("tasks", MAX_TASKS)),
-        next_index=fields.integer("next_index"),
-        carry=None if fields.get("carry") is None else _carry(fields.inside("carry")),
-        snapshot=_snapshot(fields.inside("snapshot")) if fields.has("snapshot") else None,
-        head=fields.text("head") if fields.has("head") else None,
-        model=fields.mapping("model") if fields.has("model") else None,
-        replaces=fields.sha256("replaces") if fields.has("replaces") else None,
-        removing=fields.texts("removing") if fields.has("removing") else (),
-        version=version,
-    )
+    with _misfits_named(label, RESTORE_STORE):
+        for key in ("tasks", "next_index", "carry"):
+            if key not in values:
+                raise MisfitError(key, "is missing")
+        header = from_plain(StoreHeader, values, unknown=True)
+        _require_fitting(header)
+    for file in filter(None, (header.carry, header.snapshot)):
+        require_size(header, file.file, file.bytes, label, RESTORE_STORE)
+    return header
+
+
+def _require_fitting(header: StoreHeader) -> None:
+    """MisfitError where what store.json says at one place does not go with what it says at others."""
+    for i, spec in enumerate(header.shared):
+        _require_spec(spec, f"shared[{i}]")
+    for key, ref, fits in (
+        ("base", header.base, lambda file: file == names.BASE_FILE),
+        ("carry", header.carry, lambda file: names.carry_index(file) is not None),
+        ("snapshot", header.snapshot, lambda file: names.snapshot_index(file) is not None),
+    ):
+        if ref and not fits(ref.file):
+            raise MisfitError(f"{key}.file", "should be the plain name of a file of the store")
     if header.snapshot and not 0 < header.snapshot.tasks <= len(header.tasks):
-        fields.fail("snapshot", "should be of 1 or more of the tasks listed")
+        raise MisfitError("snapshot", "should be of 1 or more of the tasks listed")
     for key, found in (
         ("shared", [spec.name for spec in header.shared]),
         ("tasks", header.task_names),
         ("tasks", [names.directory_index(task.directory) for task in header.tasks]),
     ):
         if len(set(found)) != len(found):
-            fields.fail(key, "holds an entry twice")
+            raise MisfitError(key, "holds an entry twice")
     if any((names.directory_index(task.directory) or 0) >= header.next_index for task in header.tasks):
-        fields.fail("next_index", "should be above every task's index")
-    for file in filter(None, (header.carry, header.snapshot)):
-        require_size(header, file.file, file.bytes, label, RESTORE_STORE)
+        raise MisfitError("next_index", "should be above every task's index")
     # Every shared parameter lies in the base: this bounds what a mask may ask of the memory.
     if sum(spec.numel for spec in header.shared) > header.base.bytes:
-        fields.fail("shared", "holds more elements than the base file has bytes")
-    return header
+        raise MisfitError("shared", "holds more elements than the base file has bytes")
 
 
 def require_size(header: StoreHeader, file: str, size: int, label: str, remedy: str = RESTORE) -> None:
@@ -225,53 +247,59 @@ def task_to_json(record: TaskRecord) -> bytes:
 
 def task_from_json(data: bytes, label: str, remedy: str = RESTORE) -> TaskRecord:
     """The record in `data`; `label` names the file. StoreVersionError, or DamagedFileError if amiss."""
-    fields = strict_json.parse(data, label, remedy)
-    _version(fields, "narrows-task", TASK_VERSION)
-    fields.inside("method").text("name")
-    record = TaskRecord(
-        name=fields.text("name", lambda name: not names.name_fault(name), "be a task's name"),
-        index=fields.integer("index"),
-        directory=fields.text("directory", _is_directory, "be a task's directory"),
-        created=fields.time("created"),
-        isolation=fields.text("isolation", ISOLATIONS.__contains__, f"be one of {', '.join(ISOLATIONS)}"),
-        method=fields.mapping("method"),
-        head=fields.optional_mapping("head"),
-        data=fields.mapping("data"),
-        metrics=fields.mapping("metrics"),
-        seconds=fields.seconds("seconds"),
-        parents=fields.texts("parents"),
-        layers=fields.mapping("layers"),
-        weights_sha256=fields.sha256("weights_sha256"),
-        blobs=fields.mapping("blobs"),
-        history=fields.mapping("history") if fields.has("history") else None,
-        task_json_bytes=len(data),
-    )
-    blobs = fields.inside("blobs")
-    if set(record.blobs) != set(names.BLOB_FILES):
-        fields.fail("blobs", f"should list {', '.join(names.BLOB_FILES)}")
-    for name in names.BLOB_FILES:
-        blobs.inside(name).sha256("sha256")
-        blobs.inside(name).integer("bytes")
-    if names.directory_index(record.directory) != record.index:
-        fields.fail("index", "is not that of its directory")
+    values = strict_json.parse(data, label, remedy)
+    _require_version(values, "narrows-task", TASK_VERSION, label, remedy)
+    with _misfits_named(label, remedy):
+        record = replace(from_plain(TaskRecord, values, unknown=True), task_json_bytes=len(data))
+        from_plain(_Named, record.method, "method", unknown=True)
+        if set(record.blobs) != set(names.BLOB_FILES):
+            raise MisfitError("blobs", f"should list {', '.join(names.BLOB_FILES)}")
+        for name, blob in record.blobs.items():
+            from_plain(_Blob, blob, f"blobs.{name}", unknown=True)
+        if names.directory_index(record.directory) != record.index:
+            raise MisfitError("index", "is not that of its directory")
     return record
 
 
-def _version(fields: Fields, expected: str, newest: int) -> int:
-    if fields.get("format") != expected:
-        fields.fail("format", f"is not {expected!r}")
-    version = fields.integer("version")
+@dataclass(frozen=True)
+class _Named:
+    name: Text
+
+
+@dataclass(frozen=True)
+class _Blob:
+    sha256: Sha256
+    bytes: int
+
+
+@contextmanager
+def _misfits_named(label: str, remedy: str) -> Iterator[None]:
+    """What does not fit is damage of the file `label`."""
+    try:
+        yield
+    except MisfitError as error:
+        raise DamagedFileError(label, f"is not valid: {error}", remedy) from None
+
+
+def _require_version(values: dict[str, Any], expected: str, newest: int, label: str, remedy: str) -> None:
+    with _misfits_named(label, remedy):
+        if values.get("format") != expected:
+            raise MisfitError("format", f"is not {expected!r}")
+        version = from_plain(int, values.get("version"), "version")
     if not 1 <= version <= newest:
         raise StoreVersionError(
-            f"{fields.label} is of format version {version}, and this narrows knows versions up to {newest} only; "
+            f"{label} is of format version {version}, and this narrows knows versions up to {newest} only; "
             "use the narrows that wrote it, or a newer one"
         )
-    return version
 
 
-def _spec(fields: Fields) -> TensorSpec:
-    dtype = fields.text("dtype", _is_dtype, "be a dtype")
-    return TensorSpec(fields.text("name"), fields.shape("shape"), dtype)
+def _require_spec(spec: TensorSpec, key: str) -> None:
+    if len(spec.shape) > _MAX_SIZES:
+        raise MisfitError(f"{key}.shape", f"has {len(spec.shape)} entries, more than {_MAX_SIZES}")
+    if not spec.name:
+        raise MisfitError(f"{key}.name", "should be non-empty text")
+    if not _is_dtype(spec.dtype):
+        raise MisfitError(f"{key}.dtype", "should be a dtype")
 
 
 def _is_dtype(name: str) -> bool:
@@ -281,28 +309,3 @@ def _is_dtype(name: str) -> bool:
     import torch
 
     return isinstance(getattr(torch, name, None), torch.dtype)
-
-
-def _file(fields: Fields, accept: Any) -> FileRef:
-    file = fields.text("file", accept, "be the plain name of a file of the store")
-    return FileRef(file, fields.sha256("sha256"), fields.integer("bytes"))
-
-
-def _carry(fields: Fields) -> CarryRef:
-    file = _file(fields, lambda file: names.carry_index(file) is not None)
-    return CarryRef(file.file, file.sha256, file.bytes, fields.text("method"))
-
-
-def _snapshot(fields: Fields) -> SnapshotRef:
-    file = _file(fields, lambda file: names.snapshot_index(file) is not None)
-    return SnapshotRef(file.file, file.sha256, file.bytes, fields.integer("tasks"))
-
-
-def _task_ref(fields: Fields) -> TaskRef:
-    name = fields.text("name", lambda name: not names.name_fault(name), "be a task's name")
-    directory = fields.text("directory", _is_directory, "be the plain name of a task's directory")
-    return TaskRef(name, directory, fields.sha256("sha256"))
-
-
-def _is_directory(name: str) -> bool:
-    return names.directory_index(name) is not None
