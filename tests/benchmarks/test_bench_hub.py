@@ -95,7 +95,7 @@ def test_images_that_are_files_are_read_within_the_data_sets_folder_only(library
     source = from_hub("x", Hub("x"), parts, 28, 1, [tmp_path])
     assert sorted(source.select([0, 1]).train_x[:, 0, 0, 0].tolist()) == [0, 1, 10, 11]
     (tmp_path / "train" / "a" / "0.png").unlink()
-    with pytest.raises(DataError, match=r"train part, row \d: the image cannot be read: .*0\.png"):
+    with pytest.raises(DataError, match=r"train part, row \d, counted from 0: the image cannot be read: .*0\.png"):
         source.select([0])
 
 

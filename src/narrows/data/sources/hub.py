@@ -75,11 +75,14 @@ def from_hub(loaded: Any, where: str, features: tuple[str, ...] | None, inside: 
         inside: the folders of the data set, from which images that are only a path may be read.
     """
     library = require("datasets", "hub")
-    names = {}
+    names: dict[str, tuple[str, ...] | None] = {}
+    size = len(loaded) * ROW
     for name, feature in loaded.features.items():
-        if isinstance(feature, library.Image):
+        if isinstance(feature, library.Image):  # stays in the library's file until it is decoded
             loaded = loaded.cast_column(name, library.Image(decode=False))
+        else:
+            size += loaded.data.column(name).nbytes
         inner = getattr(feature, "feature", feature)  # lists of class numbers have their names one level down
         names[name] = tuple(inner.names) if isinstance(inner, library.ClassLabel) else None
-    require_room(loaded.data.nbytes + len(loaded) * ROW, None, where)
+    require_room(size, None, where)
     return from_table(loaded.with_format("arrow")[:], where, features, names, inside=inside)
