@@ -11,6 +11,7 @@ from narrows import errors
 from narrows.lazy import lazily
 
 if TYPE_CHECKING:
+    from narrows.factories import Factory
     from narrows.methods import (
         EWC,
         HAT,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
         multiplies,
     )
 else:
-    __getattr__, __dir__ = lazily(__name__, ".methods", ".tasks")
+    __getattr__, __dir__ = lazily(__name__, ".factories", ".methods", ".tasks")
 
 __version__ = "0.1.0"
 
@@ -51,6 +52,7 @@ __all__ = [
     "WSN",
     "Adoption",
     "Checkpoint",
+    "Factory",
     "Finetune",
     "Fit",
     "Independent",

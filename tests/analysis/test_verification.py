@@ -33,7 +33,7 @@ def test_damage_is_told_and_what_needs_it_is_not_called_rebuilt(tmp_path):
 
 
 def test_tasks_that_were_overwritten_are_said_to_be(tmp_path):
-    store = nw.TaskStore.create(tmp_path / "s", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "s", MLP.make(), head=MLP.place)
     for name, method in (("a", nw.Finetune()), ("b", nw.IBM(density=0.2)), ("c", nw.EWC())):
         learn(store, name, method)
     found = check_store(store.directory)

@@ -14,11 +14,12 @@ from narrows.data import DataOptions, Schema
 from narrows.errors import DataError, ModelMismatchError
 from narrows.methods import Method
 from narrows.production.defaults import BATCH_SIZE
-from narrows.production.learning import checkpoint_of, live_file, measure_of, require_new, validation
+from narrows.production.learning import checkpoint_of, live_file, measure_of, validation
 from narrows.production.learning_data import LearningData, Scale, Source, read_material
 from narrows.production.network import head_path, loss_of, require_outputs, try_out
 from narrows.production.seeding import seeded
 from narrows.production.tasks import about, tried
+from narrows.store.names import require_new
 from narrows.tasks import Adoption, TaskStore
 from narrows.tasks import adopt as adopt_network
 from narrows.tasks.recipe import DENSITY, EPOCHS, LEARNING_RATE
@@ -92,7 +93,7 @@ def adopt(
         ModelMismatchError: no head was found.
     """
     require_device(device)
-    require_new(store, name)
+    require_new(name, store.names())
     options = options or DataOptions(seed=seed)
     network = store.network()
     material = read_material(

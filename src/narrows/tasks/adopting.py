@@ -37,6 +37,8 @@ Measure = Callable[[nn.Module, Batches], float]
 class Store(Protocol):
     """What `adopt` needs of a `TaskStore`."""
 
+    @property
+    def head(self) -> str | None: ...
     def tasks(self) -> tuple[TaskRecord, ...]: ...
     def network(self) -> nn.Module: ...
     def begin(self, name: str, method: Method, *, head: Head | None = None) -> Task: ...
@@ -94,7 +96,8 @@ def adopt(
         store: an empty store, made from the trained network: `TaskStore.create(path, trained)`.
         name: the task's name.
         batches: (inputs, targets) of the task the network was trained on, iterable anew for each epoch.
-        head: path of the network's head, which stays the task's own and whole; default: found by `find_head`.
+        head: path of the network's head, which stays the task's own and whole; default: the store's, or found by
+            `find_head`.
         density: fraction of the shared weights to keep.
         method: what chooses them, in the place of `IBM(density=density)`.
         epochs, lr: of the fine-tuning; say half to two thirds of the epochs that the network was trained for.
@@ -130,7 +133,7 @@ def adopt(
     if isinstance(batches, Iterator):
         batches = list(batches)  # a generator gives its batches once only
     network = store.network()
-    path = find_head(network, _first_inputs(batches)) if head is None else head
+    path = head or store.head or find_head(network, _first_inputs(batches))
     measured_on = batches if valid is None else valid
     if options.get("patience") is not None:
         options |= {"valid": valid, "measure": measure}
@@ -154,7 +157,7 @@ def adopt(
 def _own_head(network: nn.Module, path: str) -> Head:
     """The network's own head, trained values and all; `begin` says where the path is wrong."""
     modules = dict(network.named_modules(remove_duplicate=False))
-    return path, copy.deepcopy(modules.get(path, nn.Identity()))
+    return Head(path, copy.deepcopy(modules.get(path, nn.Identity())))
 
 
 def _measured(measure: Measure, model: nn.Module, batches: Batches) -> float:

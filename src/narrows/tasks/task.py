@@ -89,7 +89,7 @@ class Task(InProgress):
         self._open = True
         self._committed: TaskRecord | None = None
         isolated = method.isolation == "shared"
-        self._weights = TaskWeights(model, head and head[0], specs, held, isolated=isolated)
+        self._weights = TaskWeights(model, head and head.path, specs, held, isolated=isolated)
         shared = self._weights.shared()
         # What is frozen from here on is frozen for a while, not fixed.
         self._trained = {name for name, param in model.named_parameters() if param.requires_grad} | set(shared.names)
@@ -287,7 +287,7 @@ class Task(InProgress):
         try:
             self._trackers.end(figures_of(written))
             with suppress(OSError, StoreError):  # the task is in the store: what is left over does no harm
-                self._directory.progress(self.name).drop()
+                self._directory.checkpoint(self.name).drop()
                 if self._checkpoint is not None:
                     self._checkpoint.drop()
             self._committed = written
