@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from narrows.analysis.scoring import ScoreChange
 
@@ -140,7 +140,3 @@ class CounterCheck:
     left_out: tuple[str, ...]
     threshold: float
     findings: tuple[Finding, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -46,10 +46,6 @@ class Missing:
     what: str
     why: str
     remedy: str
-
-    def to_json(self) -> dict[str, str]:
-        """Plain values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

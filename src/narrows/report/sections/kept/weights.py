@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from narrows.analysis.states import STATES, Standing, standings
+from narrows.analysis.states import STATES, counts_of, states_of
+from narrows.analysis.walk import WalkedTask, walk
 from narrows.report.blocks import Block, Citation, Image, Pictures
 from narrows.report.facts import Facts
 from narrows.report.pixels import STATE_COLOURS, Drawn, PixelBudget, draw_states, zoom
@@ -58,7 +59,7 @@ class WeightPictures:
         directory = facts.records[facts.names.index(task)].directory
         sources = (Citation(f"{facts.store_folder}tasks/{directory}/mask.bin"),)
         images = tuple(_image(layer, task, say) for layer in layers)
-        return [Pictures(say("kept.pictures.title"), say("kept.pictures.explain"), "mask", sources, images, legend)]
+        return [Pictures(*say.told("kept.pictures")[:2], "mask", sources, images, legend)]
 
 
 def draw_weights(reader: StoreReader, tasks: Sequence[str], most_bytes: int) -> WeightPictures:
@@ -73,23 +74,16 @@ def draw_weights(reader: StoreReader, tasks: Sequence[str], most_bytes: int) -> 
 
     def read(reader: StoreReader) -> dict[str, tuple[LayerDrawn, ...]]:
         budget = PixelBudget(most_bytes, len(layers) * len(tasks))
-        return {
-            standing.record.name: tuple(_layers(standing, layers, budget))
-            for standing in standings(reader)
-            if standing.record.name in tasks
-        }
+        return {step.name: tuple(_layers(step, layers, budget)) for step in walk(reader) if step.name in tasks}
 
     return WeightPictures(reader.steadily(read), len(sizes) - len(layers))
 
 
-def _layers(standing: Standing, layers: set[str], budget: PixelBudget) -> list[LayerDrawn]:
-    found = []
-    for name, codes in standing.states().items():
+def _layers(step: WalkedTask, layers: set[str], budget: PixelBudget) -> Iterator[LayerDrawn]:
+    for name, codes in states_of(step).items():
         if name in layers:
-            matrix = codes.reshape(codes.shape[0], -1).numpy()
-            counts = tuple(int((matrix == code).sum()) for code in range(len(STATES)))
-            found.append(LayerDrawn(name, tuple(codes.shape), counts, draw_states(matrix, budget, HEIGHT, WIDTH)))
-    return found
+            drawn = draw_states(codes.reshape(codes.shape[0], -1).numpy(), budget, HEIGHT, WIDTH)
+            yield LayerDrawn(name, tuple(codes.shape), counts_of(codes), drawn)
 
 
 def _image(layer: LayerDrawn, task: str, say: Texts) -> Image:
