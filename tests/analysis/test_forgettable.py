@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -46,4 +47,4 @@ def test_two_hundred_tasks_take_one_walk(large_store):
     planned = large_store.forget("task 3", dry_run=True)
     assert found[3].kept_for == tuple(planned.kept_for.items())
     assert sum(one.values for one in found) <= 200
-    json.dumps([one.to_json() for one in found])
+    json.dumps([asdict(one) for one in found])

@@ -19,8 +19,9 @@ from narrows.analysis.measurements import Measurements
 from narrows.analysis.picture import Picture
 from narrows.analysis.retention import retention
 from narrows.analysis.scoring import ScoreChange
-from narrows.analysis.states import STATES, standings
+from narrows.analysis.states import STATES, states_of
 from narrows.analysis.subject import open_subject
+from narrows.analysis.walk import walk
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.runner import run
 from narrows.errors import ConfigError, UnknownNameError
@@ -81,22 +82,22 @@ def test_the_numbers_of_a_layer_are_those_of_the_analysis(ran: Path):
     found = retention(facts.reader)
     for place, task in enumerate(found):
         chart = charts(section)[f"kept-layers-{place}"]
-        assert [row["kept"] for row in chart.spec["data"]["values"]] == [layer.kept for layer in task.layers]
-        assert [row[2] for row in chart.table.rows] == [SAY.number(k.used) for k in (*task.layers, task.total)]
+        assert [row["kept"] for row in chart.spec["data"]["values"]] == [layer.density for layer in task.layers]
+        assert [row[2] for row in chart.table.rows] == [SAY.number(k.kept) for k in (*task.layers, task.total)]
         assert [row[6] for row in chart.table.rows] == [SAY.number(k.nats) for k in (*task.layers, task.total)]
         nats = charts(section)[f"kept-nats-{place}"]
         assert [row["nats"] for row in nats.spec["data"]["values"]] == [layer.nats for layer in task.layers]
     cells = charts(section)["kept-fraction"].spec["data"]["values"]
-    assert [cell["value"] for cell in cells] == [layer.kept for task in found for layer in task.layers]
+    assert [cell["value"] for cell in cells] == [layer.density for task in found for layer in task.layers]
 
 
 def test_a_picture_with_a_pixel_for_each_weight_has_the_colour_of_each_state(ran: Path):
     reader = open_subject(ran).reader
     drawn = draw_weights(reader, reader.task_names(), 10**6)
     assert (drawn.pooled, drawn.layers_left_out) == (0, 0)
-    for standing in standings(reader):
-        for layer in drawn.tasks[standing.record.name]:
-            codes = standing.states()[layer.layer]
+    for step in walk(reader):
+        for layer in drawn.tasks[step.name]:
+            codes = states_of(step)[layer.layer]
             counts = {state: int((codes == code).sum()) for code, state in enumerate(STATES)}
             assert dict(zip(STATES, layer.counts, strict=True)) == counts
             expected = {STATE_COLOURS[state]: count for state, count in counts.items() if count}
@@ -115,7 +116,7 @@ def test_where_pixels_stand_for_several_weights_colours_keep_their_proportion():
 
 def test_the_colours_are_those_of_the_pages_light_style():
     css = (Path(weights_section.__file__).parents[2] / "assets/page.css").read_text().split("@media")[0]
-    names = {"claimed": "kept", "refined": "refined", "reused": "reused", "passed": "dropped", "free": "free"}
+    names = {"claimed": "kept", "again": "again", "reused": "reused", "passed": "dropped", "free": "free"}
     assert all(f"--{names[state]}: {colour};" in css for state, colour in STATE_COLOURS.items())
 
 

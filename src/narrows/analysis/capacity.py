@@ -28,14 +28,14 @@ class LayerCapacity:
         weights: how many it has.
         free: kept by no task.
         used_by: [k - 1]: kept by exactly k tasks. Their sum and `free` make up `weights`.
-        kept: values that tasks keep; more than `weights - free` where weights have values of several tasks.
+        claimed: values that tasks claim; more than `weights - free` where weights have values of several tasks.
     """
 
     name: str
     weights: int
     free: int
     used_by: tuple[int, ...]
-    kept: int
+    claimed: int
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def capacity(reader: StoreReader) -> Capacity:
 
 def _capacity(reader: StoreReader) -> Capacity:
     users = {spec.name: np.zeros(spec.numel, np.uint32) for spec in reader.shared}
-    kept, taken = dict.fromkeys(users, 0), 0
+    claimed, taken = dict.fromkeys(users, 0), 0
     total = sum(spec.numel for spec in reader.shared) or 1
     names: dict[str, list[str]] = {"shared": [], "own": [], "none": []}
     growth: list[Growth] = []
@@ -115,31 +115,33 @@ def _capacity(reader: StoreReader) -> Capacity:
         if step.shares:
             for layer, part in step.subnet.parts.items():
                 users[layer][part.kept.numpy()] += 1
-                kept[layer] += len(part.claimed)
+                claimed[layer] += len(part.claimed)
         growth.append(
             Growth(
                 task=step.name,
                 isolation=step.record.isolation,
                 method=step.record.method,
-                used=sum(kept.values()) / total + len(names["own"]) + bool(names["none"]),
+                used=sum(claimed.values()) / total + len(names["own"]) + bool(names["none"]),
                 taken=taken / total,
                 claimed=step.subnet.claimed,
                 fresh=fresh,
                 reused=step.subnet.reused,
             )
         )
-    layers = tuple(_count(name, counts, kept[name]) for name, counts in users.items())
+    layers = tuple(_count(name, counts, claimed[name]) for name, counts in users.items())
     shared, own, overwriting = (tuple(names[isolation]) for isolation in ("shared", "own", "none"))
     return Capacity(shared, own, overwriting, layers, together(layers), tuple(growth))
 
 
-def _count(name: str, users: NDArray[np.uint32], kept: int) -> LayerCapacity:
+def _count(name: str, users: NDArray[np.uint32], claimed: int) -> LayerCapacity:
     free, *used_by = np.bincount(users, minlength=1).tolist()
-    return LayerCapacity(name, len(users), free, tuple(used_by), kept)
+    return LayerCapacity(name, len(users), free, tuple(used_by), claimed)
 
 
 def together(layers: Sequence[LayerCapacity]) -> LayerCapacity:
     """Several layers as one, without a name."""
     used_by = zip_longest(*(layer.used_by for layer in layers), fillvalue=0)
-    weights, free, kept = (sum(getattr(layer, count) for layer in layers) for count in ("weights", "free", "kept"))
-    return LayerCapacity("", weights, free, tuple(map(sum, used_by)), kept)
+    weights, free, claimed = (
+        sum(getattr(layer, count) for layer in layers) for count in ("weights", "free", "claimed")
+    )
+    return LayerCapacity("", weights, free, tuple(map(sum, used_by)), claimed)

@@ -82,7 +82,7 @@ def _used(facts: Facts, say: Texts) -> Stat | None:
         source = Citation(f"{facts.store_folder}tasks/*/mask.bin", "claimed")
         total = facts.capacity.total
         free = say.percent(total.free / total.weights if total.weights else 0.0)
-        key = "twice" if total.kept > total.weights - total.free else "left"
+        key = "twice" if total.claimed > total.weights - total.free else "left"
         return stat(say, f"glance.{key}", say.percent(facts.capacity.used), source, term=term, free=free)
     if facts.result is None or not facts.result.tasks:
         return None
