@@ -19,7 +19,7 @@ from narrows.analysis.scoring import compare, outcome, outcome_of, sign_test
 from narrows.analysis.states import walked_to
 from narrows.errors import DataError
 from narrows.production.scores import classification_scores, multilabel_scores, regression_scores
-from narrows.subnet import Composition, SubNetwork
+from narrows.subnet import Composition, SubNetwork, positions_of
 from narrows.training import accuracy
 
 QUICK = CheckOptions(draws=2, sizes=(0.1, 0.3), steps=2)
@@ -123,13 +123,15 @@ def test_a_handful_of_examples_proves_nothing(count, tmp_path):
     assert checked(store(tmp_path / "s", Blind()), data=data).findings == ()
 
 
-def test_only_the_weights_let_go_move():
+@pytest.mark.parametrize("dropped", [False, True])
+def test_only_the_weights_let_go_move(dropped):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 3))
-    free = torch.rand(3, 4) > 0.5
+    mask = torch.rand(3, 4) > 0.5
+    kept, free = positions_of(mask.flatten()), mask ^ dropped
     own = model[0].weight.detach().clone()
     data = Labelled(torch.randn(64, 4), torch.arange(64) % 3)
-    value, size = moved(model, model[0].weight, free, data, (0.1, 0.3), 2)
+    value, size = moved(model, model[0].weight, kept, data, (0.1, 0.3), 2, dropped=dropped)
     assert size > 0
     assert torch.equal(value[~free], own[~free])
     assert not torch.equal(value[free], own[free])

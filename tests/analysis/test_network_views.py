@@ -178,6 +178,7 @@ def test_a_table_has_its_columns_named():
 def test_inputs_are_known_from_the_result_where_there_is_no_schema(tmp_path):
     store = nw.TaskStore.create(tmp_path / "s", toys.MLP.make())
     toys.learn(store, "a", METHOD)
+    record = store.tasks()[0]
     assert inputs_of(record) is None
     assert inputs_of(record, {"input_shape": [1, 8, 8]}) == TaskInputs((1, 8, 8), "images")
     assert inputs_of(record, {"input_shape": "large"}) is None

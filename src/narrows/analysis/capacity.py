@@ -141,7 +141,6 @@ def _count(name: str, users: NDArray[np.uint32], claimed: int) -> LayerCapacity:
 def together(layers: Sequence[LayerCapacity]) -> LayerCapacity:
     """Several layers as one, without a name."""
     used_by = zip_longest(*(layer.used_by for layer in layers), fillvalue=0)
-    weights, free, claimed = (
-        sum(getattr(layer, count) for layer in layers) for count in ("weights", "free", "claimed")
-    )
+    counts = ("weights", "free", "claimed")
+    weights, free, claimed = (sum(getattr(layer, count) for layer in layers) for count in counts)
     return LayerCapacity("", weights, free, tuple(map(sum, used_by)), claimed)
