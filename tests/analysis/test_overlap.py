@@ -70,8 +70,7 @@ def test_tasks_that_share_nothing_are_left_out(tmp_path):
 def test_a_large_store_is_compared_block_by_block(tmp_path, monkeypatch):
     store = random_store(tmp_path / "s", 7)
     whole = overlap(store)
-    monkeypatch.setattr(module, "BLOCK_BYTES", 30)
-    monkeypatch.setattr(module, "CHUNK", 16)
+    monkeypatch.setattr(module, "MOST", 10)
     assert overlap(store) == whole
     masks = [store.subnet(name).kept_masks() for name in store.task_names()]
     for i, mine in enumerate(masks):

@@ -113,7 +113,7 @@ def _edges(step: WalkedTask, tasks: Sequence[str]) -> list[Reuse]:
 def _common(reader: StoreReader, count: int, kept: int) -> NDArray[np.float64]:
     """How many weights each two different tasks have in common."""
     pairs = np.zeros((count, count))
-    total = sum(spec.numel for spec in reader.shared)
+    total = sum(spec.numel for spec in reader.shared) if count else 0
     every = -(-total // max(1, -(-kept // MOST)))
     for start in range(0, total, every or 1):
         found = [_between(step, start, start + every) for step in walk(reader) if step.shares]
