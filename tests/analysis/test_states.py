@@ -32,7 +32,7 @@ def test_counts_of_states_are_those_of_the_account(kind, tmp_path):
         for found in layer_states(store, task):
             counts = dict(zip(STATES, found.counts, strict=True))
             layer = account[found.layer]
-            assert sum(found.counts) == layer.weights == torch.Size(found.shape).numel()
+            assert sum(found.counts) == layer.weights == found.codes.numel()
             assert counts["claimed"] + counts["again"] == layer.claimed
             assert counts["reused"] == layer.reused
         for shown in magnitudes(store, task):
@@ -52,7 +52,7 @@ def test_a_weight_that_an_earlier_task_has_is_told_from_a_free_one(tmp_path):
     store = made(tmp_path / "s", toys.MLP)
     reader = store.directory
     first, second = (reader.subnet(name).claimed_masks() for name in ("t0", "t1"))
-    codes = states_of(walked_to(reader, "t1"))
+    codes = {found.layer: found.codes for found in states_of(walked_to(reader, "t1"))}
     for name, used in reader.subnet("t1").kept_masks().items():
         held = first[name]
         expected = {
@@ -69,13 +69,11 @@ def test_a_weight_that_an_earlier_task_has_is_told_from_a_free_one(tmp_path):
 
 def test_small_layers_are_drawn_weight_by_weight_and_large_ones_pooled(tmp_path):
     store = made(tmp_path / "s", toys.MLP)
-    codes = states_of(walked_to(store.directory, "t1"))["one.weight"]
-    (exact,) = layer_states(store, "t1", layer="one.weight")
-    assert exact.cells.pixels.argmax(-1).tolist() == codes.tolist()
-    (pooled,) = layer_states(store, "t1", layer="one.weight", height=3, width=2)
-    assert pooled.cells.shape == (3, 2, 5)
-    assert pooled.cells.values.sum(-1) == pytest.approx(np.ones((3, 2)), abs=0.02)
-    assert pooled.counts == exact.counts
+    (found,) = (found for found in layer_states(store, "t1") if found.layer == "one.weight")
+    assert found.cells().pixels.argmax(-1).tolist() == found.codes.tolist()
+    pooled = found.cells(3, 2)
+    assert pooled.shape == (3, 2, 5)
+    assert pooled.values.sum(-1) == pytest.approx(np.ones((3, 2)), abs=0.02)
 
 
 def test_values_are_those_of_the_loaded_network(tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import math
+import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from PIL import Image as Pillow
 
 from analysis_samples import add, empty_store, random_store
 from narrows.analysis.counter_check import CounterCheck, Finding
+from narrows.analysis.measurement_run import measure
 from narrows.analysis.measurements import Measurements
 from narrows.analysis.picture import Picture
 from narrows.analysis.retention import retention
@@ -96,10 +99,11 @@ def test_a_picture_with_a_pixel_for_each_weight_has_the_colour_of_each_state(ran
     drawn = draw_weights(reader, reader.task_names(), 10**6)
     assert (drawn.pooled, drawn.layers_left_out) == (0, 0)
     for step in walk(reader):
+        states = {found.layer: found for found in states_of(step)}
         for layer in drawn.tasks[step.name]:
-            codes = states_of(step)[layer.layer]
+            codes = states[layer.states.layer].codes
             counts = {state: int((codes == code).sum()) for code, state in enumerate(STATES)}
-            assert dict(zip(STATES, layer.counts, strict=True)) == counts
+            assert dict(zip(STATES, layer.states.counts, strict=True)) == counts
             expected = {STATE_COLOURS[state]: count for state, count in counts.items() if count}
             assert colours_of(layer.drawn.png) == expected
 
@@ -178,7 +182,8 @@ def test_the_command_that_measures_stands_where_nothing_was_measured(ran: Path, 
     assert f"narrows report {ran} --measure" in notices(kept(Facts(open_subject(ran)), SAY))
     told = notices(kept(Facts(open_subject(shop)), SAY))  # made in Python: no command can build its network
     assert "--data" not in told
-    assert "narrows.analysis.measuring.measure" in told
+    (named,) = re.findall(r"narrows\.analysis\.[a-z_.]+", told)
+    assert pkgutil.resolve_name(named) is measure
 
 
 def test_what_was_measured_is_shown_as_it_was(ran: Path, measured: Measurements):

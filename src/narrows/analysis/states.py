@@ -30,44 +30,39 @@ HEIGHT, WIDTH = 128, 192
 """Cells of a picture, at most."""
 
 
-def states_of(step: WalkedTask) -> dict[str, Tensor]:
-    """name of the parameter -> codes, uint8 of its shape; see `STATES`.
-
-    Tasks of methods that do not share ("own", "none") find nothing of earlier ones.
-    """
-    found = {}
-    for spec in step.subnet.specs:
-        owners, part = step.earlier.owners[spec.name], step.subnet.parts[spec.name]
-        earlier = (owners != NOBODY) & step.shares
-        codes = earlier.to(torch.uint8)
-        codes[part.claimed] = torch.where(earlier[part.claimed], 4, 3).to(torch.uint8)
-        codes[part.reused] = 2
-        found[spec.name] = codes.view(spec.shape)
-    return found
-
-
-def counts_of(codes: Tensor) -> tuple[int, ...]:
-    """Weights in each state, in the order of `STATES`."""
-    return tuple(torch.bincount(codes.flatten(), minlength=len(STATES)).tolist())
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LayerStates:
     """States of the weights of a layer (`tasks/*/mask.bin`).
 
     Attributes:
         task, layer: names; the layer's is its parameter's.
-        shape: of the parameter.
-        counts: weights in each state, in the order of `STATES`. claimed + again is `claimed` of the task's account
-            (task.json `layers`), and with reused it is what it keeps, `used` there.
-        cells: (height, width, 5): fraction of each cell's weights that are in each state.
+        codes: uint8 of the parameter's shape, places in `STATES`.
     """
 
     task: str
     layer: str
-    shape: tuple[int, ...]
-    counts: tuple[int, ...]
-    cells: Picture
+    codes: Tensor
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Weights in each state, in the order of `STATES`.
+
+        claimed + again is `claimed` of the task's account (task.json `layers`), and with reused it is what the task
+        keeps, `used` there.
+        """
+        return tuple(torch.bincount(self.codes.flatten(), minlength=len(STATES)).tolist())
+
+    @property
+    def matrix(self) -> Array:
+        """The codes as they are drawn."""
+        return _matrix(self.codes)
+
+    def cells(self, height: int = HEIGHT, width: int = WIDTH) -> Picture:
+        """(height, width, 5), at most: fraction of each cell's weights that are in each state."""
+        matrix = self.matrix
+        areas = pooled_sums(np.ones(matrix.shape, dtype=np.uint8), height, width)
+        shares = [pooled_sums(matrix == code, height, width) / areas for code in range(len(STATES))]
+        return Picture.of(np.stack(shares, axis=-1), 0, 1)
 
 
 @dataclass(frozen=True)
@@ -92,10 +87,8 @@ class LayerMagnitudes:
     strength: Picture
 
 
-def layer_states(
-    store: TaskStore, task: str, *, height: int = HEIGHT, width: int = WIDTH, layer: str | None = None
-) -> tuple[LayerStates, ...]:
-    """What became of the weights of each layer, or of one, for a task.
+def layer_states(store: TaskStore, task: str) -> tuple[LayerStates, ...]:
+    """What became of the weights of each layer for a task.
 
     Raises:
         UnknownNameError: there is no such task; suggests the nearest name.
@@ -107,15 +100,26 @@ def layer_states(
     >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
     ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=20)
     ...     _ = task.commit()
-    >>> [(found.layer, sum(found.counts), found.cells.shape) for found in layer_states(store, "first")]
+    >>> [(found.layer, sum(found.counts), found.cells().shape) for found in layer_states(store, "first")]
     [('0.weight', 32, (8, 4, 5)), ('2.weight', 16, (2, 8, 5))]
     """
-    found = store.directory.steadily(lambda reader: walked_to(reader, task))
-    return tuple(
-        _pooled_states(task, name, codes, height, width)
-        for name, codes in states_of(found).items()
-        if layer in (None, name)
-    )
+    return states_of(store.directory.steadily(lambda reader: walked_to(reader, task)))
+
+
+def states_of(step: WalkedTask) -> tuple[LayerStates, ...]:
+    """The same of a task while a store is walked.
+
+    Tasks of methods that do not share ("own", "none") find nothing of earlier ones.
+    """
+    found = []
+    for spec in step.subnet.specs:
+        owners, part = step.earlier.owners[spec.name], step.subnet.parts[spec.name]
+        earlier = (owners != NOBODY) & step.shares
+        codes = earlier.to(torch.uint8)
+        codes[part.claimed] = torch.where(earlier[part.claimed], 4, 3).to(torch.uint8)
+        codes[part.reused] = 2
+        found.append(LayerStates(step.name, spec.name, codes.view(spec.shape)))
+    return tuple(found)
 
 
 def magnitudes(
@@ -140,13 +144,6 @@ def walked_to(reader: StoreReader, task: str) -> WalkedTask:
     """One task with what those before it hold. UnknownNameError or DamagedStoreError."""
     reader.record(task)  # an unknown name is said before anything is read
     return next(found for found in walk(reader) if found.name == task)
-
-
-def _pooled_states(task: str, name: str, codes: Tensor, height: int, width: int) -> LayerStates:
-    matrix = _matrix(codes)
-    areas = pooled_sums(np.ones(matrix.shape, dtype=np.uint8), height, width)
-    cells = [pooled_sums(matrix == code, height, width) / areas for code in range(len(STATES))]
-    return LayerStates(task, name, tuple(codes.shape), counts_of(codes), Picture.of(np.stack(cells, axis=-1), 0, 1))
 
 
 def _pooled_values(task: str, name: str, value: Tensor, mask: Tensor, height: int, width: int) -> LayerMagnitudes:

@@ -7,8 +7,8 @@ A line is appended whole and never changed. It has "event" and "seconds" (wall-c
     score   epoch (from 0), value
     end     figures; null where the task was not committed
 
-A reader (`hearing`) may find the last line half written, after a kill another one too; it passes over what it cannot
-read.
+A reader (`live_reader`) may find the last line half written, after a kill another one too; it passes over what it
+cannot read.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from narrows.analysis.states import STATES, counts_of, states_of
+from narrows.analysis.states import STATES, LayerStates, states_of
 from narrows.analysis.walk import WalkedTask, walk
 from narrows.report.blocks import Block, Citation, Image, Pictures
 from narrows.report.facts import Facts
@@ -25,17 +25,15 @@ WIDTH: Final = 768
 
 @dataclass(frozen=True)
 class LayerDrawn:
-    """A layer of a task: its weights in each of `STATES`, and the picture of them."""
+    """A layer of a task, and the picture of its weights."""
 
-    layer: str
-    shape: tuple[int, ...]
-    counts: tuple[int, ...]
+    states: LayerStates
     drawn: Drawn
 
     @property
     def weights_per_pixel(self) -> float:
         """1 where each weight has a pixel."""
-        return math.prod(self.shape) / (self.drawn.height * self.drawn.width)
+        return self.states.codes.numel() / (self.drawn.height * self.drawn.width)
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class WeightPictures:
         legend = tuple((value, say(f"kept.state.{state}")) for state, value in STATE_COLOURS.items())
         directory = facts.records[facts.names.index(task)].directory
         sources = (Citation(f"{facts.store_folder}tasks/{directory}/mask.bin"),)
-        images = tuple(_image(layer, task, say) for layer in layers)
+        images = tuple(_image(layer, say) for layer in layers)
         return [Pictures(*say.told("kept.pictures")[:2], "mask", sources, images, legend)]
 
 
@@ -80,25 +78,25 @@ def draw_weights(reader: StoreReader, tasks: Sequence[str], most_bytes: int) -> 
 
 
 def _layers(step: WalkedTask, layers: set[str], budget: PixelBudget) -> Iterator[LayerDrawn]:
-    for name, codes in states_of(step).items():
-        if name in layers:
-            drawn = draw_states(codes.reshape(codes.shape[0], -1).numpy(), budget, HEIGHT, WIDTH)
-            yield LayerDrawn(name, tuple(codes.shape), counts_of(codes), drawn)
+    for states in states_of(step):
+        if states.layer in layers:
+            yield LayerDrawn(states, draw_states(states.matrix, budget, HEIGHT, WIDTH))
 
 
-def _image(layer: LayerDrawn, task: str, say: Texts) -> Image:
-    drawn, times = layer.drawn, zoom(layer.drawn.height, layer.drawn.width)
-    counts = dict(zip(STATES, layer.counts, strict=True))
+def _image(layer: LayerDrawn, say: Texts) -> Image:
+    states, drawn = layer.states, layer.drawn
+    times = zoom(drawn.height, drawn.width)
+    counts = dict(zip(STATES, states.counts, strict=True))
     told = say("kept.comma").join(
         f"{say(f'kept.state.{state}')} {say.number(counts[state])}" for state in STATE_COLOURS if counts[state]
     )
     each = layer.weights_per_pixel
     scale = say("kept.pixel_one") if each <= 1 else say("kept.pixel", weights=say.number(each, 2))
-    shape = " x ".join(str(side) for side in layer.shape)
+    shape = " x ".join(str(side) for side in states.codes.shape)
     return Image(
         drawn.png,
-        say("kept.picture_alt", layer=layer.layer, task=task, told=told),
+        say("kept.picture_alt", layer=states.layer, task=states.task, told=told),
         drawn.width * times,
         drawn.height * times,
-        say("kept.picture_caption", layer=layer.layer, shape=shape, told=told, scale=scale),
+        say("kept.picture_caption", layer=states.layer, shape=shape, told=told, scale=scale),
     )
