@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from narrows.masks import Layout, pick, places, put_, spread
+from narrows.masks import Layout, magnitudes, pick, places, put_, spread
 from narrows.methods.base import Learner, Plan, SharedWeights, State
 from narrows.methods.evidence import Evidence, latest_start
 from narrows.methods.isolation import Isolator
@@ -162,8 +162,8 @@ class GradualLearner(Learner):
     def _choose(self, progress: float) -> None:
         at, frozen_at = self._choice.own_at, self.shared.frozen_at
         frozen = self._frozen()
-        mine = Worth(self._scores_of_own(at), lambda: self.layout.join(self._own(at)).abs())
-        theirs = Worth(self.scores(frozen, frozen_at), lambda: self.layout.join(frozen).abs())
+        mine = Worth(self._scores_of_own(at), magnitudes(lambda: self._own(at)))
+        theirs = Worth(self.scores(frozen, frozen_at), magnitudes(lambda: frozen))
         self._use(self._chooser.choose(mine, theirs, self._choice, progress))
         if progress >= 1:
             self.chosen(*self._kept())

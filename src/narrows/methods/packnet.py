@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from narrows.errors import CapacityError, ConfigError
-from narrows.masks import best
+from narrows.masks import best, magnitudes
 from narrows.methods.base import Learner, Method, Plan, SharedWeights, State
 from narrows.methods.evidence import latest_start
 from narrows.methods.information import FisherAverage
@@ -190,7 +190,12 @@ class PackNetLearner(Learner):
         self._pruned = True
         self._claim(
             [
-                best(score, ~frozen, self._config.claims(int((~frozen).count_nonzero())), param.detach().abs)
+                best(
+                    score,
+                    ~frozen,
+                    self._config.claims(int((~frozen).count_nonzero())),
+                    magnitudes(lambda param=param: [param]),
+                )
                 for score, frozen, param in rows
             ]
         )

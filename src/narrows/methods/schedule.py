@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from narrows.masks import Layout, above, best, fill_, pick, places, top
-from narrows.masks.selection import Sizes
+from narrows.masks.host import Sizes
 
 LISTED = 0.125
 """Up to this part of the weights a task's own are also listed by position: choosing among them costs no more then."""

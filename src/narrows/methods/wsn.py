@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import ConfigError
-from narrows.masks import NaNWatch, best_each, fill_, pick, put_
+from narrows.masks import NaNWatch, best_each, fill_, magnitudes, pick, put_
 from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.information import FisherAverage
@@ -214,7 +214,9 @@ class WSNLearner(Learner):
 
     @torch.no_grad()
     def _choose(self) -> None:
-        sizes = None if self._fisher is None else [dense.abs for dense in self._dense]  # learned scores do not tie
+        sizes = (
+            None if self._fisher is None else [magnitudes(lambda one=one: [one]) for one in self._dense]
+        )  # learned scores do not tie
         self._masks = best_each(self._ranking(), self._fraction(), sizes, self._watch)
 
     def _factors(self) -> list[Tensor]:
