@@ -40,13 +40,13 @@ def test_of_equal_scores_the_larger_weights_stay(rows: list[tuple[float, float, 
     scores, sizes = torch.tensor([row[0] for row in rows]), torch.tensor([row[1] for row in rows])
     candidates = torch.tensor([row[2] for row in rows], dtype=torch.bool)
     order = [at for at, row in enumerate(rows) if row[2]]
-    order.sort(key=lambda at: (-rows[at][0], -rows[at][1], at))
+    order.sort(key=lambda at: (-rows[at][0], -abs(rows[at][1]), at))
     expected = torch.zeros(len(rows), dtype=torch.bool)
     expected[order[: max(count, 0)]] = True
-    assert torch.equal(best(scores, candidates, count, lambda at: sizes if at is None else sizes[at]), expected)
+    assert torch.equal(best(scores, candidates, count, magnitudes([sizes])), expected)
     assert torch.equal(
-        best_each([scores], 0.5, [lambda at: sizes if at is None else sizes[at]])[0],
-        top(scores, max(1, len(rows) // 2), lambda at: sizes if at is None else sizes[at]),
+        best_each([scores], 0.5, [magnitudes([sizes])])[0],
+        top(scores, max(1, len(rows) // 2), magnitudes([sizes])),
     )
 
 
@@ -58,9 +58,10 @@ def many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "_SAMPLE", 5)
 
 
+@pytest.mark.usefixtures("many")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(value, value, st.booleans()), max_size=200), count=st.integers(-1, 205))
-def test_of_many_scores_the_same_are_chosen(many: None, rows: list[tuple[float, float, bool]], count: int) -> None:
+def test_of_many_scores_the_same_are_chosen(rows: list[tuple[float, float, bool]], count: int) -> None:
     scores, sizes = torch.tensor([row[0] for row in rows]), torch.tensor([row[1] for row in rows])
     candidates = torch.tensor([row[2] for row in rows], dtype=torch.bool)
     order = [at for at, row in enumerate(rows) if row[2]]
@@ -68,7 +69,7 @@ def test_of_many_scores_the_same_are_chosen(many: None, rows: list[tuple[float, 
         order.sort(key=lambda at: (-rows[at][0], -abs(rows[at][1]) if ties_by_size else 0, at))
         expected = torch.zeros(len(rows), dtype=torch.bool)
         expected[order[: max(count, 0)]] = True
-        by = magnitudes(lambda: [sizes[:3], sizes[3:]]) if ties_by_size else None
+        by = magnitudes([sizes[:3], sizes[3:]]) if ties_by_size else None
         assert torch.equal(best(scores, candidates, count, by), expected)
 
 

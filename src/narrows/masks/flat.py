@@ -37,15 +37,15 @@ class Layout:
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
 
-def magnitudes(tensors: Callable[[], Sequence[Tensor]]) -> Sizes:
+def magnitudes(tensors: Sequence[Tensor] | Callable[[], Sequence[Tensor]]) -> Sizes:
     """How large values are, by their positions in one vector of all of them, which is not made for a few.
 
-    >>> magnitudes(lambda: [torch.tensor([[1.0, -2.0]]), torch.tensor([-3.0])])(torch.tensor([1, 2]))
+    >>> magnitudes([torch.tensor([[1.0, -2.0]]), torch.tensor([-3.0])])(torch.tensor([1, 2]))
     tensor([2., 3.])
     """
 
     def sizes(at: Tensor | None) -> Tensor:
-        flat = [tensor.detach().reshape(-1) for tensor in tensors()]
+        flat = [tensor.detach().reshape(-1) for tensor in (tensors() if callable(tensors) else tensors)]
         if at is None:
             return torch.cat(flat).abs()
         starts = torch.tensor([0, *(part.numel() for part in flat)], device=at.device).cumsum(0)

@@ -163,7 +163,7 @@ class GradualLearner(Learner):
         at, frozen_at = self._choice.own_at, self.shared.frozen_at
         frozen = self._frozen()
         mine = Worth(self._scores_of_own(at), magnitudes(lambda: self._own(at)))
-        theirs = Worth(self.scores(frozen, frozen_at), magnitudes(lambda: frozen))
+        theirs = Worth(self.scores(frozen, frozen_at), magnitudes(frozen))
         self._use(self._chooser.choose(mine, theirs, self._choice, progress))
         if progress >= 1:
             self.chosen(*self._kept())

@@ -194,7 +194,7 @@ class PackNetLearner(Learner):
                     score,
                     ~frozen,
                     self._config.claims(int((~frozen).count_nonzero())),
-                    magnitudes(lambda param=param: [param]),
+                    magnitudes([param]),
                 )
                 for score, frozen, param in rows
             ]

@@ -215,7 +215,7 @@ class WSNLearner(Learner):
     @torch.no_grad()
     def _choose(self) -> None:
         sizes = (
-            None if self._fisher is None else [magnitudes(lambda one=one: [one]) for one in self._dense]
+            None if self._fisher is None else [magnitudes([one]) for one in self._dense]
         )  # learned scores do not tie
         self._masks = best_each(self._ranking(), self._fraction(), sizes, self._watch)
 

@@ -5,7 +5,7 @@ Knows tensors by name only: no module, method or training.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
@@ -18,7 +18,7 @@ from narrows.store.mask_file import Outline
 from narrows.store.records import FileRef
 from narrows.subnet import Held, SubNetwork
 
-_BASE_REMEDY = "restore this file from a backup; no task can be loaded without it"
+_BASE_REMEDY = "restore this file from a backup; no task can be begun without it"
 _CARRY_REMEDY = "restore this file from a backup; it only helps the next task, every task can be loaded"
 
 
@@ -69,6 +69,11 @@ class StoreReader(StoreListing):
             what = "does not fit base.safetensors: the fingerprint is another"
             raise DamagedFileError(names.STORE_FILE, what, records.RESTORE_STORE)
         return tensors
+
+    def is_like(self, tensors: Mapping[str, Tensor]) -> bool:
+        """Whether they have the names, shapes and dtypes of the base network; its file is not read."""
+        names = {spec.name for spec in self.shared}
+        return names <= tensors.keys() and records.fingerprint(self.shared, tensors) == self.header.fingerprint
 
     def carry(self, method: str) -> dict[str, Tensor] | None:
         """The training state that the newest task with any left, if it was of this method; else None."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 VERSION: Final = 2
 """Of store.json: what writers make of any store. Version 1 has masks of version 1 only."""
-TASK_VERSION: Final = 1
+TASK_VERSION: Final = 2
+"""Of task.json. Version 1 has a digest of the task's whole network, version 2 of what the task consists of."""
 _USUAL: Final = ("float32", "float16", "bfloat16", "float64")
 ISOLATIONS: Final = ("shared", "own", "none")
 RESTORE_STORE: Final = (
@@ -126,6 +127,7 @@ class TaskRecord:
     weights_sha256: str
     blobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     history: dict[str, Any] | None = None  # how it was trained; without meaning here
+    version: int = TASK_VERSION  # a task that is rewritten keeps its own
     task_json_bytes: int = field(default=0, compare=False)  # filled when read or written
 
     @property
@@ -216,7 +218,7 @@ def task_to_json(record: TaskRecord) -> bytes:
     """task.json."""
     for part in (record.method, record.head, record.data, record.metrics, record.layers, record.blobs, record.history):
         strict_json.require_shallow(part, names.TASK_FILE)  # `asdict` goes as deep as they do
-    values = {"format": "narrows-task", "version": TASK_VERSION} | asdict(record)
+    values = {"format": "narrows-task", "version": record.version} | asdict(record)
     del values["task_json_bytes"]
     if record.history is None:
         del values["history"]  # optional: tasks without it are spelled as they always were
@@ -226,7 +228,7 @@ def task_to_json(record: TaskRecord) -> bytes:
 def task_from_json(data: bytes, label: str, remedy: str = RESTORE) -> TaskRecord:
     """The record in `data`; `label` names the file. StoreVersionError, or DamagedFileError if amiss."""
     fields = strict_json.parse(data, label, remedy)
-    _version(fields, "narrows-task", TASK_VERSION)
+    version = _version(fields, "narrows-task", TASK_VERSION)
     fields.inside("method").text("name")
     record = TaskRecord(
         name=fields.text("name", lambda name: not names.name_fault(name), "be a task's name"),
@@ -244,6 +246,7 @@ def task_from_json(data: bytes, label: str, remedy: str = RESTORE) -> TaskRecord
         weights_sha256=fields.sha256("weights_sha256"),
         blobs=fields.mapping("blobs"),
         history=fields.mapping("history") if fields.has("history") else None,
+        version=version,
         task_json_bytes=len(data),
     )
     blobs = fields.inside("blobs")
