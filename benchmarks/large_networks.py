@@ -1,10 +1,12 @@
-"""What the store costs at 25 and 120 million weights: seconds to commit, load and forget, and bytes a task.
+"""What the store and a choice cost at 25 and 120 million weights: seconds to commit, load, forget; bytes a task.
 
     python benchmarks/large_networks.py --beside ../before/src --out benchmarks/results/large-networks.json
 
 Each row is measured in a process of its own, this checkout and the one `--beside` in turn, one thread. Tasks keep
 weights drawn at random, half of the reused ones from each of the tasks before; nothing is trained but one step of SGD
 that moves nothing, as what is timed is the store's part. Bytes are of mask.bin, and of all of the task's files.
+A choice is the time of ibm's steps that choose above that of those that do not, gradients drawn at random. The row of
+100 tasks is of a small network: there the last has 100 parents, and the second one.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-WIDTHS = {"25M": (2048, 6), "120M": (4096, 7)}
-"""Width and number of square layers: 25,165,824 and 117,440,512 weights."""
+WIDTHS = {"2M": (1024, 2), "25M": (2048, 6), "120M": (4096, 7)}
+"""Width and number of square layers: 2,097,152, 25,165,824 and 117,440,512 weights."""
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -101,6 +103,12 @@ def measure(size: str, density: float, tasks: int) -> dict[str, float]:
         row |= {"begin": begin, "commit": commit}  # of the last task
         row["load first"], _ = timed(lambda: store.load("task 0"))
         row["load last"], _ = timed(lambda: store.load(f"task {tasks - 1}"))
+        if tasks > 2:
+            row["load second"], _ = timed(lambda: store.load("task 1"))
+            for which, name in (("second", "task 1"), ("last", f"task {tasks - 1}")):
+                parents = store.directory.record(name).parents
+                claimed = sum(store.directory.subnet(one).claimed for one in (name, *parents))
+                row[f"ns a value, load {which}"] = row[f"load {which}"] / claimed * 1e9
         row["parents of the last"] = len(store.directory.record(f"task {tasks - 1}").parents)
         first = store.directory.record("task 0")
         row["bytes of the first"] = first.bytes
@@ -108,6 +116,33 @@ def measure(size: str, density: float, tasks: int) -> dict[str, float]:
         if tasks > 1:
             row["forget first"], _ = timed(lambda: store.forget("task 0"))
     return row
+
+
+def choices(size: str) -> dict[str, float]:
+    """Seconds of a choice of ibm at density .05, over a whole schedule of 20 steps, and of a step without one."""
+    import narrows as nw
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    width, layers = WIDTHS[size]
+    model = nn.Sequential(*(nn.Linear(width, width, bias=False) for _ in range(layers)))
+    times: dict[bool, list[float]] = {True: [], False: []}
+    with tempfile.TemporaryDirectory() as folder:
+        store = nw.TaskStore.create(f"{folder}/store", model)
+        with store.begin("task", nw.IBM(density=0.05, prune_every=2)) as task:
+            optimizer = task.optimizer(torch.optim.SGD, lr=0.01, total_steps=20)
+            params = list(task.model.parameters())
+            before = sum(param.numel() for param in params)
+            for _ in range(20):
+                for param in params:
+                    param.grad = torch.rand(param.shape).sub_(0.5)
+                seconds, _ = timed(optimizer.step)
+                kept = sum(int(param.count_nonzero()) for param in params)
+                times[kept < before].append(seconds)
+                before = kept
+    step = sum(times[False]) / len(times[False])
+    found = [seconds - step for seconds in times[True]]
+    return {"choice": sum(found) / len(found), "longest choice": max(found), "step without": step}
 
 
 def row_of(source: Path, size: str, density: float, tasks: int) -> dict[str, float]:
@@ -120,8 +155,12 @@ def row_of(source: Path, size: str, density: float, tasks: int) -> dict[str, flo
     return found
 
 
-ROWS = (("25M", 0.01, 1), ("25M", 0.04, 1), ("25M", 0.1, 1), ("25M", 0.01, 4), ("120M", 0.01, 2))
-"""Size, density, tasks."""
+ROWS = (
+    *(("25M", density, 1) for density in (0.01, 0.04, 0.1)),
+    *(("25M", 0.01, 4), ("120M", 0.01, 2), ("2M", 0.01, 101)),
+    *(("25M", 0.05, 0), ("120M", 0.05, 0)),
+)
+"""Size, density, tasks; 0 of them: choices."""
 
 
 def main() -> None:
@@ -132,7 +171,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.one:
         size, density, tasks = options.one
-        print(json.dumps(measure(size, float(density), int(tasks))))
+        print(json.dumps(measure(size, float(density), int(tasks)) if int(tasks) else choices(size)))
         return
     sources = {"now": Path(__file__).parents[1] / "src"} | ({"before": options.beside} if options.beside else {})
     rows = []

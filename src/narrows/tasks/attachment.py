@@ -23,7 +23,7 @@ from narrows.tasks.learned import Learned
 from narrows.tasks.moved import Attached, moved_since
 from narrows.tasks.optimizers import has_stepped, names_of
 from narrows.tasks.partition import live_tensors
-from narrows.tasks.sameness import SeenInputs
+from narrows.tasks.seen_inputs import SeenInputs
 from narrows.tasks.weights import TaskWeights
 from narrows.training import History, Recorder, Schedule
 from narrows.training.device import device_of, to_device
