@@ -20,11 +20,12 @@ from narrows.store import change, commit, durable, names, snapshot, tensors_file
 from narrows.store.compose import composed
 from narrows.store.content import TaskContent
 from narrows.store.forget import Forgetting, Revise, forget
+from narrows.store.header import FileRef, StoreHeader
 from narrows.store.listing import T, read_header
 from narrows.store.lock import StoreLock
 from narrows.store.progress import ProgressFile
 from narrows.store.reading import StoreReader
-from narrows.store.records import FileRef, StoreHeader, TaskRecord
+from narrows.store.records import TaskRecord
 from narrows.subnet import TensorSpec
 
 

@@ -19,8 +19,9 @@ from narrows.store.change import Change
 from narrows.store.compose import composed, digest_of
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
+from narrows.store.header import StoreHeader
 from narrows.store.reading import StoreReader
-from narrows.store.records import StoreHeader, TaskRecord
+from narrows.store.records import TaskRecord
 from narrows.subnet import Composition, Part, SubNetwork, TensorSpec
 
 Revise = Callable[[TaskRecord, SubNetwork], TaskRecord]

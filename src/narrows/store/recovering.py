@@ -17,10 +17,11 @@ from narrows.memory import enough_memory
 from narrows.store import bounded, commit, durable, names, strict_json
 from narrows.store.compose import digest_of
 from narrows.store.durable import DamagedFileError
+from narrows.store.header import VERSION, StoreHeader, TaskRef, header_from_json
 from narrows.store.listing import read_header
 from narrows.store.lock import StoreLock
 from narrows.store.reading import StoreReader
-from narrows.store.records import VERSION, StoreHeader, TaskRecord, TaskRef, header_from_json
+from narrows.store.records import TaskRecord
 from narrows.store.unlisted import free_index, unlisted
 from narrows.subnet import Composition, resolved
 
