@@ -4,9 +4,9 @@
 
 Each row is measured in a process of its own, this checkout and the one `--beside` in turn, one thread. Tasks keep
 weights drawn at random, half of the reused ones from each of the tasks before; nothing is trained but one step of SGD
-that moves nothing, as what is timed is the store's part. Bytes are of mask.bin, and of all of the task's files.
-A choice is the time of ibm's steps that choose above that of those that do not, gradients drawn at random. The row of
-100 tasks is of a small network: there the last has 100 parents, and the second one.
+that moves nothing, as what is timed is the store's part. Bytes are of mask.bin, and of all of the task's files. A
+choice is one of ibm's, gradients drawn at random. The row of 101 tasks is of a small network: there the last task has
+100 parents, and the second has one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -119,30 +120,31 @@ def measure(size: str, density: float, tasks: int) -> dict[str, float]:
 
 
 def choices(size: str) -> dict[str, float]:
-    """Seconds of a choice of ibm at density .05, over a whole schedule of 20 steps, and of a step without one."""
+    """Seconds of a choice of ibm at density .05, over a whole schedule of 20 steps, and of all its steps."""
     import narrows as nw
+    from narrows.methods.gradual import GradualLearner
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
     width, layers = WIDTHS[size]
     model = nn.Sequential(*(nn.Linear(width, width, bias=False) for _ in range(layers)))
-    times: dict[bool, list[float]] = {True: [], False: []}
-    with tempfile.TemporaryDirectory() as folder:
+    found: list[float] = []
+    choose = GradualLearner._choose
+
+    def noted(learner: Any, progress: float) -> None:
+        seconds, _ = timed(lambda: choose(learner, progress))
+        found.append(seconds)
+
+    steps = []
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(GradualLearner, "_choose", noted):
         store = nw.TaskStore.create(f"{folder}/store", model)
         with store.begin("task", nw.IBM(density=0.05, prune_every=2)) as task:
             optimizer = task.optimizer(torch.optim.SGD, lr=0.01, total_steps=20)
-            params = list(task.model.parameters())
-            before = sum(param.numel() for param in params)
             for _ in range(20):
-                for param in params:
+                for param in task.model.parameters():
                     param.grad = torch.rand(param.shape).sub_(0.5)
-                seconds, _ = timed(optimizer.step)
-                kept = sum(int(param.count_nonzero()) for param in params)
-                times[kept < before].append(seconds)
-                before = kept
-    step = sum(times[False]) / len(times[False])
-    found = [seconds - step for seconds in times[True]]
-    return {"choice": sum(found) / len(found), "longest choice": max(found), "step without": step}
+                steps.append(timed(optimizer.step)[0])
+    return {"choices": len(found), "choice": sum(found) / len(found), "longest": max(found), "steps": sum(steps)}
 
 
 def row_of(source: Path, size: str, density: float, tasks: int) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from narrows.store.durable import DamagedFileError, sha256
+from narrows.store.durable import DamagedFileError
 from narrows.store.mask_file import Outline
 from narrows.store.names import TASKS_DIR
 from narrows.store.records import TaskRecord
@@ -81,27 +81,20 @@ def digest_of(record: TaskRecord, subnet: SubNetwork, private: Mapping[str, Tens
     return digest(dense(subnet), private) if record.version == 1 else digest_kept(subnet, private)
 
 
-def proven(reader: Reader, name: str, known: set[str]) -> tuple[SubNetwork, dict[str, Tensor]]:
+def proven(reader: Reader, name: str) -> tuple[SubNetwork, dict[str, Tensor]]:
     """`resolved` and what the task keeps for itself, held to the digest of its commit.
 
     Files of others, whose hashes fit, do not pass: DamagedFileError. Not compared for tasks of isolation "none" but the
     last of them, whose weights the others have by design.
-
-    `known`: what was found right before; to this the task is added. The same files need not be put together twice: each
-    was held to its own hash when it was read.
     """
     record, subnet, private = reader.record(name), resolved(reader, name), reader.private_of(name)
-    files = [reader.record(task).blobs for task in record.parents]
-    seen = sha256(repr([record.weights_sha256, record.blobs, files]).encode())
     compared = record.isolation != "none" or name == last_overwriting(reader)
-    if compared and seen not in known:
-        if digest_of(record, subnet, private) != record.weights_sha256:
-            raise DamagedFileError(
-                f"{TASKS_DIR}/{record.directory}",
-                f"does not give the weights with which {name!r} was committed, though each file is what it should be",
-                "restore the whole store from a backup: files of different stores were mixed",
-            )
-        known.add(seen)
+    if compared and digest_of(record, subnet, private) != record.weights_sha256:
+        raise DamagedFileError(
+            f"{TASKS_DIR}/{record.directory}",
+            f"does not give the weights with which {name!r} was committed, though each file is what it should be",
+            "restore the whole store from a backup: files of different stores were mixed",
+        )
     return subnet, private
 
 

@@ -96,6 +96,8 @@ def _take_in(sha: Any, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _bytes_of(tensor: Tensor) -> Any:
+    if not tensor.numel():
+        return b""  # whose strides, which no view may take, are anything
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 

@@ -59,7 +59,6 @@ class TaskStore:
     def __init__(self, directory: StoreDirectory, model: nn.Module | None) -> None:
         self.directory = directory
         self._template = model
-        self._proven: set[str] = set()
 
     @classmethod
     @enough_memory("make a store")
@@ -343,7 +342,7 @@ class TaskStore:
 
         Example: `store.load("first", device="cuda", dtype=torch.bfloat16)`.
         """
-        task = self.directory.steadily(lambda reader: self._stored(reader, name, set()))
+        task = self.directory.steadily(lambda reader: self._stored(reader, name))
         model = place_head(self._network(task.base, task.subnet.specs), name, task.record.head, head, task.private)
         return moved(fill(model, task.subnet, task.private), device, dtype)
 
@@ -383,7 +382,7 @@ class TaskStore:
             described = (record.head for record in self.tasks())
             return {str(head.get("path")) for head in described if head is not None}
 
-        task = self.directory.steadily(lambda reader: self._stored(reader, name, self._proven))
+        task = self.directory.steadily(lambda reader: self._stored(reader, name))
         switch(model, template, task, head, heads)
 
     @enough_memory("copy the store's network")
@@ -478,9 +477,8 @@ class TaskStore:
         """Tensors of the base network; its file is read where there are any."""
         return {key: value for key, value in reader.base().items() if key in names} if names else {}
 
-    def _stored(self, reader: StoreReader, name: str, known: set[str]) -> Stored:
-        """The task; `known` as of `proven`."""
-        record, (subnet, private) = reader.record(name), proven(reader, name, known)
+    def _stored(self, reader: StoreReader, name: str) -> Stored:
+        record, (subnet, private) = reader.record(name), proven(reader, name)
         names = left_to_base(self._require_template(), record, private, reader.shared)
         return Stored(record, subnet, private, self._base_of(reader, names))
 
