@@ -10,7 +10,7 @@ from torch import nn
 
 import narrows as nw
 from narrows.errors import ConfigError, DamagedStoreError
-from narrows.tasks.copying import copied_without
+from narrows.tasks.module_copy import copied_without
 from toys import MLP, TOYS, learn, same, state
 
 METHOD = nw.IBM(density=0.4, prune_every=2)

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from narrows.methods.base import Isolation, Learner, Method, Plan, SharedWeights
+from narrows.methods.base import Extent, Isolation, Learner, Method, SharedWeights
 from narrows.methods.dense import DenseLearner
 
 
@@ -28,5 +28,5 @@ class Finetune(Method):
     summary: ClassVar[str] = "one network trained on each task in turn, nothing protected (shows forgetting)"
     isolation: ClassVar[Isolation] = "none"
 
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
         return DenseLearner(shared)

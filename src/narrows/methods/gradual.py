@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from narrows.masks import Layout, magnitudes, pick, places, put_, spread
-from narrows.methods.base import Learner, Plan, SharedWeights, State
+from narrows.methods.base import Extent, Learner, SharedWeights, State
 from narrows.methods.evidence import Evidence, latest_start
 from narrows.methods.isolation import Isolator
 from narrows.methods.schedule import Budget, Choice, Chooser, Curve, Price, Worth
-from narrows.methods.signals import Signals
+from narrows.methods.sizes import Sizes
 
 
 class GradualConfig(Protocol):
@@ -47,7 +47,7 @@ class GradualLearner(Learner):
     evidence: Evidence | None = None
     remedy: ClassVar[str] = "Raise the budget (density)."
 
-    def __init__(self, shared: SharedWeights, config: GradualConfig, plan: Plan) -> None:
+    def __init__(self, shared: SharedWeights, config: GradualConfig, plan: Extent) -> None:
         super().__init__(shared)
         self.plan = plan
         self.method = config.name
@@ -58,7 +58,7 @@ class GradualLearner(Learner):
         # With nothing to spend on values of its own a task had better leave the frozen ones alone from the start.
         self._refines = config.refines and target.new > 0 and shared.frozen_count() > 0
         self._chooser = Chooser(self.layout, shared.frozen_at, target, refine=self._refines)
-        self._signals: Signals | None = None
+        self._signals: Sizes | None = None
         self._use(self._chooser.everything())
         self._options = config
         self._follow(Curve.over(self.total_steps, config.prune_from, config.prune_until))
@@ -102,11 +102,11 @@ class GradualLearner(Learner):
     def pruning(self) -> tuple[int, int]:
         return self._curve.start, self._curve.stop
 
-    def signals(self) -> Signals:
+    def sizes(self) -> Sizes:
         if self._signals is None:  # the choice stands for several steps
             parts = (self._choice.own, self._choice.reused)
             new, reused = (int(part.count_nonzero()) / self.layout.total for part in parts)
-            self._signals = Signals(new, reused)
+            self._signals = Sizes(new, reused)
         return self._signals
 
     def state(self) -> State:

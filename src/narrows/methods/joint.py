@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from narrows.methods.base import Isolation, Learner, Method, Plan, SharedWeights
+from narrows.methods.base import Extent, Isolation, Learner, Method, SharedWeights
 from narrows.methods.dense import DenseLearner
 
 
@@ -30,5 +30,5 @@ class Joint(Method):
     isolation: ClassVar[Isolation] = "none"
     together: ClassVar[bool] = True
 
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
         return DenseLearner(shared)

@@ -21,7 +21,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from narrows.methods.base import Learner, Plan, SharedWeights
+from narrows.methods.base import Extent, Learner, SharedWeights
 from narrows.methods.evidence import Evidence
 from narrows.methods.gradual import GradualLearner
 from narrows.methods.information import FisherAverage
@@ -63,7 +63,7 @@ class Magnitude(ScheduleOptions, BudgetOptions):
         super().initialise(shared, carry)
         scale_free(shared, self.free_scale)
 
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:
         del carry
         return MagnitudeLearner(shared, self, plan)
 
@@ -71,7 +71,7 @@ class Magnitude(ScheduleOptions, BudgetOptions):
 class MagnitudeLearner(GradualLearner):
     """Scores weights by |w|, or by theta^2 F with F averaged while weights may still leave."""
 
-    def __init__(self, shared: SharedWeights, config: Magnitude, plan: Plan) -> None:
+    def __init__(self, shared: SharedWeights, config: Magnitude, plan: Extent) -> None:
         self._config = config
         self._fisher = FisherAverage(shared, config.name, config.decay) if config.score == "ib" else None
         self.evidence: Evidence = self._fisher or Evidence(shared, config.name)

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from narrows.errors import CapacityError, ConfigError
 from narrows.masks import best, magnitudes
-from narrows.methods.base import Learner, Method, Plan, SharedWeights, State
+from narrows.methods.base import Extent, Learner, Method, SharedWeights, State
 from narrows.methods.evidence import latest_start
 from narrows.methods.information import FisherAverage
 from narrows.methods.isolation import Isolator
@@ -99,7 +99,7 @@ class PackNet(Method):
         super().initialise(shared, carry)
         scale_free(shared, self.free_scale)
 
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:
         del carry
         return PackNetLearner(shared, self, plan)
 
@@ -115,7 +115,7 @@ class PackNet(Method):
 class PackNetLearner(Learner):
     """Trains everything free, prunes once, trains what is left."""
 
-    def __init__(self, shared: SharedWeights, config: PackNet, plan: Plan) -> None:
+    def __init__(self, shared: SharedWeights, config: PackNet, plan: Extent) -> None:
         super().__init__(shared)
         self._config = config
         self._total_steps = plan.require_steps(config.name)

@@ -22,11 +22,11 @@ from torch import Tensor, nn
 
 from narrows.errors import ConfigError
 from narrows.masks import NaNWatch, best_each
-from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, copy_each
+from narrows.methods.base import Extent, Learner, Method, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.isolation import show
-from narrows.methods.own import precise
-from narrows.methods.signals import Signals
+from narrows.methods.own_parameters import precise
+from narrows.methods.sizes import Sizes
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class SupSup(Method):
                 param.copy_(param.sign() * _kaiming(param))
         super().initialise(shared, carry)
 
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
         return SupSupLearner(shared, self.density)
 
 
@@ -109,9 +109,9 @@ class SupSupLearner(Learner):
         self._choose()
         self._watch.require()
 
-    def signals(self) -> Signals:
+    def sizes(self) -> Sizes:
         self._watch.require()
-        return super().signals()
+        return super().sizes()
 
     @property
     def settled(self) -> bool:

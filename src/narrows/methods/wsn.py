@@ -25,14 +25,14 @@ from torch import Tensor, nn
 
 from narrows.errors import ConfigError
 from narrows.masks import NaNWatch, best_each, fill_, magnitudes, pick, put_
-from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, copy_each
+from narrows.methods.base import Extent, Learner, Method, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.information import FisherAverage
 from narrows.methods.isolation import ones, show
 from narrows.methods.options import check_choices, check_curve, check_decay, check_range
-from narrows.methods.own import precise
+from narrows.methods.own_parameters import precise
 from narrows.methods.schedule import Curve
-from narrows.methods.signals import Signals
+from narrows.methods.sizes import Sizes
 from narrows.methods.warm_start import scale_free
 
 
@@ -86,10 +86,10 @@ class WSN(Method):
         if self.warm_start:
             scale_free(shared, self.free_scale)
 
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:
         return WSNLearner(shared, self, plan, None if self.warm_start else carry)
 
-    def curve(self, plan: Plan) -> Curve | None:
+    def curve(self, plan: Extent) -> Curve | None:
         """On which the fraction falls, or None where it is constant."""
         if self.schedule == "constant":
             return None
@@ -99,7 +99,7 @@ class WSN(Method):
 class WSNLearner(Learner):
     """Holds the dense weights beside the parameters, which carry `weight * mask`."""
 
-    def __init__(self, shared: SharedWeights, config: WSN, plan: Plan, carry: Mapping[str, Tensor] | None) -> None:
+    def __init__(self, shared: SharedWeights, config: WSN, plan: Extent, carry: Mapping[str, Tensor] | None) -> None:
         super().__init__(shared)
         self._config = config
         self._curve = config.curve(plan)
@@ -178,9 +178,9 @@ class WSNLearner(Learner):
         self._show()
         self._watch.require()
 
-    def signals(self) -> Signals:
+    def sizes(self) -> Sizes:
         self._watch.require()
-        return super().signals()
+        return super().sizes()
 
     def carry(self) -> dict[str, Tensor] | None:
         if self._config.warm_start:

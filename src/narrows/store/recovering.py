@@ -20,7 +20,7 @@ from narrows.store.durable import DamagedFileError
 from narrows.store.header import VERSION, StoreHeader, TaskRef, header_from_json
 from narrows.store.listing import read_header
 from narrows.store.lock import StoreLock
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.store.records import TaskRecord
 from narrows.store.unlisted import free_index, unlisted
 from narrows.subnet import Composition, resolved

@@ -17,7 +17,7 @@ from narrows.store import content, durable, names, snapshot, strict_json
 from narrows.store.compose import digest_of, last_overwriting
 from narrows.store.durable import DamagedFileError
 from narrows.store.header import RESTORE_STORE, VERSION, SnapshotRef, header_to_json, origin_of
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.store.records import TaskRecord
 from narrows.store.unlisted import foreign, unlisted
 from narrows.subnet import Composition, SubNetwork, resolved
