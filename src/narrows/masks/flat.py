@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor
 
-from narrows.masks.host import Sizes
+from narrows.masks.host import Magnitudes
 
 
 class Layout:
@@ -37,7 +37,7 @@ class Layout:
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
 
-def magnitudes(tensors: Sequence[Tensor] | Callable[[], Sequence[Tensor]]) -> Sizes:
+def magnitudes(tensors: Sequence[Tensor] | Callable[[], Sequence[Tensor]]) -> Magnitudes:
     """How large values are, by their positions in one vector of all of them, which is not made for a few.
 
     >>> magnitudes([torch.tensor([[1.0, -2.0]]), torch.tensor([-3.0])])(torch.tensor([1, 2]))

@@ -18,7 +18,7 @@ from narrows.errors import NonFiniteError
 
 Array = np.ndarray[Any, Any]
 
-Sizes = Callable[[Tensor | None], Tensor]
+Magnitudes = Callable[[Tensor | None], Tensor]
 """What decides between equal scores, asked for where there are such: at these positions of the scores as one vector,
 or (None) at all. Without NaN."""
 
@@ -38,7 +38,7 @@ def array_of(tensor: Tensor) -> Array:
     return array
 
 
-def chosen(scores: Array, candidates: Array | None, count: int, sizes: Sizes | None) -> Array:
+def chosen(scores: Array, candidates: Array | None, count: int, sizes: Magnitudes | None) -> Array:
     """Mask of the `count` best; see `narrows.masks.best`."""
     available = len(scores) if candidates is None else int(np.count_nonzero(candidates))
     if available == len(scores):

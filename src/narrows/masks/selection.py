@@ -15,7 +15,7 @@ from torch import Tensor
 
 from narrows.errors import NonFiniteError
 from narrows.masks import host
-from narrows.masks.host import NAN, Sizes
+from narrows.masks.host import NAN, Magnitudes
 
 
 class NaNWatch:
@@ -39,7 +39,7 @@ class NaNWatch:
             raise NonFiniteError(NAN)
 
 
-def best(scores: Tensor, candidates: Tensor, count: int, sizes: Sizes | None = None) -> Tensor:
+def best(scores: Tensor, candidates: Tensor, count: int, sizes: Magnitudes | None = None) -> Tensor:
     """Mask of the `count` candidates with the highest score: never more, fewer only if there are fewer.
 
     Args:
@@ -63,7 +63,7 @@ def best(scores: Tensor, candidates: Tensor, count: int, sizes: Sizes | None = N
     return torch.zeros_like(candidates).view(-1).index_copy_(0, at, stay).view(scores.shape)
 
 
-def top(scores: Tensor, count: int, sizes: Sizes | None = None) -> Tensor:
+def top(scores: Tensor, count: int, sizes: Magnitudes | None = None) -> Tensor:
     """`best` where all are candidates.
 
     >>> top(torch.tensor([3., 1., 2.]), 2)
@@ -82,7 +82,7 @@ def above(scores: Tensor, candidates: Tensor, threshold: float) -> Tensor:
 def best_each(
     scores: Sequence[Tensor],
     fraction: float,
-    sizes: Sequence[Sizes] | None = None,
+    sizes: Sequence[Magnitudes] | None = None,
     watch: NaNWatch | None = None,
 ) -> list[Tensor]:
     """For each tensor apart, the mask of its best `fraction` (at least one weight; rounded down).
@@ -110,12 +110,12 @@ def _on_host(scores: Tensor) -> bool:
     return scores.device.type == "cpu"
 
 
-def _by_host(scores: Tensor, candidates: Tensor | None, count: int, sizes: Sizes | None) -> Tensor:
+def _by_host(scores: Tensor, candidates: Tensor | None, count: int, sizes: Magnitudes | None) -> Tensor:
     among = None if candidates is None else host.array_of(candidates)
     return torch.from_numpy(host.chosen(host.array_of(scores), among, count, sizes)).view(scores.shape)
 
 
-def _torch(values: Tensor, count: int, sizes: Sizes | None) -> Tensor:
+def _torch(values: Tensor, count: int, sizes: Magnitudes | None) -> Tensor:
     """Of a vector, on any device, which is waited for."""
     available = values.numel()
     if available and torch.isnan(values.max()):
@@ -144,7 +144,7 @@ def _nth_highest(values: Tensor, n: int) -> Tensor:
         return values.sort().values[values.numel() - n]
 
 
-def _ranked(scores: Tensor, count: int, sizes: Sizes | None, watch: NaNWatch) -> Tensor:
+def _ranked(scores: Tensor, count: int, sizes: Magnitudes | None, watch: NaNWatch) -> Tensor:
     """By sorting, stably: the best first, of equal ones the larger, then the first by position. Waits for nothing."""
     flat = scores.reshape(-1)
     if sizes is None:
