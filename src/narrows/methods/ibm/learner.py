@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -11,8 +11,10 @@ from torch import Tensor
 
 from narrows.masks import spread
 from narrows.methods.base import Plan, SharedWeights, State
-from narrows.methods.gradual import GradualLearner
+from narrows.methods.gradual import GradualLearner, choosing
 from narrows.methods.ibm.config import IBMConfig
+from narrows.methods.information import FisherAverage
+from narrows.methods.schedule import Price
 
 MAX_LOG_ALPHA = 30.0
 
@@ -22,17 +24,21 @@ class IBMLearner(GradualLearner):
 
     remedy: ClassVar[str] = "Lower the price (beta) or raise the budget (density)."
 
-    def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
+    def __init__(
+        self, shared: SharedWeights, config: IBMConfig, plan: Plan, price: Price, fisher: FisherAverage | None = None
+    ) -> None:
         self.config = config
         self.ratios = [1.0] * len(shared.names)
         self._nats: list[float] | None = None
-        super().__init__(shared, config, plan)
+        chooser = choosing(shared, config.target(shared, price), refines=config.refines)
+        super().__init__(shared, config.name, config.pace(plan), chooser, fisher)
 
     @abc.abstractmethod
     def nats(self, scores: Tensor, threshold: Tensor) -> Tensor:
         """Information each weight carries, in nats, given the scores they had to beat."""
 
-    def chosen(self, scores: Tensor, threshold: Tensor, at: Sequence[Tensor]) -> None:
+    def chosen(self) -> None:
+        scores, threshold, at = self._kept()
         carried = torch.split(self.nats(scores, threshold), [one.numel() for one in at])
         rows = zip(self.layout.shapes, at, carried, strict=True)
         self._nats = [float(spread(shape, one, nats).sum()) for shape, one, nats in rows]

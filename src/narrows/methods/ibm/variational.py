@@ -28,7 +28,7 @@ from narrows.methods.evidence import Evidence
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.learner import IBMLearner
 from narrows.methods.own import lent, precise
-from narrows.methods.schedule import Budget, Price
+from narrows.methods.schedule import Price
 
 TINY = 1e-20
 """Added to squares, so that a weight of exactly 0 has a finite log alpha."""
@@ -40,7 +40,7 @@ class VariationalLearner(IBMLearner):
     evidence: Evidence
 
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
-        super().__init__(shared, config, plan)
+        super().__init__(shared, config, plan, Price(1.0, 1.0))
         if not plan.examples:
             raise OptimizerError(
                 "ibm: the variational estimator weighs loss against nats and must know the number of "
@@ -70,9 +70,6 @@ class VariationalLearner(IBMLearner):
     @abc.abstractmethod
     def price_signal(self, weights: list[Tensor]) -> None:
         """Adds the gradient of the KL with respect to the signal; `weights` is the price of each weight's nats."""
-
-    def target(self) -> Budget | Price:
-        return self.config.target(self.shared, Price(1.0, 1.0))
 
     def scores(self, weights: Sequence[Tensor], at: Sequence[Tensor] | None = None) -> Tensor:  # noqa: ARG002
         squares, log_variances = self.signal_squares(), [value.detach() for value in self.log_variance]
@@ -146,7 +143,7 @@ class VariationalLearner(IBMLearner):
 
         It is 0 where there is no gradient: the price alone would shut those gates.
         """
-        warm = min(1.0, (self.step + 1) / max(1.0, self.config.kl_warmup * self.total_steps))
+        warm = min(1.0, (self.step + 1) / max(1.0, self.config.kl_warmup * self.pace.total))
         new, reuse = (warm * price / self._examples for price in self.config.prices())
         priced = [
             0.0 if param.grad is None or at in self.evidence.lacking else ratio

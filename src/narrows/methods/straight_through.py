@@ -1,0 +1,122 @@
+"""A choice made anew at every step, in each layer, of weights that lie beside the parameters: WSN's and SupSup's.
+
+Knows what is chosen by and what of; it does not know how the weights themselves are trained, if they are.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from narrows.masks import NaNWatch, best_each
+from narrows.methods.base import Learner, SharedWeights, State, copy_each
+from narrows.methods.evidence import Evidence
+from narrows.methods.information import FisherAverage
+from narrows.methods.isolation import show
+from narrows.methods.own import precise
+from narrows.methods.signals import Signals
+
+
+class StraightThroughLearner(Learner):
+    """Its parameters carry `weight * mask`: of each layer's weights the fraction with the highest scores.
+
+    Scores are trained straight through the choice, or are theta^2 F, which needs no training.
+
+    Args:
+        shared: the parameters it works on.
+        method: its name, for messages.
+        fisher: what F is, where that is the score.
+    """
+
+    def __init__(self, shared: SharedWeights, method: str, fisher: FisherAverage | None = None) -> None:
+        super().__init__(shared)
+        self._step = 0
+        self._fisher = fisher
+        self._evidence, self._watch = fisher or Evidence(shared, method), NaNWatch()
+        self._scores = [] if fisher else [nn.Parameter(_initial_score(param)) for param in shared.params]
+
+    @abc.abstractmethod
+    def weights(self, index: int) -> Tensor:
+        """All that is chosen from for the parameter of that number, in its shape."""
+
+    @abc.abstractmethod
+    def fraction(self) -> float:
+        """Of each layer's weights, in use at this step."""
+
+    def ranking(self) -> list[Tensor]:
+        """The scores, of the parameters' shapes."""
+        if self._fisher is None:
+            return [score.detach() for score in self._scores]
+        return self._fisher.scores(self._all())
+
+    def slope(self, score: Tensor) -> Tensor | float:  # noqa: ARG002
+        """d rank / d score."""
+        return 1.0
+
+    @property
+    def masks(self) -> list[Tensor]:
+        return self._masks
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": self._scores, "weight_decay": 0.0}] if self._scores else []
+
+    @torch.no_grad()
+    def before_step(self) -> None:
+        self._evidence.add()
+        for index, score in enumerate(self._scores):
+            grad = self.shared.params[index].grad
+            # straight through the choice: d loss / d rank = d loss / d(w m) * w
+            score.grad = None if grad is None else precise(grad) * self.weights(index) * self.slope(score)
+
+    def after_step(self) -> None:
+        self._step += 1
+        self._choose()
+
+    def finish(self) -> None:
+        self._evidence.doubt()
+        self._choose()
+        self._watch.require()
+
+    def signals(self) -> Signals:
+        self._watch.require()
+        return super().signals()
+
+    @property
+    def settled(self) -> bool:
+        """Whether the mask has its size, which here it always has; which weights are in it changes to the end."""
+        return True
+
+    def state(self) -> State:
+        scores = [score.detach() for score in self._scores]
+        return {"step": self._step, "scores": scores, "evidence": self._evidence.state()}
+
+    def load_state(self, state: State) -> None:
+        self._step = state["step"]
+        copy_each(self._scores, state["scores"])
+        self._evidence.load_state(state["evidence"])
+        self._choose()
+
+    @torch.no_grad()
+    def _choose(self) -> None:
+        # Learned scores do not tie.
+        sizes = self._fisher and [weight.abs for weight in self._all()]
+        self._masks = best_each(self.ranking(), self.fraction(), sizes, self._watch)
+        show(self.shared.params, map(self.weights, range(len(self._masks))), self._masks)
+
+    def _all(self) -> list[Tensor]:
+        return [self.weights(index) for index in range(len(self.shared.params))]
+
+
+def fan_in(param: Tensor) -> int:
+    """Inputs of one of its units."""
+    return max(1, math.prod(param.shape[1:]))
+
+
+def _initial_score(param: Tensor) -> Tensor:
+    """Kaiming-uniform with a = sqrt(5), as the published code draws scores: U(-1/sqrt(fan_in), ...)."""
+    bound = 1 / math.sqrt(fan_in(param))
+    return torch.empty_like(precise(param)).uniform_(-bound, bound)
