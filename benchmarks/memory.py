@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 import narrows as nw
-from narrows.methods import Plan, SharedWeights
+from narrows.methods import Extent, SharedWeights
 
 METHODS: dict[str, nw.Method] = {
     "ibm": nw.IBM(),
@@ -94,7 +94,7 @@ def choice_seconds(weights: int) -> dict[str, float]:
     param = nn.Parameter(torch.randn(side, side).mul_(0.02))
     frozen = torch.rand(side, side) < 0.04
     shared = SharedWeights.dense(("w",), [param], [frozen], [param.detach().clone()])
-    learner: Any = nw.IBM().learner(shared, Plan(400, 5000, 64), None)
+    learner: Any = nw.IBM().learner(shared, Extent(400, 5000, 64), None)
     param.grad = torch.randn(side, side)
     learner.fisher.add()
     seconds = []

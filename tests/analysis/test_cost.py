@@ -8,7 +8,7 @@ import pytest
 
 from analysis_samples import add, empty_store, random_store, result
 from narrows.analysis.capacity import capacity
-from narrows.analysis.cost import measure
+from narrows.analysis.cost import cost_figures
 from narrows.analysis.forecast import forecast
 from narrows.analysis.subject import open_subject
 
@@ -17,7 +17,7 @@ REFERENCE = {"accuracy": [0.9] * 8, "ACC": 0.9, "lr": 0.001, "seconds": 4.0, "st
 
 def measured(path):
     subject = open_subject(path)
-    return measure(subject, forecast(capacity(subject.reader)) if subject.reader else None)
+    return cost_figures(subject, forecast(capacity(subject.reader)) if subject.reader else None)
 
 
 @pytest.mark.parametrize("tasks", [1, 2, 8])

@@ -16,7 +16,7 @@ from narrows.analysis.filters import first_filters
 from narrows.analysis.inputs import TaskInputs, inputs_of
 from narrows.analysis.labelled import Labelled
 from narrows.analysis.layers import layers_of
-from narrows.analysis.measuring import own_masks
+from narrows.analysis.measurement_run import own_masks
 from narrows.data import CategoryColumn, NumberColumn, Schema, TableInputs, Target
 
 METHOD = nw.IBM(density=0.4, prune_every=2)

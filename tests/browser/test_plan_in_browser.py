@@ -15,7 +15,7 @@ from narrows.analysis.assumptions import Assumptions
 from narrows.analysis.plan import Plan, plan, to_csv
 from narrows.analysis.subject import open_subject
 from narrows.report.facts import Facts
-from narrows.report.outcome import outcome
+from narrows.report.plan_outcome import outcome
 from narrows.report.sections.cost import words_of
 from narrows.report.texts import Texts
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from narrows.data import DataOptions, read_training, read_with
 from narrows.errors import DataError
-from narrows.production.material import read_material
+from narrows.production.learning_data import read_material
 
 
 def test_other_files_are_counted_and_named_by_their_endings(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from narrows.data import DataOptions, Schema, TableInputs, in_both, read_training, read_with, split
 from narrows.errors import DataError
-from narrows.production.material import read_material
+from narrows.production.learning_data import read_material
 
 FRUIT = "weight,colour,ripe,label\n150,red,true,apple\n120,yellow,false,banana\n,green,true,apple\n170,,false,apple\n"
 SKIP = DataOptions(bad="skip")

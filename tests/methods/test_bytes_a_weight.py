@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import narrows as nw
-from narrows.methods import Plan
+from narrows.methods import Extent
 from toys import weights
 
 SHAPES = {"one": (300, 200), "two": (200, 300)}
@@ -56,7 +56,7 @@ def step(learner: Any) -> None:
 )
 def test_a_learner_holds_little_a_weight(method: nw.Method, choosing: float, settled: float) -> None:
     shared = weights(SHAPES, 0.04)
-    learner = method.learner(shared, Plan(60, 1000, 8), None)
+    learner = method.learner(shared, Extent(60, 1000, 8), None)
     most = 0.0
     for _ in range(29):
         step(learner)

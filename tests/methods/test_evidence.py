@@ -15,7 +15,7 @@ from torch.nn import functional as F
 import narrows as nw
 from checkpoints import Memory, stop_at
 from narrows.errors import ConfigError, OptimizerError
-from narrows.methods import Plan
+from narrows.methods import Extent
 from narrows.methods.information import FisherAverage
 from toys import MLP, TOYS, weights
 
@@ -182,7 +182,7 @@ def test_a_layer_that_starts_at_0_and_is_frozen_is_waited_for() -> None:
     with torch.no_grad():
         shared.params[0].zero_()
     shared.params[0].requires_grad_(False)
-    learner: Any = nw.IBM(density=0.3).learner(shared, Plan(40), None)
+    learner: Any = nw.IBM(density=0.3).learner(shared, Extent(40), None)
     for step in range(40):
         if step == 15:
             shared.params[0].requires_grad_(True)
@@ -236,7 +236,7 @@ def test_where_a_drawn_choice_was_never_learned_it_is_said(
 def test_gates_without_a_gradient_hold_still(name: str) -> None:
     """Their price alone would shut them."""
     shared = weights({"a": (6, 5), "b": (4, 6)})
-    learner: Any = (GRADIENT_SCORED | DRAWN)[name].learner(shared, Plan(100, 64, 8), None)
+    learner: Any = (GRADIENT_SCORED | DRAWN)[name].learner(shared, Extent(100, 64, 8), None)
     groups = [group["params"] for group in learner.parameter_groups()]
     gates = [gate for group in groups for gate in group]
     before = [gate.detach().clone() for gate in gates]
@@ -314,7 +314,7 @@ def test_units_that_never_fire_are_no_cause_for_a_word(tmp_path: Path) -> None:
 def test_wsn_takes_the_largest_weights_where_there_is_no_gradient() -> None:
     shared = weights({"a": (10, 12), "b": (4, 20)})
     dense = shared.params[0].detach().clone()
-    learner: Any = nw.WSN(density=0.25, score="ib").learner(shared, Plan(), None)
+    learner: Any = nw.WSN(density=0.25, score="ib").learner(shared, Extent(), None)
     for _ in range(3):
         shared.params[1].grad = torch.randn(4, 20)
         learner.before_step()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import narrows as nw
 from narrows.errors import CapacityError
-from narrows.methods import Plan
+from narrows.methods import Extent
 from narrows.methods.ibm import gate_nats, gate_variance
 from toys import MLP, learn, same, state, weights
 
@@ -72,7 +72,7 @@ class Run:
 
     def __init__(self, frozen: float = 0.0, steps: int = 40, examples: int = 100, **options: Any) -> None:
         self.shared = weights(SHAPES, frozen)
-        self.learner: Any = nw.IBM(**options).learner(self.shared, Plan(steps, examples, 8), None)
+        self.learner: Any = nw.IBM(**options).learner(self.shared, Extent(steps, examples, 8), None)
         self.steps, self.frozen = steps, torch.cat([mask.flatten() for mask in self.shared.frozen])
         self.average = [torch.zeros(shape) for shape in SHAPES.values()]
         self.scale = [torch.rand(shape) for shape in SHAPES.values()]

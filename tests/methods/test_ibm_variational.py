@@ -10,7 +10,7 @@ from torch import Tensor
 
 import narrows as nw
 from narrows.errors import OptimizerError
-from narrows.methods import Plan
+from narrows.methods import Extent
 from toys import MLP, learn, state, weights
 
 BETA, EXAMPLES, STEPS = 0.7, 5, 12
@@ -31,7 +31,7 @@ class Run:
             prune_every=1,
             log_alpha=-0.3,
         )
-        self.learner: Any = method.learner(self.shared, Plan(STEPS, EXAMPLES, 5), None)
+        self.learner: Any = method.learner(self.shared, Extent(STEPS, EXAMPLES, 5), None)
         groups = self.learner.parameter_groups()
         self.optimizer = torch.optim.Adam([{"params": self.shared.params, "weight_decay": 0.1}, *groups], lr=0.05)
         self.x, self.y = torch.randn(5, 4).double(), torch.randn(5, 3).double()

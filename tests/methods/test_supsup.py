@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import narrows as nw
-from narrows.methods import Plan
+from narrows.methods import Extent
 from subnets import values_of
 from toys import MLP, TOYS, learn, weights
 
@@ -54,7 +54,7 @@ def test_a_frozen_weight_of_another_method_is_used_as_it_is(tmp_path: Path) -> N
 
 def test_gradients_are_straight_through() -> None:
     shared = weights({"a": (6, 4), "b": (3, 6)}, frozen=0.3, dtype=torch.float64)
-    learner: Any = nw.SupSup(density=0.5, weights="base").learner(shared, Plan(), None)
+    learner: Any = nw.SupSup(density=0.5, weights="base").learner(shared, Extent(), None)
     (group,) = learner.parameter_groups()
     optimizer = torch.optim.SGD([{"params": shared.params}, group], lr=0.3, momentum=0.9, weight_decay=0.1)
     x, y = torch.randn(5, 4).double(), torch.randn(5, 3).double()

@@ -35,7 +35,7 @@ from narrows.production import (
     route,
     verify_outputs,
 )
-from narrows.production.learning import Learned
+from narrows.production.learning import LearnedTask
 from narrows.production.network import require_finite
 from narrows.tasks import TaskStore
 
@@ -48,7 +48,7 @@ def store(tmp_path: Path) -> TaskStore:
     return init(tmp_path / "store", "narrows.networks:mlp", MLP, head="head")
 
 
-def learned(store: TaskStore, name: str, data: Path, **options: object) -> Learned:
+def learned(store: TaskStore, name: str, data: Path, **options: object) -> LearnedTask:
     return learn(store, name, data, **(QUICK | options))
 
 

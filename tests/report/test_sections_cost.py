@@ -18,7 +18,7 @@ from narrows.analysis.subject import open_subject
 from narrows.report import write_report
 from narrows.report.blocks import Calculator, Notice, Table
 from narrows.report.facts import Facts
-from narrows.report.outcome import outcome
+from narrows.report.plan_outcome import outcome
 from narrows.report.sections import cost as section_module
 from narrows.report.sections.cost import cost, words_of
 from narrows.report.texts import LANGUAGES, Texts

@@ -15,10 +15,10 @@ from PIL import Image as Pillow
 
 from analysis_samples import add, empty_store, random_store
 from narrows.analysis.counter_check import CounterCheck, Finding
-from narrows.analysis.measured import Measured
+from narrows.analysis.measurements import Measurements
 from narrows.analysis.picture import Picture
 from narrows.analysis.retention import retention
-from narrows.analysis.scoring import Change
+from narrows.analysis.scoring import ScoreChange
 from narrows.analysis.states import STATES, standings
 from narrows.analysis.subject import open_subject
 from narrows.benchmarks.options import RunOptions
@@ -26,13 +26,13 @@ from narrows.benchmarks.runner import run
 from narrows.errors import ConfigError, UnknownNameError
 from narrows.methods import IBM
 from narrows.report import write_report
-from narrows.report.blocks import Chart, Choice, Notice, Pictures, Section, Table
+from narrows.report.blocks import Chart, Notice, Pictures, Section, Selector, Table
 from narrows.report.facts import Facts
-from narrows.report.measuring import Examples, cache_beside, measured_on
-from narrows.report.pixels import STATE_COLOURS, Budget, draw_states
+from narrows.report.page_measurements import PageExamples, cache_beside, measured_on
+from narrows.report.pixels import STATE_COLOURS, PixelBudget, draw_states
 from narrows.report.sections.kept import kept
 from narrows.report.sections.kept import weights as weights_section
-from narrows.report.sections.kept.check import verdict
+from narrows.report.sections.kept.counter_check import verdict
 from narrows.report.sections.kept.weights import draw_weights
 from narrows.report.texts import Texts
 
@@ -49,14 +49,14 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def measured(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    return measured_on(Examples(), open_subject(ran), tmp_path_factory.mktemp("page") / "page.html")
+def measured(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Measurements:
+    return measured_on(PageExamples(), open_subject(ran), tmp_path_factory.mktemp("page") / "page.html")
 
 
 def flat(section: Section) -> Iterator[object]:
     for block in section.blocks:
         yield block
-        if isinstance(block, Choice):
+        if isinstance(block, Selector):
             for _, inner in block.options:
                 yield from inner
 
@@ -106,7 +106,7 @@ def test_a_picture_with_a_pixel_for_each_weight_has_the_colour_of_each_state(ran
 def test_where_pixels_stand_for_several_weights_colours_keep_their_proportion():
     torch.manual_seed(1)
     codes = torch.multinomial(torch.tensor([0.6, 0.2, 0.1, 0.07, 0.03]), 200 * 300, replacement=True)
-    drawn = draw_states(codes.reshape(200, 300).numpy(), Budget(10**6, 1), 100, 150)
+    drawn = draw_states(codes.reshape(200, 300).numpy(), PixelBudget(10**6, 1), 100, 150)
     found = colours_of(drawn.png)
     for code, state in enumerate(STATES):
         share = float((codes == code).double().mean())
@@ -139,7 +139,7 @@ def test_pictures_of_fifty_tasks_keep_to_their_bytes(tmp_path: Path):
 def test_pictures_of_some_tasks_only(ran: Path):
     names = open_subject(ran).reader.task_names()
     section = kept(Facts(open_subject(ran), drawn=(names[1],)), SAY)
-    (choice,) = (block for block in section.blocks if isinstance(block, Choice))
+    (choice,) = (block for block in section.blocks if isinstance(block, Selector))
     assert [any(isinstance(block, Pictures) for block in blocks) for _, blocks in choice.options] == [False, True]
     assert names[1] in notices(section)
 
@@ -180,7 +180,7 @@ def test_the_command_that_measures_stands_where_nothing_was_measured(ran: Path, 
     assert "narrows.analysis.measuring.measure" in told
 
 
-def test_what_was_measured_is_shown_as_it_was(ran: Path, measured: Measured):
+def test_what_was_measured_is_shown_as_it_was(ran: Path, measured: Measurements):
     facts = Facts(open_subject(ran), measured=measured)
     section = kept(facts, SAY)
     for place, found in enumerate(measured.tasks):
@@ -211,26 +211,26 @@ def _moved(layer):
     return () if layer.moved is None else (layer.moved.dropped, layer.moved.control)
 
 
-def test_a_measurement_is_remembered_beside_the_page(ran: Path, measured: Measured, tmp_path: Path):
+def test_a_measurement_is_remembered_beside_the_page(ran: Path, measured: Measurements, tmp_path: Path):
     out = tmp_path / "page.html"
-    write_report(ran, out, verify=False, examples=Examples())
+    write_report(ran, out, verify=False, examples=PageExamples())
     written = cache_beside(out).read_bytes()
     assert sorted(child.name for child in tmp_path.iterdir()) == ["page.html", "page.measured.json"]
-    assert measured_on(Examples(), open_subject(ran), out) == measured
+    assert measured_on(PageExamples(), open_subject(ran), out) == measured
     assert cache_beside(out).read_bytes() == written
 
 
 def test_what_cannot_be_measured_is_refused(ran: Path, shop: Path, tmp_path: Path):
     out = tmp_path / "page.html"
     with pytest.raises(ConfigError, match="its own stream"):
-        measured_on(Examples(sources={"split-01": "x.csv"}), open_subject(ran), out)
+        measured_on(PageExamples(sources={"split-01": "x.csv"}), open_subject(ran), out)
     with pytest.raises(ConfigError, match="--data returns=DATA"):
-        measured_on(Examples(), open_subject(shop), out)
+        measured_on(PageExamples(), open_subject(shop), out)
 
 
 def test_a_finding_names_layer_class_and_error():
-    whole = Change(None, 100, 0.9, 0.93, 0.01, 1e-6)
-    one = Change(HOSTILE, 40, 0.5, 0.8, 0.05, 1e-6)
+    whole = ScoreChange(None, 100, 0.9, 0.93, 0.01, 1e-6)
+    one = ScoreChange(HOSTILE, 40, 0.5, 0.8, 0.05, 1e-6)
     check = CounterCheck("accuracy", 100, 0.9, 0.03, (), (), 1e-4, (Finding("fc", "moved", "accuracy", whole, one),))
     ((text, tone),) = verdict(check, SAY)
     assert tone == "warn"
@@ -241,11 +241,11 @@ def test_a_finding_names_layer_class_and_error():
 
 
 def test_a_budget_is_never_below_nothing():
-    budget = Budget(10, 2)
+    budget = PixelBudget(10, 2)
     budget.spend(50)
     assert budget.share() == 0
     codes = np.zeros((40, 40), dtype=np.uint8)
-    drawn = draw_states(codes, Budget(0, 1), 40, 40)
+    drawn = draw_states(codes, PixelBudget(0, 1), 40, 40)
     assert drawn.height * drawn.width <= 64
     assert math.isfinite(len(drawn.png))
 
@@ -254,5 +254,5 @@ def test_a_large_picture_of_inputs_is_made_smaller():
     from narrows.report.sections.kept.leaning import _map
 
     pixels = Picture.of(np.random.default_rng(0).random((200, 200)), 0, 1)
-    pictures = _map(pixels, "map", Budget(2000, 1), SAY)
+    pictures = _map(pixels, "map", PixelBudget(2000, 1), SAY)
     assert len(pictures.images[0].png) <= 2000

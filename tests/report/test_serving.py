@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from narrows.report import places, serve
+from narrows.report import connection_slots, serve
 from narrows.report.follow import Follower
 from narrows.report.serve import WatchServer
 
@@ -26,7 +26,7 @@ PATIENCE = 30.0
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchServer]:
     """It has three places, and gives a request half a second."""
     monkeypatch.setattr(serve, "_ASKING", 0.5)
-    monkeypatch.setattr(places, "_PLACES", 3)
+    monkeypatch.setattr(connection_slots, "_PLACES", 3)
     follower = Follower(tmp_path / "run", pause=0.05)
     with WatchServer(follower, port=0) as serving:
         thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.02})

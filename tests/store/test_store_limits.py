@@ -18,7 +18,7 @@ from narrows.errors import ConfigError, DamagedStoreError, ModelBuildError, Stor
 from narrows.networks import mlp
 from narrows.production.model_factory import ModelRecord
 from narrows.store import StoreDirectory, TensorSpec, change, records, recover, strict_json
-from narrows.store.progress import ProgressFile
+from narrows.store.checkpoint_file import CheckpointFile
 from store_samples import assert_sound, base, content, record
 
 Act = Callable[[Path], object]
@@ -131,7 +131,7 @@ def test_what_readers_refuse_is_not_written(root, monkeypatch):
 
 
 def test_a_checkpoint_has_a_limit(tmp_path):
-    progress = ProgressFile(tmp_path, "x", 1000)
+    progress = CheckpointFile(tmp_path, "x", 1000)
     progress.save({"step": 1})
     with pytest.raises(StoreError, match=r"bytes, more than 1000"):
         progress.save({"weights": torch.zeros(1000)})

@@ -15,7 +15,7 @@ import torch
 import narrows as nw
 from narrows.errors import DamagedStoreError, StoreError
 from narrows.store import change, commit
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.tasks import TaskStore
 from toys import METHODS, TOYS, learn, logits
 

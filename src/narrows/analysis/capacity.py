@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.analysis.walk import FREE, Step, walk
-from narrows.store.reading import StoreReader
+from narrows.analysis.walk import FREE, WalkedTask, walk
+from narrows.store.reader import StoreReader
 
 
 @dataclass(frozen=True)
@@ -155,12 +155,12 @@ def _capacity(reader: StoreReader) -> Capacity:
     )
 
 
-def _fresh(step: Step) -> Iterator[int]:
+def _fresh(step: WalkedTask) -> Iterator[int]:
     for claimed, owner in zip(step.claimed, step.owners, strict=True):
         yield int((claimed & (owner == FREE)).sum()) if step.shares else 0
 
 
-def _growth(step: Step, layers: Sequence[_Layer], apart: int, fresh: tuple[int, ...], taken: float) -> Growth:
+def _growth(step: WalkedTask, layers: Sequence[_Layer], apart: int, fresh: tuple[int, ...], taken: float) -> Growth:
     claimed = sum(int(mask.sum()) for mask in step.claimed)
     kept, total = [sum(layer.claimed) for layer in layers], sum(layer.weights for layer in layers)
     return Growth(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from narrows.analysis.scoring import Change
+from narrows.analysis.scoring import ScoreChange
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Moved:
 
     size: float
     control_size: float
-    dropped: Change
-    control: Change
-    advantage: Change
-    classes: tuple[Change, ...]
-    class_advantages: tuple[Change, ...]
+    dropped: ScoreChange
+    control: ScoreChange
+    advantage: ScoreChange
+    classes: tuple[ScoreChange, ...]
+    class_advantages: tuple[ScoreChange, ...]
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,10 @@ class LayerCheck:
     weights: int
     kept: int
     perturbed: tuple[Perturbed, ...]
-    removed: Change | None
+    removed: ScoreChange | None
     offered: int
-    put_back: Change | None
-    put_back_classes: tuple[Change, ...]
+    put_back: ScoreChange | None
+    put_back_classes: tuple[ScoreChange, ...]
     moved: Moved | None
 
 
@@ -104,8 +104,8 @@ class Finding:
     layer: str
     way: Literal["put back", "moved"]
     score: str
-    change: Change
-    class_change: Change | None
+    change: ScoreChange
+    class_change: ScoreChange | None
 
     def text(self) -> str:
         """A sentence."""

@@ -30,7 +30,7 @@ from narrows.analysis.check_results import CheckOptions, CounterCheck, Finding, 
 from narrows.analysis.edits import holding, moved, noisy
 from narrows.analysis.labelled import Labelled
 from narrows.analysis.layers import Layer, layers_of
-from narrows.analysis.scoring import SCORES, Change, Outcome, compare, compare_classes, outcome
+from narrows.analysis.scoring import SCORES, ScoreChange, ScoredOutputs, compare, compare_classes, outcome
 
 SURE = 0.01
 WAYS = 2
@@ -93,7 +93,7 @@ def findings(check: LayerCheck, score: str, threshold: float) -> tuple[Finding, 
 
 
 def _finding(
-    layer: str, way: Literal["put back", "moved"], score: str, change: Change, whole: bool, sure: list[Change]
+    layer: str, way: Literal["put back", "moved"], score: str, change: ScoreChange, whole: bool, sure: list[ScoreChange]
 ) -> list[Finding]:
     """A class counts where the whole does not pay for it: a shift from one class to another is no finding."""
     best = max(sure, key=lambda change: change.gain, default=None)
@@ -103,14 +103,14 @@ def _finding(
 class _Trial:
     """One task's network, and the examples."""
 
-    def __init__(self, model: nn.Module, data: Labelled, options: CheckOptions, before: Outcome) -> None:
+    def __init__(self, model: nn.Module, data: Labelled, options: CheckOptions, before: ScoredOutputs) -> None:
         self.model, self.data, self.options, self.before = model, data, options, before
         self.halves = data.halves(options.seed) if len(data) > 1 else None
 
     def check(self, layer: Layer, used: Tensor, earlier: tuple[Tensor, Tensor] | None) -> LayerCheck:
         kept, total = int(used.sum()), used.numel()
         offered = torch.zeros_like(used) if earlier is None else earlier[0] & ~used
-        put_back: Outcome | None = None
+        put_back: ScoredOutputs | None = None
         if earlier is not None and bool(offered.any()):
             own = layer.weight.detach()
             value = torch.where(offered.to(own.device), earlier[1].to(own), own)
@@ -128,7 +128,7 @@ class _Trial:
             moved=self._moved(layer, used) if kept < total else None,
         )
 
-    def _with(self, layer: Layer, value: Tensor, data: Labelled | None = None) -> Outcome:
+    def _with(self, layer: Layer, value: Tensor, data: Labelled | None = None) -> ScoredOutputs:
         with holding(layer.weight, value):
             return outcome(self.model, data or self.data)
 
@@ -156,7 +156,9 @@ class _Trial:
             class_advantages=compare_classes(control, dropped, names),
         )
 
-    def _let_go(self, layer: Layer, free: Tensor, fitting: Labelled, measuring: Labelled) -> tuple[float, Outcome]:
+    def _let_go(
+        self, layer: Layer, free: Tensor, fitting: Labelled, measuring: Labelled
+    ) -> tuple[float, ScoredOutputs]:
         sizes, steps = self.options.sizes, self.options.steps
         value, size = moved(self.model, layer.weight, free, fitting, sizes, steps)
         return size, self._with(layer, value, measuring)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from narrows.analysis.walk import walk
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.store.records import TaskRecord
 
 

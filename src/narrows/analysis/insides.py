@@ -14,14 +14,14 @@ import torch
 from narrows.analysis.connections import Connections, connections
 from narrows.analysis.filters import MOST, Filters, first_filters
 from narrows.analysis.inputs import inputs_of
-from narrows.analysis.measuring import own_masks
+from narrows.analysis.measurement_run import own_masks
 from narrows.analysis.states import standings
 from narrows.analysis.subject import Subject
 from narrows.benchmarks.results import Result
 from narrows.errors import DataError
 from narrows.networks import make_network
 from narrows.production import open_store
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.tasks import TaskStore
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.analysis.walk import FREE, Step, walk
-from narrows.store.reading import StoreReader
+from narrows.analysis.walk import FREE, WalkedTask, walk
+from narrows.store.reader import StoreReader
 
 BLOCK_BYTES = 1 << 28
 """Packed masks held at once; a store with more is walked more than once."""
@@ -107,7 +107,7 @@ def _overlap(reader: StoreReader) -> Overlap:
     )
 
 
-def _edges(step: Step, tasks: Sequence[str]) -> list[Reuse]:
+def _edges(step: WalkedTask, tasks: Sequence[str]) -> list[Reuse]:
     """From whom a task has what it reuses."""
     held = np.zeros(len(tasks) + 1, np.int64)
     for used, claimed, owner in zip(step.used, step.claimed, step.owners, strict=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.store.records import TaskRecord
 from narrows.tasks.account import LayerAccount, read_account
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from narrows.analysis.picture import Array, Picture, pooled_sums
 from narrows.store import TaskRecord
 from narrows.store.compose import resolved
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.subnet import Composition, SubNetwork, dense
 from narrows.subnet.composing import NOBODY
 from narrows.tasks import TaskStore

@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from narrows.benchmarks.compare.comparison_file import read_comparison
 from narrows.benchmarks.compare.places import Damage
-from narrows.benchmarks.compare.reading import read_comparison
 from narrows.benchmarks.compare.summary import Comparison
 from narrows.benchmarks.results import Result
 from narrows.errors import StoreError, StoreMissingError
 from narrows.store import strict_json
 from narrows.store.names import STORE_FILE
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 
 Kind = Literal["store", "run", "result", "comparison"]
 RESULT_FILE: Final = "result.json"

@@ -15,7 +15,7 @@ from narrows.errors import StoreError
 from narrows.store import StoreDirectory
 from narrows.store.compose import last_overwriting
 from narrows.store.names import ORIGIN_FILE, STORE_FILE
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.store.records import utc_now
 
 Progress = Callable[[str, int, int], None]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.store.records import TaskRecord
 from narrows.subnet import TensorSpec, mask_of
 
@@ -23,7 +23,7 @@ FREE = -1
 
 
 @dataclass(frozen=True)
-class Step:
+class WalkedTask:
     """A task when it came. One array for each shared parameter, flat in C order.
 
     Attributes:
@@ -46,7 +46,7 @@ class Step:
         return self.record.isolation == "shared"
 
 
-def walk(reader: StoreReader) -> Iterator[Step]:
+def walk(reader: StoreReader) -> Iterator[WalkedTask]:
     """Every task of the store, in order. DamagedStoreError.
 
     To be called within `reader.steadily`.
@@ -56,7 +56,7 @@ def walk(reader: StoreReader) -> Iterator[Step]:
         outline = reader.outline(name)
         used = tuple(_bits(spec, *outline[spec.name]) for spec in reader.shared)
         claimed = tuple(_bits(spec, outline[spec.name][0]) for spec in reader.shared)
-        step = Step(position, reader.record(name), used, claimed, owners)
+        step = WalkedTask(position, reader.record(name), used, claimed, owners)
         yield step
         if step.shares:
             for owner, mask in zip(owners, step.claimed, strict=True):

@@ -12,10 +12,10 @@ from narrows.cli import data_options as say_of
 from narrows.cli.as_json import Json, print_json
 from narrows.cli.common import Log, StorePath, Trust, open_for_use
 from narrows.cli.data_options import data_options, names_of, scale_of
+from narrows.cli.learning_bar import LearningBar, interruptible
 from narrows.cli.screen import Screen, say
 from narrows.cli.suggesting import suggest
 from narrows.cli.tables import counted, percent, size
-from narrows.cli.training import Watch, interruptible
 from narrows.errors import ConfigError
 from narrows.pairs import parse_pairs
 from narrows.production.defaults import BATCH_SIZE, DENSITY, EPOCHS, LEAST_BATCH, STEPS
@@ -148,7 +148,7 @@ def learn_command(
         seed=seed,
     )
     errors = Screen(stderr=True)
-    watch = Watch(task, errors)
+    watch = LearningBar(task, errors)
     with interruptible(watch, errors, store):
         with watch:
             learned = learn(
@@ -247,7 +247,7 @@ def adopt_command(
         seed=seed,
     )
     console, errors = Screen(), Screen(stderr=True)
-    watch = Watch(task, errors)
+    watch = LearningBar(task, errors)
     with interruptible(watch, errors, store):
         with watch:
             adopted = adopt(

@@ -20,7 +20,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from narrows.methods.base import Isolation, Learner, Method, Plan, SharedWeights, State
+from narrows.methods.base import Extent, Isolation, Learner, Method, SharedWeights, State
 
 
 class DenseLearner(Learner):
@@ -53,7 +53,7 @@ class DenseLearner(Learner):
 class DenseMethod(Method):
     """A method that trains the network as it is."""
 
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
         return DenseLearner(shared)
 
 

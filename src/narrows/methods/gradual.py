@@ -16,7 +16,7 @@ from narrows.methods.information import FisherAverage
 from narrows.methods.isolation import Isolator
 from narrows.methods.pace import Pace
 from narrows.methods.schedule import Budget, Choice, Chooser, Curve, Price, Worth
-from narrows.methods.signals import Signals
+from narrows.methods.sizes import Sizes
 
 
 def choosing(shared: SharedWeights, target: Budget | Price, *, refines: bool) -> Chooser:
@@ -62,7 +62,7 @@ class GradualLearner(Learner):
         self.fisher, self.evidence = fisher, evidence or fisher
         self.layout = chooser.layout
         self.isolator = Isolator(shared)
-        self._signals: Signals | None = None
+        self._sizes: Sizes | None = None
         self._use(chooser.everything())
         self.step = 0
         self._settled = False
@@ -101,12 +101,12 @@ class GradualLearner(Learner):
     def pruning(self) -> tuple[int, int]:
         return self.pace.span
 
-    def signals(self) -> Signals:
-        if self._signals is None:  # the choice stands for several steps
+    def sizes(self) -> Sizes:
+        if self._sizes is None:  # the choice stands for several steps
             parts = (self._choice.own, self._choice.reused)
             new, reused = (int(part.count_nonzero()) / self.layout.total for part in parts)
-            self._signals = Signals(new, reused)
-        return self._signals
+            self._sizes = Sizes(new, reused)
+        return self._sizes
 
     def state(self) -> State:
         return {
@@ -219,7 +219,7 @@ class GradualLearner(Learner):
 
     def _use(self, choice: Choice) -> None:
         self._choice = choice
-        self._signals = None
+        self._sizes = None
         self.isolator.hold(self.layout.split(choice.own), self.chooser.split(choice.reused))
 
     def _warn_of_empty_layers(self) -> None:

@@ -20,7 +20,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from narrows.methods.base import Learner, Plan, SharedWeights
+from narrows.methods.base import Extent, Learner, SharedWeights
 from narrows.methods.evidence import Evidence
 from narrows.methods.gradual import GradualLearner, choosing
 from narrows.methods.information import FisherAverage
@@ -56,7 +56,7 @@ class Magnitude(ScheduleOptions, BudgetOptions):
         self.check_budget()
         self.check_schedule()
 
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:
         del carry
         fisher = FisherAverage(shared, self.name, self.decay) if self.score == "ib" else None
         target = self.budget(shared.total(), shared.frozen_count())

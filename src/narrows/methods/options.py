@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from narrows.errors import CapacityError, ConfigError
-from narrows.methods.base import Method, Plan, SharedWeights
+from narrows.methods.base import Extent, Method, SharedWeights
 from narrows.methods.pace import Pace
 from narrows.methods.schedule import Budget
 from narrows.methods.warm_start import WarmStart
@@ -163,7 +163,7 @@ class ScheduleOptions(WarmStart):
     prune_every: int | None = None
     decay: float = 0.95
 
-    def pace(self, plan: Plan) -> Pace:
+    def pace(self, plan: Extent) -> Pace:
         """When weights leave."""
         return Pace(plan.require_steps(self.name), self.prune_from, self.prune_until, self.prune_every)
 

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from narrows.errors import CapacityError
 from narrows.masks import Layout, best
-from narrows.methods.base import Learner, Plan, SharedWeights
+from narrows.methods.base import Extent, Learner, SharedWeights
 from narrows.methods.gradual import GradualLearner
 from narrows.methods.information import FisherAverage
 from narrows.methods.options import check_choices, check_decay, check_fraction, check_range
@@ -92,7 +92,7 @@ class PackNet(WarmStart):
                 "layer, rounded down, until nothing is. Lower keep, or use a larger network."
             )
 
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:
         del carry
         fisher = FisherAverage(shared, self.name, self.decay) if self.score == "ib" else None
         pace = Once(plan.require_steps(self.name), self.prune_at)

@@ -17,8 +17,8 @@ from narrows.methods.base import Learner, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.information import FisherAverage
 from narrows.methods.isolation import show
-from narrows.methods.own import precise
-from narrows.methods.signals import Signals
+from narrows.methods.own_parameters import precise
+from narrows.methods.sizes import Sizes
 
 
 class StraightThroughLearner(Learner):
@@ -81,9 +81,9 @@ class StraightThroughLearner(Learner):
         self._choose()
         self._watch.require()
 
-    def signals(self) -> Signals:
+    def sizes(self) -> Sizes:
         self._watch.require()
-        return super().signals()
+        return super().sizes()
 
     @property
     def settled(self) -> bool:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from narrows.masks import put_
-from narrows.methods.base import Learner, Method, Plan, SharedWeights
+from narrows.methods.base import Extent, Learner, Method, SharedWeights
 from narrows.methods.options import check_choices, check_fraction
 from narrows.methods.straight_through import StraightThroughLearner, fan_in
 
@@ -64,7 +64,7 @@ class SupSup(Method):
                 param.copy_(param.sign() * _kaiming(param))
         super().initialise(shared, carry)
 
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
         return SupSupLearner(shared, self)
 
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from narrows.masks import fill_, pick, put_
-from narrows.methods.base import Learner, Plan, SharedWeights, State, copy_each
+from narrows.methods.base import Extent, Learner, SharedWeights, State, copy_each
 from narrows.methods.information import FisherAverage
 from narrows.methods.isolation import ones
 from narrows.methods.options import check_choices, check_curve, check_decay, check_fraction, check_range
@@ -79,10 +79,10 @@ class WSN(WarmStart):
     def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:
         (super() if self.warm_start else super(WarmStart, self)).initialise(shared, carry)
 
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:
         return WSNLearner(shared, self, plan, None if self.warm_start else carry)
 
-    def curve(self, plan: Plan) -> Curve | None:
+    def curve(self, plan: Extent) -> Curve | None:
         """On which the fraction falls, or None where it is constant."""
         if self.schedule == "constant":
             return None
@@ -92,7 +92,7 @@ class WSN(WarmStart):
 class WSNLearner(StraightThroughLearner):
     """Trains the weights that are in and free; the others hold still."""
 
-    def __init__(self, shared: SharedWeights, config: WSN, plan: Plan, carry: Mapping[str, Tensor] | None) -> None:
+    def __init__(self, shared: SharedWeights, config: WSN, plan: Extent, carry: Mapping[str, Tensor] | None) -> None:
         fisher = FisherAverage(shared, config.name, config.decay) if config.score == "ib" else None
         super().__init__(shared, config.name, fisher)
         self._config = config

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from narrows.production.adopting import adopt
     from narrows.production.describing import describe
     from narrows.production.evaluating import Evaluation, Evaluations, evaluate, evaluate_all
-    from narrows.production.learning import Learned, learn
+    from narrows.production.learning import LearnedTask, learn
     from narrows.production.model_factory import ModelRecord
     from narrows.production.opening import init, model_record, open_store
     from narrows.production.predicting import predict, route
@@ -39,7 +39,7 @@ else:
 __all__ = [
     "Evaluation",
     "Evaluations",
-    "Learned",
+    "LearnedTask",
     "ModelRecord",
     "OutputCheck",
     "Predictions",

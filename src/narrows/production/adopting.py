@@ -15,7 +15,7 @@ from narrows.errors import DataError, ModelMismatchError
 from narrows.methods import Method
 from narrows.production.defaults import BATCH_SIZE
 from narrows.production.learning import checkpoint_of, live_file, measure_of, require_new, validation
-from narrows.production.material import Material, Scale, Source, read_material
+from narrows.production.learning_data import LearningData, Scale, Source, read_material
 from narrows.production.network import head_path, loss_of, require_outputs, try_out
 from narrows.production.seeding import seeded
 from narrows.production.tasks import about, tried
@@ -70,7 +70,7 @@ def adopt(
     restart: bool = False,
     callbacks: Iterable[Callback] = (),
     trackers: Iterable[Tracker] = (),
-    begun: Callable[[Material, bool], None] | None = None,
+    begun: Callable[[LearningData, bool], None] | None = None,
 ) -> Adopted:
     """Makes the trained network that the store began from its first task, with a part of its weights.
 
@@ -146,11 +146,11 @@ def _require_classes(network: nn.Module, path: str, schema: Schema) -> None:
         )
 
 
-def _classifies(material: Material) -> bool:
+def _classifies(material: LearningData) -> bool:
     return material.schema.target.kind == "classification"
 
 
-def _doubts(adoption: Adoption, material: Material) -> tuple[str, ...]:
+def _doubts(adoption: Adoption, material: LearningData) -> tuple[str, ...]:
     outputs = material.schema.target.outputs
     if _classifies(material) and adoption.before - adoption.after > LOST:
         return (

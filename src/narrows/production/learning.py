@@ -18,7 +18,7 @@ from narrows.methods import IBM, Method
 from narrows.production.defaults import DENSITY
 from narrows.production.doubts import doubts_of
 from narrows.production.evaluating import scores_of
-from narrows.production.material import Material, Scale, Source, read_material
+from narrows.production.learning_data import LearningData, Scale, Source, read_material
 from narrows.production.network import head_path, loss_of, new_head, require_finite, require_outputs, try_out
 from narrows.production.resuming import TermsCheckpoint
 from narrows.production.seeding import seeded
@@ -33,7 +33,7 @@ from narrows.training.device import require_device
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedTask:
     """A task that was learned.
 
     Attributes:
@@ -70,9 +70,9 @@ def learn(
     restart: bool = False,
     callbacks: Iterable[Callback] = (),
     trackers: Iterable[Tracker] = (),
-    begun: Callable[[Material, bool], None] | None = None,
+    begun: Callable[[LearningData, bool], None] | None = None,
     measured: Callable[[float], None] | None = None,
-) -> Learned:
+) -> LearnedTask:
     """Learns a task and commits it; the store's other tasks stay as they are to the last bit.
 
     Interrupted (Ctrl-C, a kill, a reboot) it leaves the store as it was and a checkpoint beside it, from which the
@@ -162,7 +162,7 @@ def learn(
             return about(settled, material, options, training | ({"doubts": list(doubts)} if doubts else {}))
 
         record = task.commit(metrics=lambda settled: validation(settled, material), data=told)
-    return Learned(record, fit, checkpoint.resumed, material.notes, doubts)
+    return LearnedTask(record, fit, checkpoint.resumed, material.notes, doubts)
 
 
 def require_isolation(method: Method) -> None:
@@ -191,7 +191,7 @@ def require_new(store: TaskStore, name: str) -> None:
 
 
 def checkpoint_of(
-    store: TaskStore, name: str, material: Material, terms: dict[str, Any], *, restart: bool
+    store: TaskStore, name: str, material: LearningData, terms: dict[str, Any], *, restart: bool
 ) -> TermsCheckpoint:
     """Where the task in progress is kept, on these terms and those of its data; `restart` forgets what is there."""
     said = {
@@ -211,7 +211,7 @@ def live_file(store: TaskStore, name: str, *, anew: bool) -> LiveFile:
     return LiveFile(store.progress(name).live(), anew=anew)
 
 
-def measure_of(material: Material, measured: Callable[[float], None] | None = None) -> Measure:
+def measure_of(material: LearningData, measured: Callable[[float], None] | None = None) -> Measure:
     """The score that epochs are compared by, the higher the better: accuracy of a classifier, else minus the loss."""
     kind = material.schema.target.kind
 
@@ -224,7 +224,7 @@ def measure_of(material: Material, measured: Callable[[float], None] | None = No
     return measure
 
 
-def validation(network: nn.Module, material: Material) -> dict[str, Any]:
+def validation(network: nn.Module, material: LearningData) -> dict[str, Any]:
     """The figures on the validation data, as they stand with the task; {} where there is none.
 
     NonFiniteError: training has diverged.

@@ -21,8 +21,8 @@ from narrows.store import DamagedFileError, StoreDirectory
 from narrows.store.names import STORE_FILE
 from narrows.store.records import RESTORE_STORE
 from narrows.tasks import TaskStore
-from narrows.tasks.copying import unwrapped
 from narrows.tasks.heads import require_place
+from narrows.tasks.module_copy import unwrapped
 from narrows.tasks.sharing import Rule, require_not_tied, shared_specs
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from narrows.errors import ConfigError
-from narrows.report.blocks import Chart, Image, Pictures, Source, Table
+from narrows.report.blocks import Chart, Citation, Image, Pictures, Table
 from narrows.report.charts import altair, spec_of, values
 
 MOST_CELLS = 55 * 55
@@ -39,7 +39,7 @@ def heat_map(
     show: Callable[[float | None], str],
     axis_format: str = ".1%",
     term: str = "",
-    sources: tuple[Source, ...] = (),
+    sources: tuple[Citation, ...] = (),
 ) -> Chart | Pictures:
     """A matrix with named rows and columns; None is left empty.
 
@@ -111,7 +111,7 @@ def _picture(
     matrix: Matrix,
     show: Callable[[float | None], str],
     term: str,
-    sources: tuple[Source, ...],
+    sources: tuple[Citation, ...],
 ) -> Pictures:
     known = [cell for row in matrix for cell in row if cell is not None]
     low, high = min(known), max(known)

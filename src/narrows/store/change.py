@@ -20,7 +20,7 @@ from narrows.subnet import Held, TensorSpec
 
 
 @dataclass(frozen=True)
-class Change:
+class StoreChange:
     """The next store.json, and what it lists anew.
 
     Attributes:
@@ -55,7 +55,7 @@ def new_header(
 
 def add_task(
     header: StoreHeader, record: TaskRecord, tensors: TaskContent, carry: Mapping[str, Tensor] | None
-) -> tuple[TaskRecord, Change]:
+) -> tuple[TaskRecord, StoreChange]:
     """The completed record, as it will be read back, and the change that commits it.
 
     TaskExistsError, ConfigError for the name, StoreError if record or tensors cannot be stored.
@@ -78,10 +78,10 @@ def add_task(
         _require_sizes(header, files)
         kept = CarryRef(file, durable.sha256(state), len(state), method)
     changed = replace(header, tasks=(*header.tasks, ref_of(record, task_files)), next_index=index + 1, carry=kept)
-    return record, Change(changed, {record.directory: task_files}, files)
+    return record, StoreChange(changed, {record.directory: task_files}, files)
 
 
-def with_snapshot(change: Change, held: Held) -> Change:
+def with_snapshot(change: StoreChange, held: Held) -> StoreChange:
     """The same change with a snapshot of what all its tasks hold."""
     file = names.snapshot_file(change.header.next_index - 1)
     data = snapshot.encode(held, file)
@@ -92,12 +92,12 @@ def with_snapshot(change: Change, held: Held) -> Change:
 
 def reshape(
     header: StoreHeader, base: Mapping[str, Tensor], shared: Sequence[TensorSpec], private: Sequence[str]
-) -> Change:
+) -> StoreChange:
     """The change that shares other base tensors. StoreError if there are tasks, or they do not fit."""
     if header.tasks:
         raise StoreError(f"what is shared cannot change any more: the store holds {len(header.tasks)} tasks")
     fresh = new_header(base, shared, private)
-    return Change(replace(header, shared=fresh.shared, private=fresh.private, fingerprint=fresh.fingerprint))
+    return StoreChange(replace(header, shared=fresh.shared, private=fresh.private, fingerprint=fresh.fingerprint))
 
 
 def encode_task(record: TaskRecord, blobs: Mapping[str, bytes], index: int) -> tuple[TaskRecord, dict[str, bytes]]:

@@ -18,7 +18,7 @@ from narrows.store import bounded, commit, durable, names, strict_json
 from narrows.store.durable import DamagedFileError
 from narrows.store.listing import read_header
 from narrows.store.lock import StoreLock
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.store.records import VERSION, StoreHeader, TaskRecord, TaskRef, header_from_json
 from narrows.store.unlisted import free_index, unlisted
 from narrows.subnet import Composition, dense, digest

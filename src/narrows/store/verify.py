@@ -16,7 +16,7 @@ from narrows.errors import StoreError
 from narrows.store import content, durable, names, snapshot, strict_json
 from narrows.store.compose import last_overwriting
 from narrows.store.durable import DamagedFileError
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.store.records import RESTORE_STORE, VERSION, SnapshotRef, TaskRecord, header_to_json, origin_of
 from narrows.store.unlisted import foreign, unlisted
 from narrows.subnet import Composition, SubNetwork, dense, digest

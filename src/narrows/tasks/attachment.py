@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import ModelMismatchError, OptimizerError
-from narrows.methods import Learner, Plan
+from narrows.methods import Extent, Learner
 from narrows.methods.base import copy_each
 from narrows.methods.features import effective_ranks
 from narrows.tasks.account import LayerAccount, account
+from narrows.tasks.changed_parameters import Attached, moved_since
+from narrows.tasks.gradient_evidence import GradientEvidence
 from narrows.tasks.hooks import Steps
-from narrows.tasks.learned import Learned
-from narrows.tasks.moved import Attached, moved_since
 from narrows.tasks.optimizers import has_stepped, names_of
 from narrows.tasks.partition import live_tensors
 from narrows.tasks.sameness import SeenInputs
@@ -50,7 +50,7 @@ class Attachment:
         weights: TaskWeights,
         learner: Learner,
         optimizers: Sequence[torch.optim.Optimizer],
-        plan: Plan,
+        plan: Extent,
     ) -> None:
         self.learner = learner
         self._taken = 0  # see `steps`
@@ -61,7 +61,7 @@ class Attachment:
         self.recorder = Recorder(_schedule(plan, learner, optimizers))
         self._parameters = Attached(model)
         self.seen = SeenInputs(model)
-        self.learned = Learned(optimizers, learner.shared.params)
+        self.learned = GradientEvidence(optimizers, learner.shared.params)
         self._steps = Steps(optimizers, learner, begin=self._require_state, look=self.learned.look, end=self._count)
 
     def go_on(self, before: Attachment, epochs: int) -> None:
@@ -166,7 +166,7 @@ class Attachment:
         self._taken += 1
         if self.recorder.step():
             self.seen.again()
-            sizes = self.learner.signals()
+            sizes = self.learner.sizes()
             log_alpha = quantiles(self.learner.log_alpha()) if self.recorder.wants_alpha else None
             lr = float(self._optimizers[0].param_groups[0]["lr"])
             self.recorder.add(lr=lr, new=sizes.new, reused=sizes.reused, log_alpha=log_alpha)
@@ -252,7 +252,7 @@ class InProgress:
         return self._attached
 
 
-def _schedule(plan: Plan, learner: Learner, optimizers: Sequence[torch.optim.Optimizer]) -> Schedule:
+def _schedule(plan: Extent, learner: Learner, optimizers: Sequence[torch.optim.Optimizer]) -> Schedule:
     prune_from, prune_until = learner.pruning or (None, None)
     return Schedule(
         total_steps=plan.total_steps,

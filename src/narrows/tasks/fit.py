@@ -13,8 +13,8 @@ from torch import nn
 
 from narrows.errors import ConfigError, DataError
 from narrows.methods import Method
+from narrows.tasks.batch_counts import batch_size_of, examples_of, sized
 from narrows.tasks.checkpoint import Checkpoint, Keeper, Training
-from narrows.tasks.counting import batch_size_of, examples_of, sized
 from narrows.tasks.signals import StopSignals
 from narrows.tasks.stopping import EarlyStopping, Learning, Measure
 from narrows.training import Callback, ProgressBar, Recorder, Tracker, Trackers, train

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import ConfigError
-from narrows.tasks.copying import copied, unwrapped
 from narrows.tasks.heads import build_head, put_head
+from narrows.tasks.module_copy import copied, unwrapped
 from narrows.tasks.partition import assign, named_tensors
 from narrows.training.device import require_device
 

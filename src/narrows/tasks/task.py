@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from narrows.errors import NarrowsError, OptimizerError, StoreError
 from narrows.memory import enough_memory
-from narrows.methods import Method, Plan
+from narrows.methods import Extent, Method
 from narrows.store import StoreDirectory, TaskRecord
 from narrows.subnet import Held, TensorSpec, digest
 from narrows.tasks.account import LayerAccount, figures_of, read_account
@@ -174,7 +174,7 @@ class Task(InProgress):
         self._weights.require_same_layout()
         optimizers = (optimizer, *others)
         check_optimizers(optimizers, model)
-        plan = Plan(total_steps, examples, batch_size)
+        plan = Extent(total_steps, examples, batch_size)
         before = self._fits.make_way(self._attached)
         learner = before.learner if before else self.method.learner(self._weights.shared(), plan, self._carry)
         self._attached = Attachment(model, self._weights, learner, optimizers, plan)

@@ -16,16 +16,16 @@ from narrows.errors import ModelMismatchError, TaskExistsError
 from narrows.memory import enough_memory
 from narrows.methods import Method
 from narrows.store import Problem, StoreDirectory, TaskRecord
+from narrows.store.checkpoint_file import CheckpointFile
 from narrows.store.compose import composed, last_overwriting, proven, proven_weights, weights_of
 from narrows.store.forget import Forgetting
 from narrows.store.names import check_task_name, one_form
-from narrows.store.progress import ProgressFile
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.subnet import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
-from narrows.tasks.copying import copied, require_plain, require_whole, unwrapped
 from narrows.tasks.heads import Head, describe_head, like_head, put_head, require_place
 from narrows.tasks.loading import fill, moved, place_head
+from narrows.tasks.module_copy import copied, require_plain, require_whole, unwrapped
 from narrows.tasks.partition import assign, matches, named_tensors, require_match, require_plain_state
 from narrows.tasks.putting import isolation_of, taken_in
 from narrows.tasks.routing import Routing, route
@@ -171,7 +171,7 @@ class TaskStore:
         """The tasks' names, in the order they were learned; no task is read."""
         return self.directory.steadily(StoreReader.task_names)
 
-    def progress(self, name: str) -> ProgressFile:
+    def progress(self, name: str) -> CheckpointFile:
         """The checkpoint of the task `name` while it is learned: `load()`, `save(tree)`, `drop()`.
 
         `Task.fit(checkpoint=store.progress(name))` keeps it up to date. It is no part of the store: other tasks do

@@ -14,7 +14,7 @@ from narrows.errors import ModelMismatchError, NonFiniteError
 from narrows.methods import SharedWeights
 from narrows.store import TaskContent
 from narrows.subnet import Composition, Held, SubNetwork, TensorSpec
-from narrows.tasks.copying import require_plain, require_whole, unwrapped
+from narrows.tasks.module_copy import require_plain, require_whole, unwrapped
 from narrows.tasks.partition import fixed_names, identical, live_tensors, named_tensors
 
 

@@ -16,8 +16,8 @@ first ibm
 committed
 """
 
-from narrows.trackers.hearing import Heard, LiveTask, hear, read_live
 from narrows.trackers.live import LiveFile
+from narrows.trackers.live_reader import Heard, LiveTask, hear, read_live
 from narrows.trackers.mlflow import MLflow
 from narrows.trackers.names import TRACKERS, make_tracker
 from narrows.trackers.tensorboard import TensorBoard

@@ -5,7 +5,7 @@ from narrows.training.evaluation import accuracy, evaluating, mean_loss
 from narrows.training.history import History, Point, Schedule, Score, read_history
 from narrows.training.loop import Callback, Step, TrainingLog, train
 from narrows.training.position import Observer, Position
-from narrows.training.progress import ProgressBar
+from narrows.training.progress_bar import ProgressBar
 from narrows.training.recording import Recorder
 from narrows.training.tracking import Tracker, Trackers
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from narrows.errors import OptimizerError
-from narrows.methods.base import Plan, SharedWeights
+from narrows.methods.base import Extent, SharedWeights
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.learner import IBMLearner
 from narrows.methods.information import FisherAverage
@@ -59,7 +59,7 @@ class LaplaceLearner(IBMLearner):
     N F = examples * batch_size * average. The gradient is taken dense, before it is masked.
     """
 
-    def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
+    def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Extent) -> None:
         price = self._price(config, plan) if config.uses_price else Price(0, 0)
         super().__init__(shared, config, plan, price, FisherAverage(shared, config.name, config.decay))
 
@@ -75,7 +75,7 @@ class LaplaceLearner(IBMLearner):
         return gate_nats(scores / threshold)
 
     @staticmethod
-    def _price(config: IBMConfig, plan: Plan) -> Price:
+    def _price(config: IBMConfig, plan: Extent) -> Price:
         if not plan.examples or not plan.batch_size:
             raise OptimizerError(
                 "ibm: a price in nats needs to know the data: say "

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from narrows.masks import spread
-from narrows.methods.base import Plan, SharedWeights, State
+from narrows.methods.base import Extent, SharedWeights, State
 from narrows.methods.gradual import GradualLearner, choosing
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.information import FisherAverage
@@ -25,7 +25,7 @@ class IBMLearner(GradualLearner):
     remedy: ClassVar[str] = "Lower the price (beta) or raise the budget (density)."
 
     def __init__(
-        self, shared: SharedWeights, config: IBMConfig, plan: Plan, price: Price, fisher: FisherAverage | None = None
+        self, shared: SharedWeights, config: IBMConfig, plan: Extent, price: Price, fisher: FisherAverage | None = None
     ) -> None:
         self.config = config
         self.ratios = [1.0] * len(shared.names)

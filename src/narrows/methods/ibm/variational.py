@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from narrows.errors import OptimizerError
 from narrows.masks import fill_, pick, put_
-from narrows.methods.base import Plan, SharedWeights, State, copy_each
+from narrows.methods.base import Extent, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.learner import IBMLearner
-from narrows.methods.own import lent, precise
+from narrows.methods.own_parameters import lent, precise
 from narrows.methods.schedule import Price
 
 TINY = 1e-20
@@ -39,7 +39,7 @@ class VariationalLearner(IBMLearner):
 
     evidence: Evidence
 
-    def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
+    def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Extent) -> None:
         super().__init__(shared, config, plan, Price(1.0, 1.0))
         if not plan.examples:
             raise OptimizerError(
@@ -189,7 +189,7 @@ class AdditiveLearner(VariationalLearner):
 class MultiplicativeLearner(VariationalLearner):
     """z = w (mu + sigma eps), the paper's gates. Reused weights keep mu = 1, so they are reused as they are."""
 
-    def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Plan) -> None:
+    def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Extent) -> None:
         self.scale = [nn.Parameter(torch.ones_like(precise(param))) for param in shared.params]
         self.weight = [param.detach().clone() for param in shared.params]
         super().__init__(shared, config, plan)

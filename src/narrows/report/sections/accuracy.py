@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from narrows.benchmarks.results import Result
-from narrows.report.blocks import Block, Chart, Notice, Section, Source, Table
+from narrows.report.blocks import Block, Chart, Citation, Notice, Section, Table
 from narrows.report.charts import altair, category, spec_of, values
 from narrows.report.facts import Facts, score_of, scores_of
 from narrows.report.heat import heat_map
@@ -55,7 +55,7 @@ def _matrix(result: Result, say: Texts) -> list[Block]:
             value=say("accuracy.accuracy"),
             show=say.percent,
             term="R",
-            sources=(Source("result.json", "R"),),
+            sources=(Citation("result.json", "R"),),
         )
     ]
 
@@ -78,7 +78,7 @@ def _per_task(result: Result, say: Texts) -> Chart:
     )
     table = Table(title, "", "", (), (say("accuracy.task"), *kinds), body, frozenset(range(1, len(kinds) + 1)))
     spec = _points(names, kinds, figures, explain, say)
-    return Chart(title, explain, "R[i,i], R[T,i]", (Source("result.json", sources),), "accuracy-tasks", spec, table)
+    return Chart(title, explain, "R[i,i], R[T,i]", (Citation("result.json", sources),), "accuracy-tasks", spec, table)
 
 
 def _points(
@@ -129,7 +129,7 @@ def _when_learned(facts: Facts, records: Sequence[TaskRecord], say: Texts) -> li
     )
     titles = (say("accuracy.task"), say("accuracy.examples"), *(say(f"accuracy.score.{name}") for name in shown))
     title, explain = say("accuracy.validation.title"), say("accuracy.validation.explain")
-    sources = (Source(f"{facts.store_folder}tasks/*/task.json", "metrics.validation"),)
+    sources = (Citation(f"{facts.store_folder}tasks/*/task.json", "metrics.validation"),)
     table = Table(title, explain, "", sources, titles, rows, frozenset(range(1, len(titles))))
     accuracies = [(record.name, score_of(record, "accuracy")) for record in records]
     known = [(name, value) for name, value in accuracies if value is not None]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from narrows.analysis.overlap import Reuse
-from narrows.report.blocks import Chart, Source, Table
+from narrows.report.blocks import Chart, Citation, Table
 from narrows.report.charts import altair, colour, short_names, spec_of, values
 from narrows.report.texts import Texts
 
@@ -21,7 +21,7 @@ def strongest(edges: Sequence[Reuse]) -> list[Reuse]:
     return sorted(edges, key=lambda edge: -edge.weights)[:MOST_EDGES]
 
 
-def arcs(tasks: Sequence[str], edges: Sequence[Reuse], say: Texts, source: Source, *, drawn: bool) -> Chart | Table:
+def arcs(tasks: Sequence[str], edges: Sequence[Reuse], say: Texts, source: Citation, *, drawn: bool) -> Chart | Table:
     """The graph of who reuses whose weights; as a table alone where it is not `drawn`."""
     title, explain = say("builds.graph.title"), say("builds.graph.explain" if drawn else "builds.graph.explain_table")
     columns = tuple(say(f"builds.graph.{key}") for key in ("task", "source", "weights"))

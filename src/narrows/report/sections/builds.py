@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from narrows.analysis.forgettable import Forgettable
 from narrows.analysis.overlap import Overlap
-from narrows.report.blocks import MANY_ROWS, Block, Chart, Choice, Notice, Section, Source, Stat, Stats, Table
+from narrows.report.blocks import MANY_ROWS, Block, Chart, Citation, Notice, Section, Selector, Stat, Stats, Table
 from narrows.report.charts import along, altair, colour, spec_of, values
 from narrows.report.facts import Facts
 from narrows.report.sections.arcs import arcs, strongest
-from narrows.report.sections.kept import measuring
+from narrows.report.sections.kept import measurement_note
 from narrows.report.sections.pairs import coarsened, pairs
 from narrows.report.texts import Texts
 
@@ -33,7 +33,7 @@ def builds(facts: Facts, say: Texts) -> Section:
             Notice(say("builds.none" if not facts.names else "builds.too_few", tasks=len(found.tasks)), "warn")
         )
     else:
-        masks = Source(f"{facts.store_folder}tasks/*/mask.bin")
+        masks = Citation(f"{facts.store_folder}tasks/*/mask.bin")
         blocks += [_figures(found, say, masks), _parts(found, say, masks), *_graph(found, say, masks)]
         blocks += [*_matrices(found, say, masks), *_similarity(facts, say)]
     if found is not None and found.left_out:
@@ -43,7 +43,7 @@ def builds(facts: Facts, say: Texts) -> Section:
     return Section("builds", say("builds.title"), say("builds.lead"), blocks)
 
 
-def _figures(found: Overlap, say: Texts, masks: Source) -> Stats:
+def _figures(found: Overlap, say: Texts, masks: Citation) -> Stats:
     reused = _reused(found)
     parts = [reused[name] / used for name, used in zip(found.tasks[1:], found.used[1:], strict=True) if used]
     lifts = [lift for row, lifts in enumerate(found.lift) for lift in lifts[:row] if lift is not None]
@@ -60,7 +60,7 @@ def _figures(found: Overlap, say: Texts, masks: Source) -> Stats:
     return Stats(tuple(stats))
 
 
-def _stat(say: Texts, key: str, value: str, source: Source, **words: Any) -> Stat:
+def _stat(say: Texts, key: str, value: str, source: Citation, **words: Any) -> Stat:
     texts = (say(f"builds.{key}.title"), say(f"builds.{key}.explain", **words), say(f"builds.{key}.term"))
     return Stat(*texts, (source,), value)
 
@@ -73,7 +73,7 @@ def _reused(found: Overlap) -> dict[str, int]:
     return counts
 
 
-def _parts(found: Overlap, say: Texts, masks: Source) -> Chart:
+def _parts(found: Overlap, say: Texts, masks: Citation) -> Chart:
     """A bar for each task: the part of its weights that it has from earlier tasks, and the part of its own."""
     alt = altair()
     reused = _reused(found)
@@ -124,7 +124,7 @@ def _parts(found: Overlap, say: Texts, masks: Source) -> Chart:
     return Chart(title, explain, say("builds.parts.term"), (masks,), "builds-parts", spec, table)
 
 
-def _graph(found: Overlap, say: Texts, masks: Source) -> list[Block]:
+def _graph(found: Overlap, say: Texts, masks: Citation) -> list[Block]:
     """The edges, thickest first: as arcs where there are few tasks, and as a table."""
     if not found.reuse:
         return [Notice(say("builds.nobody"))]
@@ -135,14 +135,14 @@ def _graph(found: Overlap, say: Texts, masks: Source) -> list[Block]:
     return blocks
 
 
-def _matrices(found: Overlap, say: Texts, masks: Source) -> list[Block]:
+def _matrices(found: Overlap, say: Texts, masks: Citation) -> list[Block]:
     """The overlap of each two tasks; beside it against chance."""
     show = {"jaccard": say.percent, "lift": lambda value: _times(value, say)}
     options = [
         (say(f"builds.{key}.choice"), (pairs(key, found.tasks, getattr(found, key), show[key], say, masks),))
         for key in ("jaccard", "lift")
     ]
-    blocks: list[Block] = [Choice("builds-overlap", say("builds.overlap"), tuple(options))]
+    blocks: list[Block] = [Selector("builds-overlap", say("builds.overlap"), tuple(options))]
     every = coarsened(len(found.tasks))
     if every > 1:
         blocks.append(Notice(say("builds.coarse", every=every)))
@@ -152,11 +152,11 @@ def _matrices(found: Overlap, say: Texts, masks: Source) -> list[Block]:
 def _similarity(facts: Facts, say: Texts) -> list[Block]:
     """How alike the tasks see the same inputs, where that was measured; else the command that measures it."""
     if facts.measured is None:
-        return [Notice(say("builds.cka.not_measured"), "plain", measuring.remedy(facts, say))]
+        return [Notice(say("builds.cka.not_measured"), "plain", measurement_note.remedy(facts, say))]
     found = facts.measured.similarity
     if found is None:
         return [Notice(say("builds.cka.too_few"))]
-    source = Source(say("builds.cka.source", examples=say.number(found.examples), data=len(found.data)))
+    source = Citation(say("builds.cka.source", examples=say.number(found.examples), data=len(found.data)))
     blocks: list[Block] = [pairs("cka", found.tasks, found.cka, lambda value: say.number(value, 3), say, source)]
     if found.sampled:
         blocks.append(Notice(say("builds.cka.sampled", tasks=len(found.tasks), data=len(found.data))))
@@ -183,7 +183,7 @@ def _forgetting(facts: Facts, say: Texts) -> Table:
         for one in facts.forgettable
     )
     columns = tuple(say(f"builds.forget.{key}") for key in ("task", "kept_for", "freed", "values", "bytes", "command"))
-    sources = (Source(f"{facts.store_folder}tasks/*/mask.bin"), Source(f"{facts.store_folder}tasks/*/task.json"))
+    sources = (Citation(f"{facts.store_folder}tasks/*/mask.bin"), Citation(f"{facts.store_folder}tasks/*/task.json"))
     title, explain = say("builds.forget.title"), say("builds.forget.explain")
     return Table(
         title,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from narrows.analysis.capacity import Capacity, LayerCapacity
-from narrows.report.blocks import Block, Chart, Notice, Section, Source, Table
+from narrows.report.blocks import Block, Chart, Citation, Notice, Section, Table
 from narrows.report.charts import altair, colour, mixed, short_names, spec_of, values
 from narrows.report.facts import Facts
 from narrows.report.heat import heat_map
@@ -30,7 +30,7 @@ def capacity(facts: Facts, say: Texts) -> Section:
         blocks += outlook(facts, say)
     if found is not None and found.tasks:
         groups = _largest(found.layers, say)
-        source = Source(f"{facts.store_folder}tasks/*/mask.bin")
+        source = Citation(f"{facts.store_folder}tasks/*/mask.bin")
         blocks += [_owners(found, groups, say, source), *_filling(found, groups, say, source)]
         if len(found.layers) > MOST_LAYERS:
             blocks.append(Notice(say("capacity.cut", shown=MOST_LAYERS, layers=len(found.layers))))
@@ -53,7 +53,7 @@ def _largest(layers: Sequence[LayerCapacity], say: Texts) -> list[Group]:
     return [*groups, (say("capacity.smaller", layers=len(rest)), tuple(rest))] if rest else groups
 
 
-def _owners(found: Capacity, groups: Sequence[Group], say: Texts, source: Source) -> Chart:
+def _owners(found: Capacity, groups: Sequence[Group], say: Texts, source: Citation) -> Chart:
     """A bar for each layer: used by one task, by two, ..., free."""
     bars = [(say("capacity.all"), found.total), *((name, _together(found.layers, places)) for name, places in groups)]
     most = min(len(found.total.used_by), _USERS)
@@ -139,7 +139,7 @@ def _counted(count: int, weights: int, say: Texts) -> str:
     return f"{say.number(count)} ({say.percent(count / weights if weights else 0.0)})"
 
 
-def _filling(found: Capacity, groups: Sequence[Group], say: Texts, source: Source) -> list[Block]:
+def _filling(found: Capacity, groups: Sequence[Group], say: Texts, source: Citation) -> list[Block]:
     """Layers by tasks. Of many tasks every second, third, ... is shown, counted back from the last."""
     if len(found.growth) < 2:
         return []

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from narrows.analysis.assumptions import Assumptions, told_assumptions
-from narrows.analysis.cost import Measured
+from narrows.analysis.cost import CostFigures
 from narrows.analysis.plan import GB, plan
-from narrows.report.blocks import Block, Calculator, Notice, Section, Source, Table
+from narrows.report.blocks import Block, Calculator, Citation, Notice, Section, Table
 from narrows.report.charts import altair, category, spec_of, values
 from narrows.report.facts import Facts
-from narrows.report.outcome import KINDS, Outcome, outcome, size
+from narrows.report.plan_outcome import KINDS, PlanOutcome, outcome, size
 from narrows.report.texts import Texts
 
 _ROWS: Final = ("networks", "storage_gb", "memory_gb", "training_hours", *KINDS, "setup", "total")
@@ -23,7 +23,7 @@ _VALUES: Final = (
     "name", "low", "high",
 )  # fmt: skip
 _SUMMED_UP: Final = ("store_bytes", "base_bytes", "first_task_bytes", "task_bytes", "task_bytes_growth", "task_hours")
-"""Measured figures that stand in no file as they are: how they come about is said in words."""
+"""CostFigures figures that stand in no file as they are: how they come about is said in words."""
 _BYTES: Final = ("dense_bytes", "store_bytes", "base_bytes", "first_task_bytes", "task_bytes", "task_bytes_growth")
 
 
@@ -38,7 +38,7 @@ def cost(facts: Facts, say: Texts) -> Section:
     return Section("cost", say("cost.title"), say("cost.lead"), blocks)
 
 
-def _calculator(measured: Measured, say: Texts) -> Calculator:
+def _calculator(measured: CostFigures, say: Texts) -> Calculator:
     assumptions = Assumptions()
     words = words_of(say)
     found = outcome(plan(measured.figures, assumptions), assumptions, words)
@@ -68,7 +68,7 @@ def _calculator(measured: Measured, say: Texts) -> Calculator:
         title=say("cost.calculator.title"),
         explain=say("cost.calculator.explain"),
         term=say("cost.calculator.term"),
-        sources=(Source("narrows plan"),),
+        sources=(Citation("narrows plan"),),
         key="plan",
         kind="plan",
         data=data,
@@ -89,7 +89,7 @@ def words_of(say: Texts) -> dict[str, str]:
     return found | {name: say(f"cost.{name}", **open_) for name in _OTHERS}
 
 
-def _months(found: Outcome, say: Texts) -> Table:
+def _months(found: PlanOutcome, say: Texts) -> Table:
     names = ("month", "tasks", "disk_shared", "disk_separate", "memory_shared", "memory_separate")
     columns = tuple(say(f"cost.column.{name}") for name in (*names, "cost_shared", "cost_separate"))
     return Table(say("cost.months"), "", "", (), columns, found.months, frozenset(range(len(columns))))
@@ -123,7 +123,7 @@ def _spec(say: Texts) -> dict[str, Any]:
     return spec_of(chart, height=260)
 
 
-def _measured(measured: Measured, facts: Facts, say: Texts) -> Table:
+def _measured(measured: CostFigures, facts: Facts, say: Texts) -> Table:
     rows = []
     for name, value in measured.figures.to_json().items():
         shown = size(value / GB) if name in _BYTES else say.number(value)
@@ -135,7 +135,7 @@ def _measured(measured: Measured, facts: Facts, say: Texts) -> Table:
     return Table(title, explain, "", (), columns, tuple(rows), frozenset((1,)))
 
 
-def _source(name: str, measured: Measured, facts: Facts, say: Texts) -> str:
+def _source(name: str, measured: CostFigures, facts: Facts, say: Texts) -> str:
     if name in measured.assumed:
         return say(f"cost.assumed.{name}")
     if name == "tasks_per_network" and facts.forecast is not None:  # not assumed: it could be made

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from narrows.report.blocks import Block, Chart, Notice, Source, Table
+from narrows.report.blocks import Block, Chart, Citation, Notice, Table
 from narrows.report.charts import altair, between, colour, mixed, short_names, spec_of
 from narrows.report.texts import Texts
 from narrows.training import History
@@ -40,7 +40,7 @@ def _fewer(history: History, most: int) -> History:
     return replace(history, points=history.points[::every])
 
 
-def overlaid(histories: Mapping[str, History], say: Texts, source: Source) -> Chart | None:
+def overlaid(histories: Mapping[str, History], say: Texts, source: Citation) -> Chart | None:
     """The losses of several tasks in one chart; None where none is known."""
     alt = altair()
     columns: dict[str, list[Any]] = {"task": [], "step": [], "loss": []}
@@ -61,23 +61,23 @@ def overlaid(histories: Mapping[str, History], say: Texts, source: Source) -> Ch
     return _chart("losses", "training-losses", chart, columns, titles, rows, say, source)
 
 
-def courses(history: History, place: int, say: Texts, source: Source) -> list[Block]:
+def courses(history: History, place: int, say: Texts, source: Citation) -> list[Block]:
     """What is known of one task, the `place`-th."""
     makers = (_loss, _size, _alpha, _rate, _scores)
     blocks: list[Block] = [chart for make in makers if (chart := make(history, place, say, source)) is not None]
     return blocks or [Notice(say("training.empty"), "plain")]
 
 
-def _loss(history: History, place: int, say: Texts, source: Source) -> Chart | None:
+def _loss(history: History, place: int, say: Texts, source: Citation) -> Chart | None:
     return _line("loss", history, place, say, source, colour("c2"))
 
 
-def _rate(history: History, place: int, say: Texts, source: Source) -> Chart | None:
+def _rate(history: History, place: int, say: Texts, source: Citation) -> Chart | None:
     return _line("lr", _fewer(history, _RATES), place, say, source, colour("c7"), height=90)
 
 
 def _line(
-    key: str, history: History, place: int, say: Texts, source: Source, ink: str, height: int = _HEIGHT
+    key: str, history: History, place: int, say: Texts, source: Citation, ink: str, height: int = _HEIGHT
 ) -> Chart | None:
     alt = altair()
     known = [(point.step, value) for point in history.points if (value := getattr(point, key)) is not None]
@@ -92,7 +92,7 @@ def _line(
     return _chart(key, f"training-{key}-{place}", chart, columns, titles, rows, say, source, height)
 
 
-def _size(history: History, place: int, say: Texts, source: Source) -> Chart | None:
+def _size(history: History, place: int, say: Texts, source: Citation) -> Chart | None:
     """New and reused weights, one on the other."""
     alt = altair()
     known = [
@@ -131,7 +131,7 @@ def _size(history: History, place: int, say: Texts, source: Source) -> Chart | N
     return _chart("size", f"training-size-{place}", chart, columns, titles, rows, say, source)
 
 
-def _alpha(history: History, place: int, say: Texts, source: Source) -> Chart | None:
+def _alpha(history: History, place: int, say: Texts, source: Citation) -> Chart | None:
     """Bands of the quantiles, and the line where weights leave."""
     alt = altair()
     known = [(point.step, point.log_alpha) for point in history.points if point.log_alpha is not None]
@@ -159,7 +159,7 @@ def _alpha(history: History, place: int, say: Texts, source: Source) -> Chart | 
     return _chart("alpha", f"training-alpha-{place}", chart, columns, titles, rows, say, source)
 
 
-def _scores(history: History, place: int, say: Texts, source: Source) -> Chart | None:
+def _scores(history: History, place: int, say: Texts, source: Citation) -> Chart | None:
     """What validation data gave after each epoch, and the epoch that was kept."""
     alt = altair()
     known = [(score.epoch + 1, score.value) for score in history.scores if score.value is not None]
@@ -227,7 +227,7 @@ def _chart(
     titles: tuple[str, ...],
     rows: tuple[tuple[str | None, ...], ...],
     say: Texts,
-    source: Source,
+    source: Citation,
     height: int = _HEIGHT,
     numeric: int | None = None,
 ) -> Chart:

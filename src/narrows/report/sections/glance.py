@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 from narrows.errors import NarrowsError
-from narrows.report.blocks import Block, Notice, Section, Source, Stat, Stats, Tone
+from narrows.report.blocks import Block, Citation, Notice, Section, Stat, Stats, Tone
 from narrows.report.facts import Facts
 from narrows.report.sections.outlook import doubted, trusted
 from narrows.report.texts import Texts
@@ -34,17 +34,17 @@ def glance(facts: Facts, say: Texts) -> Section:
 
 def _tasks(facts: Facts, say: Texts) -> Stat:
     file = "result.json" if facts.reader is None else f"{facts.store_folder}store.json"
-    return _stat(say, "tasks", say.number(len(facts.names)), sources=(Source(file, "tasks"),))
+    return _stat(say, "tasks", say.number(len(facts.names)), sources=(Citation(file, "tasks"),))
 
 
 def _accuracy(facts: Facts, say: Texts) -> Stat | None:
     if facts.result is not None and facts.result.tasks:
         acc = facts.result.metrics()["ACC"]
-        return _stat(say, "acc", say.percent(acc), term="ACC", sources=(Source("result.json", "metrics.ACC"),))
+        return _stat(say, "acc", say.percent(acc), term="ACC", sources=(Citation("result.json", "metrics.ACC"),))
     found = [accuracy for accuracy in facts.validated.values() if accuracy is not None]
     if not found:
         return None
-    sources = (Source(f"{facts.store_folder}tasks/*/task.json", "metrics.validation.accuracy"),)
+    sources = (Citation(f"{facts.store_folder}tasks/*/task.json", "metrics.validation.accuracy"),)
     return _stat(say, "validated", say.percent(statistics.fmean(found)), sources=sources, measured=len(found))
 
 
@@ -56,7 +56,7 @@ def _against_alone(facts: Facts, say: Texts) -> Stat | None:
     if difference is None:
         return None
     tone: Tone = "warn" if difference < -0.01 else "good"
-    sources = (Source("result.json", "metrics.fwt_independent"),)
+    sources = (Citation("result.json", "metrics.fwt_independent"),)
     value = say("glance.points", points=say.points(difference))
     return _stat(say, "alone", value, tone, say("term.fwt"), sources)
 
@@ -67,9 +67,9 @@ def _forgotten(facts: Facts, say: Texts) -> Stat | None:
     checked = facts.problems is not None and not facts.damage and bool(facts.names)
     sources = []
     if measured is not None:
-        sources.append(Source("result.json", "metrics.BWT"))
+        sources.append(Citation("result.json", "metrics.BWT"))
     if checked:
-        sources.append(Source(f"{facts.store_folder}tasks/*/task.json", "weights_sha256"))
+        sources.append(Citation(f"{facts.store_folder}tasks/*/task.json", "weights_sha256"))
     if not sources:
         return None
     if measured:  # finetune, say: measured, and not 0
@@ -89,7 +89,7 @@ def _forgotten(facts: Facts, say: Texts) -> Stat | None:
 def _used(facts: Facts, say: Texts) -> Stat | None:
     term = say("term.used")
     if facts.capacity is not None and facts.names:
-        sources = (Source(f"{facts.store_folder}tasks/*/mask.bin", "claimed"),)
+        sources = (Citation(f"{facts.store_folder}tasks/*/mask.bin", "claimed"),)
         total = facts.capacity.total
         free = say.percent(total.free / total.weights if total.weights else 0.0)
         key = "twice" if total.kept > total.weights - total.free else "left"
@@ -98,7 +98,7 @@ def _used(facts: Facts, say: Texts) -> Stat | None:
         return None
     last = len(facts.result.tasks) - 1
     used = facts.result.tasks[last].used
-    return _stat(say, "used", say.percent(used), term=term, sources=(Source("result.json", f"tasks[{last}].used"),))
+    return _stat(say, "used", say.percent(used), term=term, sources=(Citation("result.json", f"tasks[{last}].used"),))
 
 
 def _room(facts: Facts, say: Texts) -> Stat | None:
@@ -115,7 +115,7 @@ def _room(facts: Facts, say: Texts) -> Stat | None:
     doubt = doubted(facts.back_test)
     fine: Tone = "plain" if forecast.weak or doubt else "good"
     tone: Tone = "bad" if forecast.refused else "warn" if fits.low is not None and fits.low < 3 else fine
-    sources = (Source(f"{facts.store_folder}tasks/*/mask.bin", "used, claimed"),)
+    sources = (Citation(f"{facts.store_folder}tasks/*/mask.bin", "used, claimed"),)
     key = "guess" if forecast.weak else "refines" if forecast.refines else "explain"
     explain = say(f"glance.room.{key}", level=say.percent(forecast.level, 0))
     if doubt and facts.back_test is not None:
@@ -130,7 +130,7 @@ def _limit(facts: Facts, say: Texts) -> Stat | None:
     if facts.forecast is None or facts.forecast.next_limit is None:
         return None
     limit = facts.forecast.next_limit
-    sources = (Source(f"{facts.store_folder}tasks/*/mask.bin", limit.layer),)
+    sources = (Citation(f"{facts.store_folder}tasks/*/mask.bin", limit.layer),)
     when = say("glance.limit.when", count=say.number(limit.tasks.median))
     explain = say.sentences(when, say("glance.limit.explain"))
     return Stat(say("glance.limit.title"), explain, "", sources, limit.layer)
@@ -143,7 +143,9 @@ def _bytes(facts: Facts, say: Texts) -> Stat | None:
     explain = say("glance.bytes.explain", total=say.bytes(sum(facts.sizes)))
     if facts.dense_bytes:
         explain = say.sentences(explain, say("glance.bytes.share", share=say.percent(mean / facts.dense_bytes)))
-    source = Source("result.json", "tasks.bytes") if facts.reader is None else Source(f"{facts.store_folder}tasks/*")
+    source = (
+        Citation("result.json", "tasks.bytes") if facts.reader is None else Citation(f"{facts.store_folder}tasks/*")
+    )
     return Stat(
         say("glance.bytes.title"),
         explain,
@@ -159,7 +161,7 @@ def _stat(
     value: str,
     tone: Tone = "plain",
     term: str = "",
-    sources: tuple[Source, ...] = (),
+    sources: tuple[Citation, ...] = (),
     **values: object,
 ) -> Stat:
     return Stat(say(f"glance.{key}.title"), say(f"glance.{key}.explain", **values), term, sources, value, tone)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from narrows.analysis.capacity import Capacity
 from narrows.analysis.forecast import Interval
 from narrows.benchmarks.results import Result
-from narrows.report.blocks import Block, Chart, Source, Table
+from narrows.report.blocks import Block, Chart, Citation, Table
 from narrows.report.charts import altair, colour, mixed, spec_of, values
 from narrows.report.facts import Facts
 from narrows.report.texts import Texts
@@ -45,9 +45,9 @@ class Bar:
 def growth(facts: Facts, say: Texts) -> list[Block]:
     """A bar for each task, and a fan for those to come; nothing where there is no task."""
     if facts.capacity is not None:
-        bars, source = _of_store(facts.capacity), Source(f"{facts.store_folder}tasks/*/mask.bin")
+        bars, source = _of_store(facts.capacity), Citation(f"{facts.store_folder}tasks/*/mask.bin")
     elif facts.result is not None:
-        bars, source = _of_result(facts.result), Source("result.json", "tasks.used, tasks.reused")
+        bars, source = _of_result(facts.result), Citation("result.json", "tasks.used, tasks.reused")
     if not facts.names or not bars:
         return []
     ahead = facts.forecast.used[: max(_LEAST_AHEAD, len(bars))] if facts.forecast is not None else ()

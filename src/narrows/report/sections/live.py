@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from narrows.analysis.underway import Job, UnderWay
-from narrows.report.blocks import Block, Chart, Notice, Section, Source, Stat, Stats, Table
+from narrows.analysis.underway import LiveJob, UnderWay
+from narrows.report.blocks import Block, Chart, Citation, Notice, Section, Stat, Stats, Table
 from narrows.report.charts import altair, colour, spec_of, values
 from narrows.report.texts import Texts
 from narrows.trackers import LiveTask
@@ -67,7 +67,7 @@ def _section(blocks: list[Block], say: Texts) -> Section:
 def _grid(found: UnderWay, say: Texts) -> list[Block]:
     blocks: list[Block] = []
     if found.done is not None:
-        source = (Source("compare.json", "rows, failures, left"),)
+        source = (Citation("compare.json", "rows, failures, left"),)
         shown = (("done", found.done, "plain"), ("left", found.left, "plain"), ("failed", found.failed, "bad"))
         stats = [
             Stat(
@@ -83,7 +83,7 @@ def _grid(found: UnderWay, say: Texts) -> list[Block]:
     if found.jobs:
         rows = tuple(_row(job, say) for job in found.jobs)
         title, explain = say("live.jobs.title"), say("live.jobs.explain")
-        sources = (Source("*/live.jsonl"), Source("*.log"))
+        sources = (Citation("*/live.jsonl"), Citation("*.log"))
         blocks.append(Table(title, explain, "", sources, columns, rows, frozenset({2, 3, 4, 5, 6})))
     return blocks
 
@@ -92,7 +92,7 @@ def _tone(tone: str, count: int | None) -> Any:
     return tone if count else "plain"
 
 
-def _row(job: Job, say: Texts) -> tuple[str | None, ...]:
+def _row(job: LiveJob, say: Texts) -> tuple[str | None, ...]:
     task = job.task
     last = task.points[-1] if task and task.points else {}
     return (
@@ -107,12 +107,12 @@ def _row(job: Job, say: Texts) -> tuple[str | None, ...]:
     )
 
 
-def _job(job: Job, say: Texts) -> list[Block]:
+def _job(job: LiveJob, say: Texts) -> list[Block]:
     """The job that was heard of last, in full."""
     task = job.task
     if task is None:
         return [Notice(say("live.begins"))]
-    source = (Source(job.file, task.name),)
+    source = (Citation(job.file, task.name),)
     last = task.points[-1] if task.points else {}
     number = job.learned + (task.state != "done")
     stats = [
@@ -139,7 +139,7 @@ def _job(job: Job, say: Texts) -> list[Block]:
     return blocks + _curves(task, source, say)
 
 
-def _curves(task: LiveTask, source: tuple[Source, ...], say: Texts) -> list[Block]:
+def _curves(task: LiveTask, source: tuple[Citation, ...], say: Texts) -> list[Block]:
     charts: list[Block] = []
     losses = [{"step": point["step"], "value": point.get("loss")} for point in task.points]
     if any(row["value"] is not None for row in losses):
@@ -158,7 +158,7 @@ def _curves(task: LiveTask, source: tuple[Source, ...], say: Texts) -> list[Bloc
     return charts
 
 
-def _curve(key: str, rows: list[dict[str, Any]], task: LiveTask, source: tuple[Source, ...], say: Texts) -> Chart:
+def _curve(key: str, rows: list[dict[str, Any]], task: LiveTask, source: tuple[Citation, ...], say: Texts) -> Chart:
     alt = altair()
     title, along = say(f"live.{key}.title"), say("live.epochs" if key == "score" else "live.steps.title")
     share = key == "density"

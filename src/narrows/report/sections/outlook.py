@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from narrows.analysis.back_test import BackTest, HorizonError, Retried
 from narrows.analysis.forecast import Forecast, Interval
-from narrows.report.blocks import Block, Chart, Notice, Source, Stat, Stats, Table, Tone
+from narrows.report.blocks import Block, Chart, Citation, Notice, Stat, Stats, Table, Tone
 from narrows.report.charts import altair, category, colour, spec_of, values
 from narrows.report.facts import Facts
 from narrows.report.texts import Texts
@@ -27,8 +27,8 @@ def outlook(facts: Facts, say: Texts) -> list[Block]:
     found, tested = facts.forecast, facts.back_test
     if found is None:
         return []
-    masks = Source(f"{facts.store_folder}tasks/*/mask.bin")
-    method = Source(f"{facts.store_folder}tasks/*/task.json", "method")
+    masks = Citation(f"{facts.store_folder}tasks/*/mask.bin")
+    method = Citation(f"{facts.store_folder}tasks/*/task.json", "method")
     blocks: list[Block] = [_figures(facts, found, say, (masks, method)), _sentence(found, say)]
     if found.weak:
         blocks.append(Notice(say("capacity.outlook.weak", tasks=found.rests_on), "warn"))
@@ -40,7 +40,7 @@ def outlook(facts: Facts, say: Texts) -> list[Block]:
     return blocks
 
 
-def _figures(facts: Facts, found: Forecast, say: Texts, sources: tuple[Source, ...]) -> Stats:
+def _figures(facts: Facts, found: Forecast, say: Texts, sources: tuple[Citation, ...]) -> Stats:
     assert facts.capacity is not None  # there is a forecast
     total = facts.capacity.total
     low = found.fits.low
@@ -98,7 +98,7 @@ def _range(interval: Interval, found: Forecast, say: Texts) -> str:
     return low if low == high else say("capacity.outlook.from_to", low=low, high=high)
 
 
-def _layers(found: Forecast, say: Texts, sources: tuple[Source, ...]) -> Table:
+def _layers(found: Forecast, say: Texts, sources: tuple[Citation, ...]) -> Table:
     shown = found.layers[:_MOST_LAYERS]
     rows = tuple(
         (limit.layer, *(_tasks(edge, found, say) for edge in (limit.tasks.median, limit.tasks.low, limit.tasks.high)))
@@ -111,7 +111,7 @@ def _layers(found: Forecast, say: Texts, sources: tuple[Source, ...]) -> Table:
     )
 
 
-def _back(facts: Facts, tested: BackTest, say: Texts, sources: tuple[Source, ...]) -> list[Block]:
+def _back(facts: Facts, tested: BackTest, say: Texts, sources: tuple[Citation, ...]) -> list[Block]:
     """What came, and what had been forecast for it 1, 5 and 10 tasks before; how often it was right."""
     assert facts.capacity is not None  # there is a back-test
     names = [step.task for step in facts.capacity.growth if step.isolation == "shared"]
@@ -159,7 +159,7 @@ def doubted(tested: BackTest | None) -> bool:
     return trusted(tested).within < tested.level - _SHORT_OF_LEVEL
 
 
-def _errors(tested: BackTest, say: Texts, sources: tuple[Source, ...]) -> Table:
+def _errors(tested: BackTest, say: Texts, sources: tuple[Citation, ...]) -> Table:
     rows = tuple(
         (
             say.number(horizon.ahead),

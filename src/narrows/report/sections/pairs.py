@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from narrows.report.blocks import Chart, Pictures, Source
+from narrows.report.blocks import Chart, Citation, Pictures
 from narrows.report.charts import short_names
 from narrows.report.heat import Matrix, heat_map
 from narrows.report.texts import Texts
@@ -16,7 +16,7 @@ MOST_TASKS: Final = 50
 
 
 def pairs(
-    key: str, tasks: Sequence[str], matrix: Matrix, show: Callable[[float | None], str], say: Texts, source: Source
+    key: str, tasks: Sequence[str], matrix: Matrix, show: Callable[[float | None], str], say: Texts, source: Citation
 ) -> Chart | Pictures:
     """A symmetric matrix: below its diagonal only, as the rest says the same.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from narrows.report.blocks import Block, Chart, Choice, Notice, Section, Source, Stat, Stats, Table
+from narrows.report.blocks import Block, Chart, Citation, Notice, Section, Selector, Stat, Stats, Table
 from narrows.report.charts import along, altair, colour, spec_of, values
 from narrows.report.facts import Facts
 from narrows.report.sections.courses import courses, overlaid, thinned
@@ -32,13 +32,13 @@ def training(facts: Facts, say: Texts) -> Section:
     return Section("training", say("training.title"), say("training.lead"), blocks)
 
 
-def _times(facts: Facts) -> tuple[list[tuple[str, float | None]], Source]:
+def _times(facts: Facts) -> tuple[list[tuple[str, float | None]], Citation]:
     """(task, seconds) of each, and where that stands."""
     if facts.reader is not None:
-        source = Source(f"{facts.store_folder}tasks/*/task.json", "seconds")
+        source = Citation(f"{facts.store_folder}tasks/*/task.json", "seconds")
         return [(record.name, record.seconds) for record in facts.records], source
     tasks = facts.result.tasks if facts.result is not None else []
-    return [(task.name, task.seconds) for task in tasks], Source("result.json", "tasks.seconds")
+    return [(task.name, task.seconds) for task in tasks], Citation("result.json", "tasks.seconds")
 
 
 def _seconds(facts: Facts, say: Texts) -> list[Block]:
@@ -52,19 +52,21 @@ def _seconds(facts: Facts, say: Texts) -> list[Block]:
     ]
     ratio = facts.result.metrics()["step_ratio"] if facts.result is not None and facts.result.tasks else None
     if ratio is not None:
-        stats.append(_stat(say, "ratio", f"{say.number(ratio, 3)}\u00d7", Source("result.json", "metrics.step_ratio")))
+        stats.append(
+            _stat(say, "ratio", f"{say.number(ratio, 3)}\u00d7", Citation("result.json", "metrics.step_ratio"))
+        )
     blocks: list[Block] = [Stats(tuple(stats))]
     if ratio is None and facts.result is not None:
         blocks.append(Notice(say("training.no_ratio"), "plain", "narrows run ... --reference"))
     return [*blocks, _per_task(times, say, source)]
 
 
-def _stat(say: Texts, key: str, value: str, source: Source) -> Stat:
+def _stat(say: Texts, key: str, value: str, source: Citation) -> Stat:
     title, explain, term = (say(f"training.{key}.{part}") for part in ("title", "explain", "term"))
     return Stat(title, explain, term, (source,), value)
 
 
-def _per_task(times: Sequence[tuple[str, float | None]], say: Texts, source: Source) -> Chart:
+def _per_task(times: Sequence[tuple[str, float | None]], say: Texts, source: Citation) -> Chart:
     alt = altair()
     across, rows = along([name for name, _ in times], say("training.task"))
     cells = [
@@ -96,7 +98,7 @@ def _histories(facts: Facts, say: Texts) -> list[Block]:
     """The course of the training of each task that kept it, and who did not."""
     blocks: list[Block] = []
     kept = {name: found for name, found in facts.histories.items() if isinstance(found, History)}
-    source = Source(f"{facts.store_folder}tasks/*/task.json", "history")
+    source = Citation(f"{facts.store_folder}tasks/*/task.json", "history")
     if 1 < len(kept) <= MOST_OVERLAID and (chart := overlaid(kept, say, source)) is not None:
         blocks.append(chart)
     if kept:
@@ -105,7 +107,7 @@ def _histories(facts: Facts, say: Texts) -> list[Block]:
             (name, tuple(courses(thinned(kept[name], len(shown)), place, say, source)))
             for place, name in enumerate(shown, 1)
         )
-        blocks.append(Choice("training-task", say("training.pick"), options))
+        blocks.append(Selector("training-task", say("training.pick"), options))
         if len(shown) < len(kept):
             blocks.append(Notice(say("training.cut", shown=len(shown), tasks=len(kept))))
     for name, found in facts.histories.items():
@@ -139,14 +141,14 @@ def _settings(facts: Facts, say: Texts) -> list[Block]:
         keys = ("task", "method", "optimizer", "lr", "schedule", "epochs", "batch_size", "examples", "steps", "shrinks")
         columns = tuple(say(f"training.settings.{key}") for key in keys)
         file = f"{facts.store_folder}tasks/*/task.json"
-        sources: tuple[Source, ...] = (Source(file, "method"), Source(file, "history"))
+        sources: tuple[Citation, ...] = (Citation(file, "method"), Citation(file, "history"))
         title, explain = say("training.settings.title"), say("training.settings.explain")
         blocks.append(Table(title, explain, "", sources, columns, tuple(rows), frozenset({3, 5, 6, 7, 8}), folded=True))
     if facts.result is not None:
         columns = (say("training.run.option"), say("training.run.value"))
         options = tuple((key, _short(value)) for key, value in _flat(facts.result.config) if value is not None)
         title, explain = say("training.run.title"), say("training.run.explain")
-        sources = (Source("result.json", "config"),)
+        sources = (Citation("result.json", "config"),)
         blocks.append(Table(title, explain, "config", sources, columns, options, folded=True))
     return blocks
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from narrows.benchmarks.compare.summary import Row
-from narrows.report.blocks import Block, Chart, Choice, Notice, Pictures, Section, Source, Table
+from narrows.report.blocks import Block, Chart, Citation, Notice, Pictures, Section, Selector, Table
 from narrows.report.charts import MOST_NAMES, altair, short_names
 from narrows.report.facts import Facts
 from narrows.report.heat import heat_map
-from narrows.report.sections.comparing.lines import Point, lines
+from narrows.report.sections.comparing.lines import LinePoint, lines
 from narrows.report.sections.comparing.variants import Variants, with_error
 from narrows.report.texts import Texts
 
@@ -52,7 +52,7 @@ def _lines(rows: Sequence[Row], found: Variants, say: Texts) -> Chart:
     for at, row in enumerate(rows):
         aside = _ASIDE * ((at + 0.5) / len(rows) - 0.5)  # so that error bars do not lie on one another
         points = [
-            Point(place + aside, figure, {"shown": with_error(figure, 2) or "", "task": name})
+            LinePoint(place + aside, figure, {"shown": with_error(figure, 2) or "", "task": name})
             for place, (name, figure) in enumerate(zip(row.tasks, row.accuracy, strict=False), 1)
             if figure.mean is not None
         ]
@@ -126,7 +126,7 @@ def _matrices(found: Variants, say: Texts) -> list[Block]:
     options = tuple((_title(run, found, say), (_matrix(place, run, found, say),)) for place, run in shown)
     if not options:
         return []
-    blocks: list[Block] = [Choice("by-task-run", say("by_task.pick"), options)]
+    blocks: list[Block] = [Selector("by-task-run", say("by_task.pick"), options)]
     if len(shown) < len(known):
         blocks.insert(0, Notice(say("by_task.cut", shown=len(shown), runs=len(known))))
     return blocks
@@ -161,5 +161,5 @@ def _matrix(place: int, run: Mapping[str, Any], found: Variants, say: Texts) -> 
         value=say("by_task.accuracy"),
         show=say.percent,
         term="R",
-        sources=(Source(found.file, f"runs[{place}].R"),),
+        sources=(Citation(found.file, f"runs[{place}].R"),),
     )

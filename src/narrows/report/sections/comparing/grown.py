@@ -6,7 +6,7 @@ from narrows.benchmarks.compare.summary import Row
 from narrows.report.blocks import Block, Chart, Notice, Section, Table
 from narrows.report.charts import altair
 from narrows.report.facts import Facts
-from narrows.report.sections.comparing.lines import Point, lines
+from narrows.report.sections.comparing.lines import LinePoint, lines
 from narrows.report.sections.comparing.variants import Variants, with_error
 from narrows.report.texts import Texts
 
@@ -37,7 +37,7 @@ def _chart(rows: list[Row], found: Variants, say: Texts) -> Chart:
         (
             row,
             [
-                Point(place, figure, {"shown": with_error(figure, 2) or "", "task": name})
+                LinePoint(place, figure, {"shown": with_error(figure, 2) or "", "task": name})
                 for place, (name, figure) in enumerate(zip(row.tasks, row.used, strict=True), 1)
                 if figure.mean is not None
             ],

@@ -32,7 +32,7 @@ def logarithmic(places: Sequence[float], title: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Point:
+class LinePoint:
     """Of a line.
 
     Attributes:
@@ -51,7 +51,7 @@ class Point:
 
 
 def lines(
-    series: Sequence[tuple[Row, Sequence[Point]]],
+    series: Sequence[tuple[Row, Sequence[LinePoint]]],
     found: Variants,
     *,
     x: Any,

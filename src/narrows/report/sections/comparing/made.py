@@ -7,7 +7,7 @@ import shlex
 from collections import Counter
 from typing import Any, Final
 
-from narrows.report.blocks import Block, Notice, Section, Source, Table
+from narrows.report.blocks import Block, Citation, Notice, Section, Table
 from narrows.report.facts import Facts
 from narrows.report.sections.comparing.variants import Variants
 from narrows.report.texts import Texts
@@ -53,7 +53,7 @@ def _failures(found: Variants, say: Texts) -> list[Block]:
         return []
     rows = tuple((failure["job"], " ".join(failure["reason"].split())) for failure in failures[:_MOST_FAILURES])
     title, explain = say("made.failed.title", count=len(failures)), say("made.failed.explain")
-    sources = (Source(found.file, "failures"),)
+    sources = (Citation(found.file, "failures"),)
     return [Table(title, explain, "", sources, (say("made.job"), say("made.reason")), rows)]
 
 
@@ -65,7 +65,7 @@ def _rules(found: Variants, say: Texts) -> Table:
     ]
     rows = tuple((name, _plain(grid[name])) for name in shown)
     columns = (say("made.option"), say("made.value"))
-    sources = (Source(found.file, "grid"),)
+    sources = (Citation(found.file, "grid"),)
     return Table(say("made.rules.title"), say("made.rules.explain"), "", sources, columns, rows)
 
 
@@ -84,5 +84,5 @@ def _machines(found: Variants, say: Texts) -> list[Block]:
     columns = (say("made.host"), say("made.runs"), *(say(f"made.place.{key}") for key in _PLACE))
     rows = tuple((place[0], say.number(count), *place[1:]) for place, count in places.items())
     title, explain = say("made.machines.title"), say("made.machines.explain")
-    sources = (Source(found.file, "runs[i].worker, runs[i].environment"),)
+    sources = (Citation(found.file, "runs[i].worker, runs[i].environment"),)
     return [Table(title, explain, "", sources, columns, rows, frozenset({1, 7}))]

@@ -6,7 +6,7 @@ import math
 
 from narrows.benchmarks.compare.spec import DENSE
 from narrows.benchmarks.compare.summary import Row
-from narrows.report.blocks import Block, Notice, Section, Source, Stat, Stats, Tone
+from narrows.report.blocks import Block, Citation, Notice, Section, Stat, Stats, Tone
 from narrows.report.facts import Facts
 from narrows.report.sections.comparing.variants import Variants, mean_of, with_error
 from narrows.report.texts import Texts
@@ -34,7 +34,7 @@ def _stream(found: Variants, say: Texts) -> Stat:
     network = grid.get("network") or "?"
     explain = say("standing.stream.explain", tasks="?" if tasks is None else tasks, network=network)
     return Stat(
-        say("standing.stream.title"), explain, "", (Source(found.file, "grid"),), str(grid.get("stream") or "-")
+        say("standing.stream.title"), explain, "", (Citation(found.file, "grid"),), str(grid.get("stream") or "-")
     )
 
 
@@ -52,7 +52,7 @@ def _runs(found: Variants, say: Texts) -> Stat:
     how = "complete" if comparison.complete and done >= asked else "open"
     explain = say(f"standing.runs.{how}", seeds=seeds, left=comparison.left, failed=len(comparison.failures))
     tone: Tone = "bad" if comparison.failures else "good" if how == "complete" else "warn"
-    sources = (Source(found.file, "rows[i].seeds, rows[i].asked, left, failures"),)
+    sources = (Citation(found.file, "rows[i].seeds, rows[i].asked, left, failures"),)
     return Stat(say("standing.runs.title"), explain, say("standing.runs.term"), sources, f"{done} / {asked}", tone)
 
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from narrows.benchmarks.compare.summary import Row
 from narrows.report.blocks import Block, Chart, Notice, Section, Table
 from narrows.report.facts import Facts
-from narrows.report.sections.comparing.lines import Point, lines, logarithmic
+from narrows.report.sections.comparing.lines import LinePoint, lines, logarithmic
 from narrows.report.sections.comparing.variants import Variants, mean_of, with_error
 from narrows.report.texts import Texts
 
@@ -31,7 +31,8 @@ def _chart(rows: list[Row], found: Variants, say: Texts) -> Chart:
     for _, group in groupby(rows, key=lambda row: row.label):
         line = list(group)
         points = [
-            Point(mean_of(row, "seconds") or 0.0, row.figures["ACC"], _tips(row, say), str(row.epochs)) for row in line
+            LinePoint(mean_of(row, "seconds") or 0.0, row.figures["ACC"], _tips(row, say), str(row.epochs))
+            for row in line
         ]
         series.append((line[0], points))
     seconds = [point.x for _, line in series for point in line]

@@ -8,7 +8,7 @@ from typing import Any
 from narrows.benchmarks.compare.summary import Figure, Row
 from narrows.report.blocks import Block, Chart, Notice, Section, Table
 from narrows.report.facts import Facts
-from narrows.report.sections.comparing.lines import Point, lines, logarithmic
+from narrows.report.sections.comparing.lines import LinePoint, lines, logarithmic
 from narrows.report.sections.comparing.variants import Variants
 from narrows.report.texts import Texts
 
@@ -59,7 +59,7 @@ def _rates(rows: Sequence[Row], found: Variants, say: Texts) -> list[Block]:
     return [Chart(title, explain, "lr", found.source("tried", "values"), "tuning-rates", spec, table)]
 
 
-def _points(row: Row, say: Texts) -> list[Point]:
+def _points(row: Row, say: Texts) -> list[LinePoint]:
     picked = picked_of(row)
     known = [
         (rate, at, trial)
@@ -67,7 +67,7 @@ def _points(row: Row, say: Texts) -> list[Point]:
         if (rate := trial["values"].get("lr")) and rate > 0 and trial["accuracy"] is not None
     ]
     return [
-        Point(
+        LinePoint(
             rate,
             Figure(trial["accuracy"], None, ()),
             {

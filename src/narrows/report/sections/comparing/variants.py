@@ -13,7 +13,7 @@ from typing import Any, Final
 from narrows.analysis.subject import COMPARISON_FILE
 from narrows.benchmarks.compare.spec import DENSE
 from narrows.benchmarks.compare.summary import Comparison, Figure, Row
-from narrows.report.blocks import Source
+from narrows.report.blocks import Citation
 from narrows.report.charts import CATEGORIES, altair, category, short_names
 from narrows.report.facts import Facts
 from narrows.report.texts import Texts
@@ -101,13 +101,13 @@ class Variants:
         """The dense reference, trained longest."""
         return next((row for row in self.longest if row.method == DENSE), None)
 
-    def source(self, *figures: str) -> tuple[Source, ...]:
+    def source(self, *figures: str) -> tuple[Citation, ...]:
         """Where figures of the rows stand."""
-        return (Source(self.file, ", ".join(f"rows[i].{figure}" for figure in figures)),)
+        return (Citation(self.file, ", ".join(f"rows[i].{figure}" for figure in figures)),)
 
-    def place(self, row: Row, figure: str) -> tuple[Source, ...]:
+    def place(self, row: Row, figure: str) -> tuple[Citation, ...]:
         """Where a figure of one row stands."""
-        return (Source(self.file, f"rows[{self.comparison.rows.index(row)}].{figure}"),)
+        return (Citation(self.file, f"rows[{self.comparison.rows.index(row)}].{figure}"),)
 
     def scales(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Colour and marker of these rows' variants, and their legend; by the field `name`."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from narrows.errors import DamagedStoreError
-from narrows.report.blocks import Block, Choice, Notice, Section
+from narrows.report.blocks import Block, Notice, Section, Selector
 from narrows.report.facts import Facts
-from narrows.report.pixels import Budget
-from narrows.report.sections.kept import check, layers, leaning, measuring, overview
+from narrows.report.pixels import PixelBudget
+from narrows.report.sections.kept import counter_check, layers, leaning, measurement_note, overview
 from narrows.report.sections.kept.weights import WeightPictures, draw_weights
 from narrows.report.texts import Texts
 
@@ -27,7 +27,11 @@ def kept(facts: Facts, say: Texts) -> Section:
     elif not facts.retention:
         blocks = [Notice(say("kept.none"), "warn")]
     else:
-        blocks = [*overview.overview(facts, say), *measuring.how(facts, say), *check.all_tasks(facts, say)]
+        blocks = [
+            *overview.overview(facts, say),
+            *measurement_note.how(facts, say),
+            *counter_check.all_tasks(facts, say),
+        ]
         try:
             drawn = draw_weights(facts.reader, facts.pictured, WEIGHTS_BYTES)
         except DamagedStoreError as error:  # a mask: what the records say is shown nevertheless
@@ -37,9 +41,9 @@ def kept(facts: Facts, say: Texts) -> Section:
     return Section("kept", say("kept.title"), say("kept.lead"), blocks)
 
 
-def _tasks(facts: Facts, drawn: WeightPictures, say: Texts) -> Choice:
-    filters = Budget(FILTERS_BYTES, len(facts.pictured))
-    maps = Budget(INPUTS_BYTES, len(facts.pictured))
+def _tasks(facts: Facts, drawn: WeightPictures, say: Texts) -> Selector:
+    filters = PixelBudget(FILTERS_BYTES, len(facts.pictured))
+    maps = PixelBudget(INPUTS_BYTES, len(facts.pictured))
     insides = facts.insides if isinstance(facts.insides, Mapping) else {}
     options = []
     for place, task in enumerate(facts.retention):
@@ -50,6 +54,6 @@ def _tasks(facts: Facts, drawn: WeightPictures, say: Texts) -> Choice:
             inside = insides.get(task.task)
             blocks += leaning.filters(inside, facts, filters, say)
             blocks += leaning.leaning(place, inside, measured, maps, facts, say)
-            blocks += check.one_task(place, measured, say)
+            blocks += counter_check.one_task(place, measured, say)
         options.append((task.task, tuple(blocks)))
-    return Choice("kept-task", say("kept.task"), tuple(options))
+    return Selector("kept-task", say("kept.task"), tuple(options))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from narrows.analysis.retention import Kept, Retention
-from narrows.report.blocks import Block, Chart, Notice, Source, Table
+from narrows.report.blocks import Block, Chart, Citation, Notice, Table
 from narrows.report.charts import altair, colour, spec_of, values
 from narrows.report.facts import Facts
 from narrows.report.texts import Texts
@@ -19,14 +19,14 @@ def layers(task: Retention, place: int, facts: Facts, say: Texts) -> list[Block]
     if not task.layers:
         return [Notice(say("kept.no_account"), "warn")]
     directory = facts.records[place].directory
-    source = Source(f"{facts.store_folder}tasks/{directory}/task.json", "layers")
+    source = Citation(f"{facts.store_folder}tasks/{directory}/task.json", "layers")
     blocks: list[Block] = [_fractions(task, place, source, say)]
     if any(layer.nats is not None for layer in task.layers):
         blocks.append(_nats(task, place, source, say))
     return blocks
 
 
-def _fractions(task: Retention, place: int, source: Source, say: Texts) -> Chart:
+def _fractions(task: Retention, place: int, source: Citation, say: Texts) -> Chart:
     alt = altair()
     names = [layer.layer for layer in task.layers]
     kept, ratio = say("kept.kept"), say("kept.ratio")
@@ -67,7 +67,7 @@ def _fractions(task: Retention, place: int, source: Source, say: Texts) -> Chart
     )
 
 
-def _nats(task: Retention, place: int, source: Source, say: Texts) -> Chart:
+def _nats(task: Retention, place: int, source: Citation, say: Texts) -> Chart:
     alt = altair()
     names = [layer.layer for layer in task.layers]
     title, explain = say("kept.information.title"), say("kept.information.explain")

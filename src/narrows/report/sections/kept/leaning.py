@@ -11,13 +11,13 @@ import numpy as np
 from narrows.analysis.attribution import Leaning, UnitLeaning
 from narrows.analysis.filters import Filters
 from narrows.analysis.insides import Inside
-from narrows.analysis.measured import TaskMeasured
+from narrows.analysis.measurements import TaskMeasured
 from narrows.analysis.picture import Picture
-from narrows.report.blocks import Block, Chart, Image, Notice, Pictures, Source, Table
+from narrows.report.blocks import Block, Chart, Citation, Image, Notice, Pictures, Table
 from narrows.report.charts import altair, colour, spec_of, values
 from narrows.report.facts import Facts
 from narrows.report.heat import colour_of
-from narrows.report.pixels import Array, Budget, Drawn, colour_png, fitted, scale_png, signed_png, tiled, zoom
+from narrows.report.pixels import Array, Drawn, PixelBudget, colour_png, fitted, scale_png, signed_png, tiled, zoom
 from narrows.report.texts import Texts
 
 MOST_INPUTS: Final = 12
@@ -26,7 +26,7 @@ _SHADES: Final = 64
 _ORANGE, _WHITE, _BLUE = "#d55e00", "#f7f7f7", "#0072b2"
 
 
-def filters(inside: Inside | None, facts: Facts, budget: Budget, say: Texts) -> list[Block]:
+def filters(inside: Inside | None, facts: Facts, budget: PixelBudget, say: Texts) -> list[Block]:
     """What the first layer looks for; a sentence where that makes no picture."""
     found = None if inside is None else inside.filters
     if found is None:
@@ -35,7 +35,7 @@ def filters(inside: Inside | None, facts: Facts, budget: Budget, say: Texts) -> 
     drawn, shown = _filters(found, budget)
     title, explain = say("kept.filters.title"), say(f"kept.filters.explain_{found.kind}")
     told = say("kept.filters.caption", layer=found.layer, shown=shown, count=found.count, empty=found.empty)
-    source = Source(f"{facts.store_folder}tasks/*/claimed.safetensors", found.layer)
+    source = Citation(f"{facts.store_folder}tasks/*/claimed.safetensors", found.layer)
     largest = found.weights.high
     colours = found.kind == "images" and found.weights.shape[-1] == 3
     legend = (
@@ -51,7 +51,7 @@ def leaning(
     place: int,
     inside: Inside | None,
     measured: TaskMeasured | None,
-    budget: Budget,
+    budget: PixelBudget,
     facts: Facts,
     say: Texts,
 ) -> list[Block]:
@@ -66,7 +66,7 @@ def leaning(
     return blocks
 
 
-def _filters(found: Filters, budget: Budget) -> tuple[Drawn, int]:
+def _filters(found: Filters, budget: PixelBudget) -> tuple[Drawn, int]:
     """As many of the heaviest filters as there are bytes for, and how many those are."""
     weights = found.weights.values / (found.weights.high or 1.0)
     share, shown = budget.share(), len(weights)
@@ -85,7 +85,7 @@ def _drawn(weights: Array, kind: str) -> Drawn:
     return colour_png(grid) if weights.shape[-1] == 3 else signed_png(grid[..., 0])
 
 
-def _inputs(place: int, found: Leaning, budget: Budget, say: Texts) -> list[Block]:
+def _inputs(place: int, found: Leaning, budget: PixelBudget, say: Texts) -> list[Block]:
     explain = say("kept.inputs.explain", examples=say.number(found.examples))
     blocks: list[Block] = []
     if found.pixels is not None:
@@ -97,7 +97,7 @@ def _inputs(place: int, found: Leaning, budget: Budget, say: Texts) -> list[Bloc
     return blocks
 
 
-def _map(pixels: Picture, explain: str, budget: Budget, say: Texts) -> Pictures:
+def _map(pixels: Picture, explain: str, budget: PixelBudget, say: Texts) -> Pictures:
     values_ = pixels.values / (pixels.high or 1.0)
     colours = [colour_of(at / (_SHADES - 1)) for at in range(_SHADES)]
 
@@ -202,7 +202,7 @@ def _units(place: int, inside: Inside, found: Leaning | None, facts: Facts, say:
     table = Table(
         title, "", "", (), tuple(say(f"kept.{name}") for name in columns), tuple(rows), frozenset(range(1, 5))
     )
-    sources = [Source(f"{facts.store_folder}tasks/*/mask.bin"), *([] if found is None else [_source(say)])]
+    sources = [Citation(f"{facts.store_folder}tasks/*/mask.bin"), *([] if found is None else [_source(say)])]
     spec = spec_of(chart, height=40 + 24 * len(names))
     return [Chart(title, explain, say("kept.units.term"), tuple(sources), f"kept-units-{place}", spec, table)]
 
@@ -226,5 +226,5 @@ def needed(ordered: Sequence[float], share: float) -> int:
     return len(ordered) if total else 0
 
 
-def _source(say: Texts) -> Source:
-    return Source(say("kept.measured_now"))
+def _source(say: Texts) -> Citation:
+    return Citation(say("kept.measured_now"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from narrows.analysis.retention import Kept
-from narrows.report.blocks import MANY_ROWS, Block, Notice, Source, Table
+from narrows.report.blocks import MANY_ROWS, Block, Citation, Notice, Table
 from narrows.report.facts import Facts
 from narrows.report.heat import heat_map
-from narrows.report.sections.kept.measuring import command
+from narrows.report.sections.kept.measurement_note import command
 from narrows.report.sections.kept.weights import WeightPictures
 from narrows.report.texts import Texts
 
@@ -56,7 +56,9 @@ def _map(key: str, names: list[str], figure: Callable[[Kept], float | None], fac
         show=say.percent if key == "fraction" else say.number,
         axis_format=".1%" if key == "fraction" else ",.0f",
         term=say(f"kept.{key}.term"),
-        sources=(Source(f"{facts.store_folder}tasks/*/task.json", f"layers.*.{'used' if key == 'fraction' else key}"),),
+        sources=(
+            Citation(f"{facts.store_folder}tasks/*/task.json", f"layers.*.{'used' if key == 'fraction' else key}"),
+        ),
     )
 
 
@@ -79,7 +81,7 @@ def _table(facts: Facts, say: Texts) -> Table:
             )
         )
         rows.append((task.task, task.method, *cells))
-    source = Source(f"{facts.store_folder}tasks/*/task.json", "method.name, layers")
+    source = Citation(f"{facts.store_folder}tasks/*/task.json", "method.name, layers")
     title, explain = say("kept.all.title"), say("kept.all.explain")
     folded = len(rows) > MANY_ROWS
     return Table(title, explain, "", (source,), tuple(columns), tuple(rows), frozenset(range(2, 8)), folded)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from narrows.analysis.states import STATES, Standing, standings
-from narrows.report.blocks import Block, Image, Pictures, Source
+from narrows.report.blocks import Block, Citation, Image, Pictures
 from narrows.report.facts import Facts
-from narrows.report.pixels import STATE_COLOURS, Budget, Drawn, draw_states, zoom
+from narrows.report.pixels import STATE_COLOURS, Drawn, PixelBudget, draw_states, zoom
 from narrows.report.texts import Texts
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 
 LEAST_BYTES: Final = 700
 """A picture that may take less shows little: rather fewer layers are drawn."""
@@ -56,7 +56,7 @@ class WeightPictures:
             return []
         legend = tuple((value, say(f"kept.state.{state}")) for state, value in STATE_COLOURS.items())
         directory = facts.records[facts.names.index(task)].directory
-        sources = (Source(f"{facts.store_folder}tasks/{directory}/mask.bin"),)
+        sources = (Citation(f"{facts.store_folder}tasks/{directory}/mask.bin"),)
         images = tuple(_image(layer, task, say) for layer in layers)
         return [Pictures(say("kept.pictures.title"), say("kept.pictures.explain"), "mask", sources, images, legend)]
 
@@ -72,7 +72,7 @@ def draw_weights(reader: StoreReader, tasks: Sequence[str], most_bytes: int) -> 
     layers = set(sorted(sizes, key=lambda name: -sizes[name])[:most])
 
     def read(reader: StoreReader) -> dict[str, tuple[LayerDrawn, ...]]:
-        budget = Budget(most_bytes, len(layers) * len(tasks))
+        budget = PixelBudget(most_bytes, len(layers) * len(tasks))
         return {
             standing.record.name: tuple(_layers(standing, layers, budget))
             for standing in standings(reader)
@@ -82,7 +82,7 @@ def draw_weights(reader: StoreReader, tasks: Sequence[str], most_bytes: int) -> 
     return WeightPictures(reader.steadily(read), len(sizes) - len(layers))
 
 
-def _layers(standing: Standing, layers: set[str], budget: Budget) -> list[LayerDrawn]:
+def _layers(standing: Standing, layers: set[str], budget: PixelBudget) -> list[LayerDrawn]:
     found = []
     for name, codes in standing.states().items():
         if name in layers:

@@ -12,8 +12,8 @@ import shop_data
 import toys
 from narrows.analysis.check_results import CheckOptions
 from narrows.analysis.labelled import Labelled
-from narrows.analysis.measured import Measured
-from narrows.analysis.measuring import MeasureOptions, measure
+from narrows.analysis.measurement_run import MeasureOptions, measure
+from narrows.analysis.measurements import Measurements
 from narrows.analysis.providers import cache_file, run_subject, store_subject
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.runner import run
@@ -47,7 +47,7 @@ def test_a_run_is_measured_as_it_measured_itself(done):
     assert found.tasks[1].start == store.tasks()[1].metrics["start_accuracy"]
     assert told == [*((name, number, 4) for number, name in enumerate(data)), ("similarity", 3, 4)]
     assert toys.files(done) == before
-    assert Measured.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False))) == found
+    assert Measurements.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False))) == found
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,9 @@ def test_a_store_is_measured_on_the_users_own_files(tmp_path, monkeypatch):
 
 def test_tasks_without_data_and_unknown_tasks(tmp_path):
     store = nw.TaskStore.create(tmp_path / "s", toys.MLP.make())
-    assert measure(store, {}) == Measured((), None, ())
+    assert measure(store, {}) == Measurements((), None, ())
     toys.learn(store, "returns", nw.IBM(density=0.4, prune_every=2))
-    assert measure(store, {}) == Measured((), None, ())
+    assert measure(store, {}) == Measurements((), None, ())
     x, y = toys.MLP.batch(8, 3)
     with pytest.raises(UnknownNameError, match="returns"):
         measure(store, {"return": Labelled(x, y)})
@@ -197,4 +197,4 @@ def test_a_head_that_the_store_cannot_build_leaves_its_task_out(tmp_path):
 
 def test_a_measurement_of_another_version_is_refused():
     with pytest.raises(DataError, match="measure again"):
-        Measured.from_json({"format": "narrows-measured", "version": 0})
+        Measurements.from_json({"format": "narrows-measured", "version": 0})

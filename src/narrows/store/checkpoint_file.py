@@ -34,11 +34,11 @@ _TREE: Final = "tree"
 _MOST: Final = 1 << 40  # bytes
 
 
-class ProgressFile:
+class CheckpointFile:
     """The checkpoint of the task `name` in the store at `root`, of at most `most` bytes. The writer holds the lock.
 
     >>> import tempfile, torch
-    >>> progress = ProgressFile(Path(tempfile.mkdtemp()), "returns")
+    >>> progress = CheckpointFile(Path(tempfile.mkdtemp()), "returns")
     >>> progress.save({"step": 3, "weights": [torch.ones(2)]})
     >>> progress.load()
     {'step': 3, 'weights': [tensor([1., 1.])]}

@@ -11,7 +11,7 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from narrows.benchmarks.compare.board import RUNS, Entry, State, study_of
-from narrows.benchmarks.compare.check import Grid
+from narrows.benchmarks.compare.grid_checks import Grid
 from narrows.benchmarks.compare.jobs import Job, run_jobs, tuning_jobs
 from narrows.benchmarks.compare.spec import Variant
 from narrows.benchmarks.compare.summary import Cell, Ran
@@ -44,7 +44,7 @@ class Outlook:
     failures: tuple[dict[str, str], ...]
 
 
-class Plan:
+class Workload:
     """The jobs of a grid: for each cell, a variant with a length of training, its trials and its runs."""
 
     def __init__(self, grid: Grid) -> None:

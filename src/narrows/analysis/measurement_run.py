@@ -16,12 +16,12 @@ from narrows.analysis.attribution import leaning
 from narrows.analysis.check_results import CheckOptions
 from narrows.analysis.counter_check import counter_check
 from narrows.analysis.labelled import Labelled
-from narrows.analysis.measured import Cache, LeftOut, Measured, TaskMeasured, key_of
+from narrows.analysis.measurements import Cache, LeftOut, Measurements, TaskMeasured, key_of
 from narrows.analysis.similarity import Similarity, evenly, similarity
 from narrows.analysis.states import Standing, standings
 from narrows.errors import DataError, ModelMismatchError, UnknownNameError, nearest
 from narrows.store import TaskRecord
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.tasks import TaskStore
 
 Progress = Callable[[str, int, int], None]
@@ -60,7 +60,7 @@ def measure(
     options: MeasureOptions | None = None,
     cache: MeasuredFile = None,
     progress: Progress | None = None,
-) -> Measured:
+) -> Measurements:
     """Measures the tasks that there are data for.
 
     Args:
@@ -118,12 +118,12 @@ class _Measuring:
         self.wanted = frozenset(data)  # to ask whether something is in a lazy mapping may read it
         self.done = 0
 
-    def run(self) -> Measured:
+    def run(self) -> Measurements:
         tasks = tuple(self._tasks())
         alike = self._similarity([found.task for found in tasks])
         self.cache.save(finished=True)
         left_out = tuple(LeftOut(name, reason) for name, reason in self.left_out.items())
-        return Measured(tasks, alike, left_out)
+        return Measurements(tasks, alike, left_out)
 
     def _tasks(self) -> Iterator[TaskMeasured]:
         reader = StoreReader.open(self.store.path)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from narrows.data.choosing import note_spaces
 from narrows.data.column import Column, Values
-from narrows.data.doubles import in_two_classes
+from narrows.data.duplicate_examples import in_two_classes
 from narrows.data.encoding import encode, find_missing
 from narrows.data.examples import Examples
 from narrows.data.faults import Faults

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from narrows.analysis.check_results import CounterCheck, Finding, LayerCheck
-from narrows.analysis.measured import TaskMeasured
-from narrows.analysis.scoring import Change
-from narrows.report.blocks import MANY_ROWS, Block, Chart, Notice, Source, Table
+from narrows.analysis.measurements import TaskMeasured
+from narrows.analysis.scoring import ScoreChange
+from narrows.report.blocks import MANY_ROWS, Block, Chart, Citation, Notice, Table
 from narrows.report.charts import altair, category, colour, spec_of, values
 from narrows.report.facts import Facts
 from narrows.report.texts import Texts
@@ -76,7 +76,7 @@ def spread(error: float | None, say: Texts) -> str:
     return say("kept.plus_minus", error=say.number(None if error is None else 100 * error, 2))
 
 
-def change(found: Change | None, say: Texts) -> str | None:
+def change(found: ScoreChange | None, say: Texts) -> str | None:
     """A gain with its standard error, in points; None where nothing was tried."""
     return None if found is None else f"{say.points(found.gain)} {spread(found.error, say)}"
 
@@ -181,5 +181,5 @@ def _table(check: CounterCheck, say: Texts) -> Table:
     return Table(title, "", "", (), columns, tuple(rows), frozenset(range(1, len(columns))))
 
 
-def _source(say: Texts) -> Source:
-    return Source(say("kept.measured_now"))
+def _source(say: Texts) -> Citation:
+    return Citation(say("kept.measured_now"))

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from narrows.benchmarks.material import Material
 from narrows.benchmarks.results import Row, TaskRow
+from narrows.benchmarks.stream_data import StreamData
 from narrows.store import TaskRecord
 from narrows.tasks import TaskStore
 from narrows.training import accuracy
 
 
-def accuracies(store: TaskStore, records: Sequence[TaskRecord], material: Material) -> Row:
+def accuracies(store: TaskStore, records: Sequence[TaskRecord], material: StreamData) -> Row:
     """A row of R: the tasks loaded from the store and measured; None for those not in `records`."""
     tasks = material.stream.tasks
     row: Row = [None] * len(tasks)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from narrows.analysis.measured import Measured
-from narrows.analysis.measuring import MeasureOptions, Progress, measure
+from narrows.analysis.measurement_run import MeasureOptions, Progress, measure
+from narrows.analysis.measurements import Measurements
 from narrows.analysis.providers import run_subject, store_subject
 from narrows.analysis.subject import Subject
 from narrows.data import DataOptions
@@ -15,7 +15,7 @@ from narrows.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Examples:
+class PageExamples:
     """What to measure on.
 
     Attributes:
@@ -33,7 +33,7 @@ class Examples:
     device: str = "cpu"
 
 
-def measured_on(examples: Examples, subject: Subject, out: Path, progress: Progress | None = None) -> Measured:
+def measured_on(examples: PageExamples, subject: Subject, out: Path, progress: Progress | None = None) -> Measurements:
     """The subject's tasks measured; only what has changed since the last page at `out` is measured again.
 
     Raises:

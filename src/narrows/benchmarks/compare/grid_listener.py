@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from narrows.benchmarks.compare.check import Grid
+from narrows.benchmarks.compare.grid_checks import Grid
 from narrows.benchmarks.compare.jobs import Job
 
 
@@ -23,7 +23,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Progress:
+class GridState:
     """How a grid stands. `elsewhere`: jobs that other workers have; `remaining`: seconds, roughly, or None."""
 
     running: tuple[Running, ...]
@@ -35,7 +35,7 @@ class Progress:
     remaining: float | None
 
 
-class Watcher(Protocol):
+class GridListener(Protocol):
     """Is told how a grid goes."""
 
     def begun(self, grid: Grid, slots: int) -> None:
@@ -47,11 +47,11 @@ class Watcher(Protocol):
     def ended(self, job: Job, seconds: float, reason: str | None) -> None:
         """A job ended here; `reason` why it failed, or None."""
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: GridState) -> None:
         """Several times a second."""
 
 
-class Silent:
+class SilentGrid:
     """Watches without a word."""
 
     def begun(self, grid: Grid, slots: int) -> None:
@@ -63,5 +63,5 @@ class Silent:
     def ended(self, job: Job, seconds: float, reason: str | None) -> None:
         """Says nothing."""
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: GridState) -> None:
         """Says nothing."""

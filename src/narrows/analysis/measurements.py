@@ -57,7 +57,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurements:
     """Tasks measured on examples.
 
     Attributes:
@@ -80,7 +80,7 @@ class Measured:
         return {"format": FORMAT, "version": VERSION, **found}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Measured:
+    def from_json(cls, values: Mapping[str, Any]) -> Measurements:
         """What `to_json` gave.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Files that others are writing, read at a glance: what is there, and by name what could not be read.
+"""LiveFiles that others are writing, read at a glance: what is there, and by name what could not be read.
 
 Nothing here raises: who watches goes on. Knows paths and bytes; what they tell is worked out in `underway`.
 """
@@ -31,7 +31,7 @@ class Unread:
     why: str
 
 
-class Files:
+class LiveFiles:
     """Reads files below a folder.
 
     Attributes:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from narrows.errors import ConfigError, StoreError
 from narrows.store import DamagedFileError, StoreDirectory
-from narrows.store.progress import ProgressFile, decode, encode
+from narrows.store.checkpoint_file import CheckpointFile, decode, encode
 from store_samples import content, make, record
 
 DTYPES = [torch.float32, torch.bfloat16, torch.int64, torch.bool, torch.uint8]
@@ -109,7 +109,7 @@ def test_compact_drops_those_of_tasks_that_were_committed_and_what_a_kill_left(t
 
 
 def test_a_full_disk_keeps_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    progress = ProgressFile(tmp_path, "x")
+    progress = CheckpointFile(tmp_path, "x")
     progress.save({"step": 1})
 
     def full(*_: Any) -> int:

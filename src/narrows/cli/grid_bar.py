@@ -15,22 +15,22 @@ from narrows.cli.screen import Screen, say
 from narrows.cli.tables import counted
 
 if TYPE_CHECKING:
-    from narrows.benchmarks.compare.check import Grid
+    from narrows.benchmarks.compare.grid_checks import Grid
+    from narrows.benchmarks.compare.grid_listener import GridState
     from narrows.benchmarks.compare.jobs import Job
-    from narrows.benchmarks.compare.watch import Progress
 
 
-class GridProgress:
+class GridBar:
     """Watches a grid and shows it on a console; a context manager.
 
-    It is a `narrows.benchmarks.compare.watch.Watcher`.
+    It is a `narrows.benchmarks.compare.grid_listener.Watcher`.
     """
 
     def __init__(self, console: Screen) -> None:
         self._console = console
         self._live = Live(console=console, refresh_per_second=4, transient=True)
 
-    def __enter__(self) -> GridProgress:
+    def __enter__(self) -> GridBar:
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -54,7 +54,7 @@ class GridProgress:
         else:
             say(self._console, f"{job.title}: failed: {reason.splitlines()[0] if reason else 'without a word'}")
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: GridState) -> None:
         if self._live.is_started:
             self._live.update(_picture(progress))
 
@@ -72,7 +72,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _picture(progress: Progress) -> Group:
+def _picture(progress: GridState) -> Group:
     lines = Table.grid(padding=(0, 2))
     for running in progress.running:
         of = running.of or 1

@@ -23,7 +23,7 @@ TEST_BATCH = 500
 
 
 @dataclass(frozen=True)
-class Material:
+class StreamData:
     """Everything is drawn from the run's seed: the same options give the same material.
 
     options: filled in by `with_defaults`.

@@ -14,11 +14,11 @@ from narrows.cli.screen import Screen, say
 from narrows.cli.tables import counted
 
 if TYPE_CHECKING:
-    from narrows.production.material import Material
+    from narrows.production.learning_data import LearningData
     from narrows.training import Step
 
 
-class Watch:
+class LearningBar:
     """Says how learning goes, on standard error; a bar where that is a terminal, else a line after each epoch.
 
     `begun`, `step` and `measured` are what `narrows.production.learn` calls.
@@ -32,14 +32,14 @@ class Watch:
         self.resumed = False
         self.last: Step | None = None
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> LearningBar:
         self._bar.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.__exit__(None, None, None)
 
-    def begun(self, material: Material, resumed: bool) -> None:
+    def begun(self, material: LearningData, resumed: bool) -> None:
         """Before the first step."""
         self.resumed = resumed
         held = "" if material.valid is None else f", {len(material.valid):,} to measure on"
@@ -68,7 +68,7 @@ class Watch:
 
 
 @contextmanager
-def interruptible(watch: Watch, console: Screen, store: Path) -> Iterator[None]:
+def interruptible(watch: LearningBar, console: Screen, store: Path) -> Iterator[None]:
     """Ctrl-C and SIGTERM end with what is kept and how to go on; whatever comes after the commit, with that."""
     task = watch.name
     before = holds(store, task)

@@ -10,8 +10,8 @@ from typing import Any
 
 from narrows.benchmarks.compare.spec import DENSE, CompareOptions, Variant, require_distinct
 from narrows.benchmarks.holdout import first_tasks, held_out
-from narrows.benchmarks.material import HEAD
 from narrows.benchmarks.options import RunOptions, with_defaults
+from narrows.benchmarks.stream_data import HEAD
 from narrows.benchmarks.streams import Stream, make_stream
 from narrows.errors import CapacityError, ConfigError
 from narrows.networks import make_network
@@ -37,7 +37,7 @@ class Grid:
     identity: dict[str, Any]
 
 
-def check(options: CompareOptions) -> Grid:
+def check_grid(options: CompareOptions) -> Grid:
     """The grid these options ask for.
 
     Raises:

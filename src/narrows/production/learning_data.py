@@ -39,7 +39,7 @@ MEASURING = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class LearningData:
     """Examples to learn from and to measure on, under one schema.
 
     Attributes:
@@ -118,7 +118,7 @@ def read_material(
     seed: int,
     augment: bool = False,
     scale: Scale | None = None,
-) -> Material:
+) -> LearningData:
     """Reads what a task is to be learned from.
 
     Args:
@@ -145,7 +145,7 @@ def read_material(
         held = held.noting(in_both(train, held))
     size = batch_size or batch_size_for(len(train))
     passes = epochs or epochs_for(len(train), size)
-    return Material(readable(str(data)), schema, train, held, passes, size, seed, augment)
+    return LearningData(readable(str(data)), schema, train, held, passes, size, seed, augment)
 
 
 def read_for(schema: Schema, data: Source, options: DataOptions, *, targets: bool) -> Examples:

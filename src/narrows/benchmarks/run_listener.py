@@ -1,4 +1,4 @@
-"""Who is told how a run goes; the terminal's watcher is in `cli`."""
+"""Who is told how a run goes; the terminal's listener is in `cli`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from narrows.benchmarks.results import Result
 from narrows.training import Callback
 
 
-class Watcher(Protocol):
+class RunListener(Protocol):
     """Is told how a run goes."""
 
     def training(self, name: str, number: int, count: int) -> AbstractContextManager[Callback | None]:
@@ -20,7 +20,7 @@ class Watcher(Protocol):
         """A task was learned and all tasks measured."""
 
 
-class Silent:
+class SilentRun:
     """Watches without a word."""
 
     @contextmanager
@@ -34,11 +34,11 @@ class Silent:
 class ForReference:
     """Watches the dense networks of a reference train, under a name that tells them from the run itself."""
 
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
+    def __init__(self, listener: RunListener) -> None:
+        self._listener = listener
 
     def training(self, name: str, number: int, count: int) -> AbstractContextManager[Callback | None]:
-        return self._watcher.training(f"{name}, dense", number, count)
+        return self._listener.training(f"{name}, dense", number, count)
 
     def learned(self, result: Result) -> None:
         """Not of the run: nothing is told."""

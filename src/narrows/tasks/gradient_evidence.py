@@ -20,7 +20,7 @@ _LOOK_AT = (
 )
 
 
-class Learned:
+class GradientEvidence:
     """What had a gradient in the steps of a task. One of nothing but zeros is none.
 
     Args:
@@ -44,7 +44,7 @@ class Learned:
         if not self.anything:
             self.anything = any(bool(grad.any()) for one in self._optimizers for grad in gradients_of(one))
 
-    def go_on(self, before: Learned) -> None:
+    def go_on(self, before: GradientEvidence) -> None:
         """Counts what had one in an earlier training of the same task."""
         self.anything, self.shares = self.anything or before.anything, self.shares or before.shares
 

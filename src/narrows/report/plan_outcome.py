@@ -25,7 +25,7 @@ Rows = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PlanOutcome:
     """A plan as people read it.
 
     Attributes:
@@ -42,7 +42,7 @@ class Outcome:
     points: tuple[dict[str, Any], ...]
 
 
-def outcome(made: Plan, assumptions: Assumptions, words: Mapping[str, str]) -> Outcome:
+def outcome(made: Plan, assumptions: Assumptions, words: Mapping[str, str]) -> PlanOutcome:
     """The plan in these words: "row_NAME", "say_NAME", "shared", "separate", "item" and "comma"."""
     months = tuple(
         (
@@ -59,7 +59,7 @@ def outcome(made: Plan, assumptions: Assumptions, words: Mapping[str, str]) -> O
         for month in made.months
         for way, side in zip(WAYS, (month.shared, month.separate), strict=True)
     )
-    return Outcome(_summary(made, words), months, _sentences(made, assumptions, words), points)
+    return PlanOutcome(_summary(made, words), months, _sentences(made, assumptions, words), points)
 
 
 def fixed(value: float, digits: int = 2) -> str:

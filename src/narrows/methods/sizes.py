@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Signals:
+class Sizes:
     """The size of a sub-network at one moment, as fractions of the shared weights.
 
     Attributes:

@@ -10,7 +10,7 @@ import pytest
 
 from grids import result
 from narrows.benchmarks.compare import parse_variants
-from narrows.benchmarks.compare.reading import load_comparison, read_comparison
+from narrows.benchmarks.compare.comparison_file import load_comparison, read_comparison
 from narrows.benchmarks.compare.summary import Cell, Comparison, Ran, summarise
 from narrows.errors import StoreError, StoreVersionError
 
