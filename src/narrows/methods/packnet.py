@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -117,9 +118,12 @@ class EachLayer(Chooser):
 
     def choose(self, own: Worth, reuse: Worth, choice: Choice, progress: float) -> Choice:
         del reuse, progress
-        rows = enumerate(zip(*map(self.layout.split, (own.scores, choice.own)), self._counts, strict=True))
+        scores, free = self.layout.split(own.scores), self.layout.split(choice.own)
         kept = [
-            best(scores, free, count, lambda at=at: self.layout.split(own.sizes())[at])
-            for at, (scores, free, count) in rows
+            best(*row, partial(self._sizes, own, at))
+            for at, row in enumerate(zip(scores, free, self._counts, strict=True))
         ]
         return Choice(self.layout.join(kept), choice.reused)
+
+    def _sizes(self, own: Worth, at: int) -> Tensor:
+        return self.layout.split(own.sizes())[at]

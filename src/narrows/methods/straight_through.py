@@ -53,9 +53,9 @@ class StraightThroughLearner(Learner):
             return [score.detach() for score in self._scores]
         return self._fisher.scores(self._all())
 
-    def slope(self, score: Tensor) -> Tensor | float:  # noqa: ARG002
-        """d rank / d score."""
-        return 1.0
+    def turn(self, score: Tensor, slope: Tensor) -> Tensor:  # noqa: ARG002
+        """d loss / d score of d loss / d rank."""
+        return slope
 
     @property
     def masks(self) -> list[Tensor]:
@@ -70,7 +70,7 @@ class StraightThroughLearner(Learner):
         for index, score in enumerate(self._scores):
             grad = self.shared.params[index].grad
             # straight through the choice: d loss / d rank = d loss / d(w m) * w
-            score.grad = None if grad is None else precise(grad) * self.weights(index) * self.slope(score)
+            score.grad = None if grad is None else self.turn(score, precise(grad) * self.weights(index))
 
     def after_step(self) -> None:
         self._step += 1
@@ -102,8 +102,7 @@ class StraightThroughLearner(Learner):
 
     @torch.no_grad()
     def _choose(self) -> None:
-        # Learned scores do not tie.
-        sizes = self._fisher and [weight.abs for weight in self._all()]
+        sizes = None if self._fisher is None else [weight.abs for weight in self._all()]  # learned scores do not tie
         self._masks = best_each(self.ranking(), self.fraction(), sizes, self._watch)
         show(self.shared.params, map(self.weights, range(len(self._masks))), self._masks)
 

@@ -74,8 +74,8 @@ class SupSupLearner(StraightThroughLearner):
     def __init__(self, shared: SharedWeights, config: SupSup) -> None:
         super().__init__(shared, config.name)
         self._density, self._signed = config.density, config.weights == "signed"
-        kind = torch.int8 if self._signed else None
-        self._fixed = [(param.sign() if kind else param).detach().to(kind, copy=True) for param in shared.params]
+        weights = [param.detach() for param in shared.params]
+        self._fixed = [one.sign().to(torch.int8) if self._signed else one.clone() for one in weights]
         self._choose()
 
     def weights(self, index: int) -> Tensor:
@@ -91,8 +91,8 @@ class SupSupLearner(StraightThroughLearner):
     def ranking(self) -> list[Tensor]:
         return [score.detach().abs() for score in self._scores]
 
-    def slope(self, score: Tensor) -> Tensor:
-        return score.detach().sign()
+    def turn(self, score: Tensor, slope: Tensor) -> Tensor:
+        return slope * score.sign()
 
     @torch.no_grad()
     def before_step(self) -> None:

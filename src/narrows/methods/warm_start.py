@@ -16,9 +16,15 @@ class WarmStart(Method):
 
     free_scale: float
 
+    @property
+    def starts_warm(self) -> bool:
+        """Whether it does so, and does not take the base network as it is."""
+        return True
+
     def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:
         super().initialise(shared, carry)
-        scale_free(shared, self.free_scale)
+        if self.starts_warm:
+            scale_free(shared, self.free_scale)
 
 
 @torch.no_grad()

@@ -76,8 +76,9 @@ class WSN(WarmStart):
         check_curve(self, self.prune_from, self.prune_until)
         check_decay(self, self.decay)
 
-    def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:
-        (super() if self.warm_start else super(WarmStart, self)).initialise(shared, carry)
+    @property
+    def starts_warm(self) -> bool:
+        return self.warm_start
 
     def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:
         return WSNLearner(shared, self, plan, None if self.warm_start else carry)
