@@ -27,7 +27,9 @@ def held(learner: Any) -> float:
 
 def step(learner: Any) -> None:
     for param in learner.shared.params:
-        param.grad = torch.randn_like(param)
+        param.grad = None
+    with learner.sample():
+        sum((param * torch.randn_like(param)).sum() for param in learner.shared.params).backward()
     learner.before_step()
     learner.after_step()
     for param in (param for group in learner.parameter_groups() for param in group["params"]):
@@ -44,8 +46,9 @@ def step(learner: Any) -> None:
         (nw.PackNet(), 0.5, 7.6, 8.6),
         (nw.WSN(density=0.1), 0.04, 10.0, 10.0),
         (nw.SupSup(density=0.1), 0.04, 7.0, 7.0),
+        (nw.IBM(estimator="variational"), 0.04, 15.0, 11.0),
     ],
-    ids=["ibm", "magnitude", "packnet", "packnet, half of it frozen", "wsn", "supsup"],
+    ids=["ibm", "magnitude", "packnet", "packnet, half of it frozen", "wsn", "supsup", "variational"],
 )
 def test_a_learner_holds_little_a_weight(method: nw.Method, frozen: float, choosing: float, settled: float) -> None:
     shared = weights(SHAPES, frozen)

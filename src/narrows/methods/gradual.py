@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from narrows.masks import Layout, pick, places, put_, spread
+from narrows.masks import Layout, pick, put_
 from narrows.methods.base import Learner, SharedWeights, State
 from narrows.methods.evidence import Evidence
 from narrows.methods.information import FisherAverage
@@ -79,7 +79,9 @@ class GradualLearner(Learner):
         return self.layout.join([weight.detach().abs() for weight in weights])
 
     def chosen(self) -> None:
-        """Called at the last choice."""
+        """Called when the last choice is made; lets go of what was seen of weights that nobody will ask for."""
+        if self.evidence is not None:
+            self.evidence.let_go([at[:0] for at in self.shared.frozen_at])
 
     def waited(self) -> None:
         """Called after each step at which the choice was put off."""
@@ -161,39 +163,20 @@ class GradualLearner(Learner):
     def _choose(self, progress: float) -> None:
         at, frozen_at = self._choice.own_at, self.shared.frozen_at
         frozen = self._frozen()
-        mine = Worth(self._scores_of_own(at), lambda: self.layout.join(self._own(at)).abs())
+        mine = Worth(self._scores_of_own(at), lambda: self.layout.join(self.distances(at)).abs())
         theirs = Worth(self.scores(frozen, frozen_at), lambda: self.layout.join(frozen).abs())
         self._use(self.chooser.choose(mine, theirs, self._choice, progress))
         if progress >= 1:
+            self._settled = True
+            self._use(Choice(self._choice.own, self._choice.reused))  # without what only another choice would need
+            self.isolator.settle()
             self.chosen()
             self._warn_of_empty_layers()
-            self._settle()
-
-    def _settle(self) -> None:
-        """Lets go of what only another choice would need."""
-        self._settled = True
-        self._use(Choice(self._choice.own, self._choice.reused))
-        self.isolator.settle()
-        if self.evidence is not None:
-            self.evidence.let_go([places(mask) for mask in self.masks])
-
-    def _kept(self) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Of the weights of the sub-network: the score of each as the task has it, what it had to beat, and where."""
-        at = [places(mask) for mask in self.masks]
-        is_own = self.layout.join([pick(claim, one) for claim, one in zip(self.claims, at, strict=True)])
-        values = self._own(at)
-        if self.chooser.refine:
-            rows = zip(self.shared.params, self.shared.frozen_at, self._frozen(), at, strict=True)
-            reused = [pick(spread(param.shape, frozen, value), one) for param, frozen, value, one in rows]
-            parts = torch.split(is_own, [one.numel() for one in at])
-            values = [torch.where(*row) for row in zip(parts, values, reused, strict=True)]
-        scores = self.scores(values, at)
-        return scores, self.chooser.threshold(scores, is_own), at
 
     def _scores_of_own(self, at: Sequence[Tensor] | None) -> Tensor:
-        """`scores` of `_own`, without another copy of all weights."""
+        """`scores` of `distances`, without another copy of all weights."""
         if at is not None or not self.chooser.refine:
-            return self.scores(self._own(at), at)
+            return self.scores(self.distances(at), at)
         params, frozen_at = [param.detach() for param in self.shared.params], self.shared.frozen_at
         scores = self.scores(params)
         rows = zip(params, frozen_at, self.shared.frozen_values, strict=True)
@@ -202,7 +185,7 @@ class GradualLearner(Learner):
             put_(part, one, score)
         return scores
 
-    def _own(self, at: Sequence[Tensor] | None) -> list[Tensor]:
+    def distances(self, at: Sequence[Tensor] | None) -> list[Tensor]:
         """How far weights are from what they fall back to: all of them, or those at these positions, 1-D."""
         values = [param.detach() for param in self.shared.params]
         if self.chooser.refine:

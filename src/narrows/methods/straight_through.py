@@ -5,8 +5,8 @@ Knows what is chosen by and what of; it does not know how the weights themselves
 
 from __future__ import annotations
 
-import abc
 import math
+import warnings
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from narrows.methods.evidence import Evidence
 from narrows.methods.information import FisherAverage
 from narrows.methods.isolation import show
 from narrows.methods.own_parameters import precise
+from narrows.methods.schedule import Curve
 from narrows.methods.sizes import Sizes
 
 
@@ -29,23 +30,30 @@ class StraightThroughLearner(Learner):
     Args:
         shared: the parameters it works on.
         method: its name, for messages.
+        dense: what `weights` is made of.
+        density: of each layer's weights, in use at the end.
+        curve: on which that falls from 1; None where it is constant.
         fisher: what F is, where that is the score.
     """
 
-    def __init__(self, shared: SharedWeights, method: str, fisher: FisherAverage | None = None) -> None:
+    def __init__(
+        self,
+        shared: SharedWeights,
+        method: str,
+        dense: list[Tensor],
+        density: float,
+        curve: Curve | None = None,
+        fisher: FisherAverage | None = None,
+    ) -> None:
         super().__init__(shared)
-        self._step = 0
-        self._fisher = fisher
+        self._method, self._density, self._curve, self._step = method, density, curve, 0
+        self._dense, self._fisher = dense, fisher
         self._evidence, self._watch = fisher or Evidence(shared, method), NaNWatch()
         self._scores = [] if fisher else [nn.Parameter(_initial_score(param)) for param in shared.params]
 
-    @abc.abstractmethod
     def weights(self, index: int) -> Tensor:
         """All that is chosen from for the parameter of that number, in its shape."""
-
-    @abc.abstractmethod
-    def fraction(self) -> float:
-        """Of each layer's weights, in use at this step."""
+        return self._dense[index]
 
     def ranking(self) -> list[Tensor]:
         """The scores, of the parameters' shapes."""
@@ -78,6 +86,15 @@ class StraightThroughLearner(Learner):
 
     def finish(self) -> None:
         self._evidence.doubt()
+        if self._curve is not None and not self.settled:
+            if self._step:
+                warnings.warn(
+                    f"{self._method}: training ended at step {self._step}, before {self._curve.stop}, where the "
+                    "sub-network has its density; the rest leaves at once, which costs accuracy. Say the true "
+                    "total_steps.",
+                    stacklevel=2,
+                )
+            self._curve = None
         self._choose()
         self._watch.require()
 
@@ -87,8 +104,12 @@ class StraightThroughLearner(Learner):
 
     @property
     def settled(self) -> bool:
-        """Whether the mask has its size, which here it always has; which weights are in it changes to the end."""
-        return True
+        """Whether the mask has its size; which weights are in it goes on changing to the end."""
+        return self._curve is None or self._step >= self._curve.stop
+
+    @property
+    def pruning(self) -> tuple[int, int] | None:
+        return None if self._curve is None else (self._curve.start, self._curve.stop)
 
     def state(self) -> State:
         scores = [score.detach() for score in self._scores]
@@ -103,7 +124,9 @@ class StraightThroughLearner(Learner):
     @torch.no_grad()
     def _choose(self) -> None:
         sizes = None if self._fisher is None else [weight.abs for weight in self._all()]  # learned scores do not tie
-        self._masks = best_each(self.ranking(), self.fraction(), sizes, self._watch)
+        left = 0.0 if self._curve is None else 1 - self._curve.at(self._step)
+        fraction = self._density + (1 - self._density) * left
+        self._masks = best_each(self.ranking(), fraction, sizes, self._watch)
         show(self.shared.params, map(self.weights, range(len(self._masks))), self._masks)
 
     def _all(self) -> list[Tensor]:

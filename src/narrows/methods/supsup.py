@@ -72,21 +72,18 @@ class SupSupLearner(StraightThroughLearner):
     """Trains nothing but scores, which start afresh. Of signed weights it holds the signs, in a byte each."""
 
     def __init__(self, shared: SharedWeights, config: SupSup) -> None:
-        super().__init__(shared, config.name)
-        self._density, self._signed = config.density, config.weights == "signed"
+        self._signed = config.weights == "signed"
         weights = [param.detach() for param in shared.params]
-        self._fixed = [one.sign().to(torch.int8) if self._signed else one.clone() for one in weights]
+        fixed = [one.sign().to(torch.int8) if self._signed else one.clone() for one in weights]
+        super().__init__(shared, config.name, fixed, config.density)
         self._choose()
 
     def weights(self, index: int) -> Tensor:
-        param, fixed = self.shared.params[index], self._fixed[index]
         if not self._signed:
-            return fixed
-        signed = fixed.to(param.dtype) * _kaiming(param)
+            return super().weights(index)
+        param = self.shared.params[index]
+        signed = self._dense[index].to(param.dtype) * _kaiming(param)
         return put_(signed, self.shared.frozen_at[index], self.shared.frozen_values[index])
-
-    def fraction(self) -> float:
-        return self._density
 
     def ranking(self) -> list[Tensor]:
         return [score.detach().abs() for score in self._scores]

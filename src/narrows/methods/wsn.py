@@ -14,7 +14,6 @@ Three options are ours: `warm_start`, `schedule="gradual"` and `score="ib"`. Wit
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -95,20 +94,12 @@ class WSNLearner(StraightThroughLearner):
 
     def __init__(self, shared: SharedWeights, config: WSN, plan: Extent, carry: Mapping[str, Tensor] | None) -> None:
         fisher = FisherAverage(shared, config.name, config.decay) if config.score == "ib" else None
-        super().__init__(shared, config.name, fisher)
-        self._config = config
-        self._curve = config.curve(plan)
-        self._dense = [param.detach().clone() for param in shared.params]
+        dense = [param.detach().clone() for param in shared.params]
+        super().__init__(shared, config.name, dense, config.density, config.curve(plan), fisher)
+        self._carries = not config.warm_start
         self._take_up(carry or {})
         self._trained: list[Tensor] = []  # there during a step
         self._choose()
-
-    def weights(self, index: int) -> Tensor:
-        return self._dense[index]
-
-    def fraction(self) -> float:
-        left = 0.0 if self._curve is None else 1 - self._curve.at(self._step)
-        return self._config.density + (1 - self._config.density) * left
 
     @torch.no_grad()
     def before_step(self) -> None:
@@ -126,15 +117,6 @@ class WSNLearner(StraightThroughLearner):
         self._trained = []
         super().after_step()
 
-    @property
-    def settled(self) -> bool:
-        """Whether the mask has its size; which weights are in it goes on changing to the end."""
-        return self._curve is None or self._step >= self._curve.stop
-
-    @property
-    def pruning(self) -> tuple[int, int] | None:
-        return None if self._curve is None else (self._curve.start, self._curve.stop)
-
     def state(self) -> State:
         return super().state() | {"dense": list(self._dense)}
 
@@ -142,19 +124,8 @@ class WSNLearner(StraightThroughLearner):
         copy_each(self._dense, state["dense"])
         super().load_state(state)
 
-    def finish(self) -> None:
-        if self._curve is not None and not self.settled:
-            if self._step:
-                warnings.warn(
-                    f"wsn: training ended at step {self._step}, before {self._curve.stop}, where the sub-network has "
-                    "its density; the rest leaves at once, which costs accuracy. Say the true total_steps.",
-                    stacklevel=2,
-                )
-            self._curve = None
-        super().finish()
-
     def carry(self) -> dict[str, Tensor] | None:
-        if self._config.warm_start:
+        if not self._carries:
             return None
         names = self.shared.names
         carried = {f"weight.{name}": dense for name, dense in zip(names, self._dense, strict=True)}

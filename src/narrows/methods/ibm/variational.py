@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import OptimizerError
-from narrows.masks import fill_, pick, put_
+from narrows.masks import fill_, pick, places, put_, spread
 from narrows.methods.base import Extent, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.ibm.config import IBMConfig
@@ -187,12 +187,26 @@ class AdditiveLearner(VariationalLearner):
 
 
 class MultiplicativeLearner(VariationalLearner):
-    """z = w (mu + sigma eps), the paper's gates. Reused weights keep mu = 1, so they are reused as they are."""
+    """z = w (mu + sigma eps), the paper's gates. Reused weights keep mu = 1, so they are reused as they are.
+
+    Once the sub-network is chosen w is held of its weights only.
+    """
 
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Extent) -> None:
         self.scale = [nn.Parameter(torch.ones_like(precise(param))) for param in shared.params]
-        self.weight = [param.detach().clone() for param in shared.params]
+        self._at: list[Tensor] | None = None  # of the sub-network's weights, once it is chosen
+        self._held = [param.detach().clone() for param in shared.params]
         super().__init__(shared, config, plan)
+
+    def weight(self, index: int) -> Tensor:
+        """w, in the parameter's shape; 0 where it has left for good."""
+        held = self._held[index]
+        return held if self._at is None else spread(self.shared.params[index].shape, self._at[index], held)
+
+    def chosen(self) -> None:
+        super().chosen()
+        self._at = [places(mask) for mask in self.masks]
+        self._held = [pick(held, at) for held, at in zip(self._held, self._at, strict=True)]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         gates = super().parameter_groups()
@@ -202,15 +216,15 @@ class MultiplicativeLearner(VariationalLearner):
         return [scale.detach().square() for scale in self.scale]
 
     def perturb(self, noise: list[Tensor]) -> None:
-        for index, (param, weight, eps) in enumerate(zip(self.shared.params, self.weight, noise, strict=True)):
+        for index, (param, eps) in enumerate(zip(self.shared.params, noise, strict=True)):
             # holds w mu already
-            param.copy_(precise(param).addcmul(precise(weight), eps * self.sigma(index)))
+            param.copy_(precise(param).addcmul(precise(self.weight(index)), eps * self.sigma(index)))
 
     def own(self, index: int) -> list[nn.Parameter]:
         return [self.log_variance[index], self.scale[index]]
 
     def turn(self, index: int, eps: Tensor, grad: Tensor) -> tuple[list[Tensor], Tensor]:
-        weight, sigma = self.weight[index], self.sigma(index)
+        weight, sigma = self.weight(index), self.sigma(index)
         free = fill_(grad * weight, self.shared.frozen_at[index], value=0.0)
         slopes = [0.5 * grad * weight * eps * sigma, free]
         return slopes, grad * (self.scale[index] + sigma * eps)
@@ -226,23 +240,28 @@ class MultiplicativeLearner(VariationalLearner):
     def before_step(self) -> None:
         super().before_step()
         # The optimizer moves w, not w mu: its weight decay and its state are about w.
-        for param, weight in zip(self.shared.params, self.weight, strict=True):
-            param.copy_(weight)
+        for index, param in enumerate(self.shared.params):
+            param.copy_(self.weight(index))
 
     @torch.no_grad()
     def after_step(self) -> None:
-        frozen = zip(self.shared.frozen_at, self.shared.frozen_values, strict=True)
-        rows = zip(self.shared.params, self.weight, self.scale, frozen, strict=True)
-        for param, weight, scale, (at, values) in rows:
-            put_(weight.copy_(param), at, values)
+        rows = zip(self.shared.params, self.scale, self.shared.frozen_at, self.shared.frozen_values, strict=True)
+        for index, (param, scale, at, values) in enumerate(rows):
+            put_(param, at, values)
+            if self._at is None:
+                self._held[index].copy_(param)
+            else:
+                self._held[index] = pick(param, self._at[index])
             fill_(scale, at, value=1.0)
-            param.copy_(weight * scale)
+            param.copy_(param * scale)
         super().after_step()
 
     def state(self) -> State:
-        return super().state() | {"scale": [scale.detach() for scale in self.scale], "weight": list(self.weight)}
+        return super().state() | {"scale": [scale.detach() for scale in self.scale], "held": list(self._held)}
 
     def load_state(self, state: State) -> None:
         super().load_state(state)
         copy_each(self.scale, state["scale"])
-        copy_each(self.weight, state["weight"])
+        pairs = zip(state["held"], self.shared.params, strict=True)
+        self._held = [held.to(param.device, copy=True) for held, param in pairs]
+        self._at = [places(mask) for mask in self.masks] if self.settled else None
