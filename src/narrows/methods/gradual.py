@@ -62,7 +62,6 @@ class GradualLearner(Learner):
         self.fisher, self.evidence = fisher, evidence or fisher
         self.layout = chooser.layout
         self.isolator = Isolator(shared)
-        self._sizes: Sizes | None = None
         self._use(chooser.everything())
         self.step = 0
         self._settled = False
@@ -104,11 +103,8 @@ class GradualLearner(Learner):
         return self.pace.span
 
     def sizes(self) -> Sizes:
-        if self._sizes is None:  # the choice stands for several steps
-            parts = (self._choice.own, self._choice.reused)
-            new, reused = (int(part.count_nonzero()) / self.layout.total for part in parts)
-            self._sizes = Sizes(new, reused)
-        return self._sizes
+        parts = (self._choice.own, self._choice.reused)
+        return Sizes(*(int(part.count_nonzero()) / self.layout.total for part in parts))
 
     def state(self) -> State:
         return {
@@ -202,7 +198,6 @@ class GradualLearner(Learner):
 
     def _use(self, choice: Choice) -> None:
         self._choice = choice
-        self._sizes = None
         self.isolator.hold(self.layout.split(choice.own), self.chooser.split(choice.reused))
 
     def _warn_of_empty_layers(self) -> None:
