@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -112,18 +111,13 @@ class EachLayer(Chooser):
     """Keeps of the free weights of each layer as many as `claims` says, and every frozen one as it is."""
 
     def __init__(self, shared: SharedWeights, claims: Callable[[int], int]) -> None:
+        self._params = shared.params
         self._counts = [claims(free) for free in shared.free_by_layer().values()]
         layout = Layout(param.shape for param in shared.params)
         super().__init__(layout, shared.frozen_at, Budget(sum(self._counts), shared.frozen_count()))
 
     def choose(self, own: Worth, reuse: Worth, choice: Choice, progress: float) -> Choice:
         del reuse, progress
-        scores, free = self.layout.split(own.scores), self.layout.split(choice.own)
-        kept = [
-            best(*row, partial(self._sizes, own, at))
-            for at, row in enumerate(zip(scores, free, self._counts, strict=True))
-        ]
+        parts = zip(*map(self.layout.split, (own.scores, choice.own)), self._counts, self._params, strict=True)
+        kept = [best(scores, free, count, param.detach().abs) for scores, free, count, param in parts]
         return Choice(self.layout.join(kept), choice.reused)
-
-    def _sizes(self, own: Worth, at: int) -> Tensor:
-        return self.layout.split(own.sizes())[at]
