@@ -68,7 +68,7 @@ class VariationalLearner(IBMLearner):
         """What the gradient at the noisy weights says of each of `own`, and of the weights."""
 
     @abc.abstractmethod
-    def price_signal(self, weights: list[Tensor]) -> None:
+    def price_signal(self, weights: list[Tensor], masks: list[Tensor]) -> None:
         """Adds the gradient of the KL with respect to the signal; `weights` is the price of each weight's nats."""
 
     def scores(self, weights: Sequence[Tensor], at: Sequence[Tensor] | None = None) -> Tensor:  # noqa: ARG002
@@ -109,14 +109,14 @@ class VariationalLearner(IBMLearner):
             )
         self._sampled = False
         self.evidence.add()
-        weights = self._weights()
-        rows = zip(self.log_variance, self.signal_squares(), weights, self.masks, strict=True)
+        weights, masks = self._weights(), self.masks
+        rows = zip(self.log_variance, self.signal_squares(), weights, masks, strict=True)
         for log_variance, square, weight, mask in rows:
             # d KL / d log sigma^2 = -1/2 theta^2 / (theta^2 + sigma^2)
             slope = -0.5 * square / (square + log_variance.exp() + TINY)
             grad = torch.zeros_like(slope) if log_variance.grad is None else log_variance.grad
             log_variance.grad = (grad + weight * slope) * mask
-        self.price_signal(weights)
+        self.price_signal(weights, masks)
         self.isolator.mask_gradients()
 
     @torch.no_grad()
@@ -179,7 +179,7 @@ class AdditiveLearner(VariationalLearner):
     def turn(self, index: int, eps: Tensor, grad: Tensor) -> tuple[list[Tensor], Tensor]:
         return [0.5 * grad * eps * self.sigma(index)], grad
 
-    def price_signal(self, weights: list[Tensor]) -> None:
+    def price_signal(self, weights: list[Tensor], masks: list[Tensor]) -> None:  # noqa: ARG002
         for param, log_variance, weight in zip(self.shared.params, self.log_variance, weights, strict=True):
             if param.grad is not None:
                 # d KL / d theta = theta / (theta^2 + sigma^2)
@@ -195,6 +195,7 @@ class MultiplicativeLearner(VariationalLearner):
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Extent) -> None:
         self.scale = [nn.Parameter(torch.ones_like(precise(param))) for param in shared.params]
         self._at: list[Tensor] | None = None  # of the sub-network's weights, once it is chosen
+        self._sampled_from: list[Tensor] = []  # w, from a sample to the step
         self._held = [param.detach().clone() for param in shared.params]
         super().__init__(shared, config, plan)
 
@@ -216,21 +217,23 @@ class MultiplicativeLearner(VariationalLearner):
         return [scale.detach().square() for scale in self.scale]
 
     def perturb(self, noise: list[Tensor]) -> None:
-        for index, (param, eps) in enumerate(zip(self.shared.params, noise, strict=True)):
+        self._sampled_from = [self.weight(index) for index in range(len(noise))]
+        rows = zip(self.shared.params, self._sampled_from, noise, strict=True)
+        for index, (param, weight, eps) in enumerate(rows):
             # holds w mu already
-            param.copy_(precise(param).addcmul(precise(self.weight(index)), eps * self.sigma(index)))
+            param.copy_(precise(param).addcmul(precise(weight), eps * self.sigma(index)))
 
     def own(self, index: int) -> list[nn.Parameter]:
         return [self.log_variance[index], self.scale[index]]
 
     def turn(self, index: int, eps: Tensor, grad: Tensor) -> tuple[list[Tensor], Tensor]:
-        weight, sigma = self.weight(index), self.sigma(index)
+        weight, sigma = self._sampled_from[index], self.sigma(index)
         free = fill_(grad * weight, self.shared.frozen_at[index], value=0.0)
         slopes = [0.5 * grad * weight * eps * sigma, free]
         return slopes, grad * (self.scale[index] + sigma * eps)
 
-    def price_signal(self, weights: list[Tensor]) -> None:
-        rows = zip(self.scale, self.log_variance, weights, self.shared.frozen_at, self.masks, strict=True)
+    def price_signal(self, weights: list[Tensor], masks: list[Tensor]) -> None:
+        rows = zip(self.scale, self.log_variance, weights, self.shared.frozen_at, masks, strict=True)
         for scale, log_variance, weight, frozen, mask in rows:
             grad = torch.zeros_like(scale) if scale.grad is None else scale.grad
             slope = weight * scale / (scale.square() + log_variance.exp() + TINY)
@@ -240,8 +243,9 @@ class MultiplicativeLearner(VariationalLearner):
     def before_step(self) -> None:
         super().before_step()
         # The optimizer moves w, not w mu: its weight decay and its state are about w.
-        for index, param in enumerate(self.shared.params):
-            param.copy_(self.weight(index))
+        for param, weight in zip(self.shared.params, self._sampled_from, strict=True):
+            param.copy_(weight)
+        self._sampled_from = []
 
     @torch.no_grad()
     def after_step(self) -> None:
