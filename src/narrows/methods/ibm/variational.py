@@ -27,6 +27,7 @@ from narrows.methods.base import Extent, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.learner import IBMLearner
+from narrows.methods.isolation import ones
 from narrows.methods.own_parameters import lent, precise
 from narrows.methods.schedule import Price
 
@@ -69,7 +70,10 @@ class VariationalLearner(IBMLearner):
 
     @abc.abstractmethod
     def price_signal(self, weights: list[Tensor], masks: list[Tensor]) -> None:
-        """Adds the gradient of the KL with respect to the signal; `weights` is the price of each weight's nats."""
+        """Adds the gradient of the KL with respect to the signal; `weights` is the price of each weight's nats.
+
+        `masks` are 1 where a weight is in, 0 elsewhere.
+        """
 
     def scores(self, weights: Sequence[Tensor], at: Sequence[Tensor] | None = None) -> Tensor:  # noqa: ARG002
         squares, log_variances = self.signal_squares(), [value.detach() for value in self.log_variance]
@@ -90,7 +94,7 @@ class VariationalLearner(IBMLearner):
         params = self.shared.params
         clean = [param.detach().clone() for param in params]
         rows = zip(self.log_variance, self.masks, strict=True)
-        noise = [torch.randn_like(log_variance) * mask for log_variance, mask in rows]
+        noise = [torch.randn_like(one).mul_(ones(mask, one)) for one, mask in rows]
 
         def turn(index: int, grad: Tensor) -> tuple[list[Tensor], Tensor]:
             return self.turn(index, noise[index], precise(grad))
@@ -109,7 +113,8 @@ class VariationalLearner(IBMLearner):
             )
         self._sampled = False
         self.evidence.add()
-        weights, masks = self._weights(), self.masks
+        weights = self._weights()
+        masks = [ones(mask, one) for mask, one in zip(self.masks, self.log_variance, strict=True)]
         rows = zip(self.log_variance, self.signal_squares(), weights, masks, strict=True)
         for log_variance, square, weight, mask in rows:
             # d KL / d log sigma^2 = -1/2 theta^2 / (theta^2 + sigma^2)
