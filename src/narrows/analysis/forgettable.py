@@ -44,11 +44,6 @@ class Forgettable:
     drops_carry: bool
     reverts: tuple[str, ...]
 
-    @property
-    def leaves_no_trace(self) -> bool:
-        """Whether no other task has anything to do with it: none reuses its weights, none may have started from it."""
-        return not (self.kept_for or self.learned_after or self.reverts)
-
 
 def forgettable(reader: StoreReader) -> tuple[Forgettable, ...]:
     """What forgetting would do, for each task in order. DamagedStoreError.
