@@ -64,7 +64,7 @@ def every_block() -> str:
         b.Notice("Broken.", "bad"),
         b.Notice("Fine.", "good"),
         b.Pictures("Weights", "What is kept.", "", source, (picture,), (("var(--kept)", "kept"),)),
-        b.Choice(
+        b.Selector(
             "task", "Task", (("first", (replace(table, title="One"),)), ("second", (replace(table, title="Two"),)))
         ),
         calculator,
