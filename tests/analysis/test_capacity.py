@@ -26,9 +26,9 @@ def built(path):
 
 def test_each_weight_is_free_or_used_by_so_many(tmp_path):
     one, two = capacity(built(tmp_path / "s")).layers
-    assert (one.weights, one.free, one.used_by) == (60, 56, (2, 2))
+    assert (one.weights, one.free, one.kept_by) == (60, 56, (2, 2))
     assert one.claimed == 5
-    assert (two.weights, two.free, two.used_by, two.claimed) == (40, 39, (1,), 1)
+    assert (two.weights, two.free, two.kept_by, two.claimed) == (40, 39, (1,), 1)
 
 
 def test_growth_tells_claimed_fresh_and_reused_apart(tmp_path):
@@ -42,7 +42,7 @@ def test_the_parts_make_up_the_whole(tmp_path, tasks):
     store = random_store(tmp_path / "s", tasks, refine=1)
     found = capacity(store)
     for layer in (*found.layers, found.total):
-        assert layer.free + sum(layer.used_by) == layer.weights
+        assert layer.free + sum(layer.kept_by) == layer.weights
     assert found.total.claimed == sum(step.claimed for step in found.growth)
     assert len(found.growth) == len(found.tasks) == tasks
     assert found.used == pytest.approx(composed(store).held().values_kept())
@@ -59,7 +59,7 @@ def test_networks_apart_count_as_whole_ones_and_hold_nothing(tmp_path):
     assert (found.own, found.tasks, found.overwriting) == (("a",), ("b",), ("c", "d"))
     assert [step.used - step.taken for step in found.growth] == pytest.approx([1.0, 1.0, 2.0, 2.0])
     assert found.used == pytest.approx(store.used())
-    assert found.total.used_by == (found.total.claimed,)
+    assert found.total.kept_by == (found.total.claimed,)
     assert [sum(step.fresh) for step in found.growth] == [0, found.total.claimed, 0, 0]
 
 
@@ -68,12 +68,12 @@ def test_a_forgotten_task_leaves_no_trace(tmp_path):
     with store.lock():
         store.forget("a")
     one, _ = capacity(store).layers
-    assert (one.free, one.used_by, one.claimed) == (57, (3,), 3)
+    assert (one.free, one.kept_by, one.claimed) == (57, (3,), 3)
 
 
 def test_two_hundred_tasks(large_store):
     found = capacity(large_store)
-    assert found.total.used_by[0] + found.total.free <= found.total.weights
+    assert found.total.kept_by[0] + found.total.free <= found.total.weights
     assert len(found.growth) == 200
     assert found.total.free == 400
     assert torch.tensor([step.taken for step in found.growth]).diff().min() > 0

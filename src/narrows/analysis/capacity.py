@@ -27,14 +27,14 @@ class LayerCapacity:
         name: the parameter; "" for all together.
         weights: how many it has.
         free: kept by no task.
-        used_by: [k - 1]: kept by exactly k tasks. Their sum and `free` make up `weights`.
+        kept_by: [k - 1]: kept by exactly k tasks. Their sum and `free` make up `weights`.
         claimed: values that tasks claim; more than `weights - free` where weights have values of several tasks.
     """
 
     name: str
     weights: int
     free: int
-    used_by: tuple[int, ...]
+    kept_by: tuple[int, ...]
     claimed: int
 
 
@@ -134,13 +134,13 @@ def _capacity(reader: StoreReader) -> Capacity:
 
 
 def _count(name: str, users: NDArray[np.uint32], claimed: int) -> LayerCapacity:
-    free, *used_by = np.bincount(users, minlength=1).tolist()
-    return LayerCapacity(name, len(users), free, tuple(used_by), claimed)
+    free, *kept_by = np.bincount(users, minlength=1).tolist()
+    return LayerCapacity(name, len(users), free, tuple(kept_by), claimed)
 
 
 def together(layers: Sequence[LayerCapacity]) -> LayerCapacity:
     """Several layers as one, without a name."""
-    used_by = zip_longest(*(layer.used_by for layer in layers), fillvalue=0)
+    kept_by = zip_longest(*(layer.kept_by for layer in layers), fillvalue=0)
     counts = ("weights", "free", "claimed")
     weights, free, claimed = (sum(getattr(layer, count) for layer in layers) for count in counts)
-    return LayerCapacity("", weights, free, tuple(map(sum, used_by)), claimed)
+    return LayerCapacity("", weights, free, tuple(map(sum, kept_by)), claimed)

@@ -70,7 +70,7 @@ class LayerCheck:
 
     Attributes:
         layer: its parameter.
-        weights, kept: how many there are and how many the task uses.
+        weights, kept: how many there are and how many the task keeps.
         perturbed: for each level of noise.
         removed: with all its kept weights at 0.
         offered: dropped weights that earlier tasks have a value of.

@@ -58,7 +58,7 @@ def _owners(found: Capacity, groups: Sequence[Group], say: Texts, source: Citati
     """A bar for each layer: kept by one task, by two, ..., free."""
     bars = [(say("capacity.all"), found.total)]
     bars += [(name, together([found.layers[place] for place in places])) for name, places in groups]
-    most, longest = min(len(found.total.used_by), _USERS), len(found.total.used_by)
+    most, longest = min(len(found.total.kept_by), _USERS), len(found.total.kept_by)
     by = [*(_users(count, most, longest, say) for count in range(1, most + 1)), say("capacity.free")]
     counts = [[*_by_users(bar, most), bar.free] for _, bar in bars]
     rows = (
@@ -103,7 +103,7 @@ def _bars(bars: Sequence[tuple[str, int]], by: Sequence[str], counts: Sequence[S
 
 def _by_users(layer: LayerCapacity, most: int) -> list[int]:
     """Weights kept by 1, 2, ... tasks; the last entry is of `most` or more."""
-    counts = [*layer.used_by, *[0] * most]
+    counts = [*layer.kept_by, *[0] * most]
     return [*counts[: most - 1], sum(counts[most - 1 :])] if most else []
 
 
