@@ -124,7 +124,7 @@ def _everything(measured: CostFigures, assumptions: Assumptions, given: dict[str
 
 def _print(console: Screen, measured: CostFigures, assumptions: Assumptions, given: dict[str, Any], made: Plan) -> None:
     table = plain_table()
-    table.title = "Figures"
+    table.title = "Measured"
     for heading in ("figure", "value", "source"):
         table.add_column(heading, justify="right" if heading == "value" else "left")
     for name, value in asdict(measured.figures).items():

@@ -29,7 +29,7 @@ _MONTHS: Final = (
     "cost_separate",
 )  # fmt: skip
 _SUMMED_UP: Final = ("store_bytes", "base_bytes", "first_task_bytes", "task_bytes", "task_bytes_growth", "task_hours")
-"""Figures that stand in no file as they are: how they come about is said in words."""
+"""Measured figures that stand in no file as they are: how they come about is said in words."""
 _BYTES: Final = ("dense_bytes", "store_bytes", "base_bytes", "first_task_bytes", "task_bytes", "task_bytes_growth")
 
 
