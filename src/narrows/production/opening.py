@@ -15,8 +15,8 @@ from narrows.factories import Factory
 from narrows.factories.trust import build_trusted, remember
 from narrows.production.weights import load_weights, put_weights
 from narrows.store import DamagedFileError, StoreDirectory
+from narrows.store.header import RESTORE_STORE
 from narrows.store.names import STORE_FILE
-from narrows.store.records import RESTORE_STORE
 from narrows.tasks import TaskStore
 from narrows.tasks.module_copy import unwrapped
 from narrows.tasks.sharing import Rule

@@ -23,7 +23,7 @@ from narrows.tasks.gradient_evidence import GradientEvidence
 from narrows.tasks.hooks import Steps
 from narrows.tasks.optimizers import has_stepped, names_of
 from narrows.tasks.partition import live_tensors
-from narrows.tasks.sameness import SeenInputs
+from narrows.tasks.seen_inputs import SeenInputs
 from narrows.tasks.weights import TaskWeights
 from narrows.training import History, Recorder, Schedule
 from narrows.training.device import device_of, to_device

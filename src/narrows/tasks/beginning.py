@@ -6,9 +6,9 @@ Knows a store's directory and modules; it locks nothing.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from narrows.errors import ModelMismatchError
 from narrows.factories.trust import remember
@@ -52,17 +52,18 @@ def taken_apart(
     return template, (specs, tuple(private))
 
 
-def fitting(model: nn.Module, base: Mapping[str, Tensor]) -> nn.Module:
+def fitting(model: nn.Module, directory: StoreDirectory) -> nn.Module:
     """A copy of the network, which has the base's tensors; see `TaskStore.open`."""
     require_whole(model)
-    # A store may have been made of a wrapped model, and have its names, before they were left out.
-    if named_tensors(model).keys() != base.keys():
-        model = unwrapped(model)
-        require_plain(model)
+    if not directory.is_like(named_tensors(model)):
+        # A store may have been made of a wrapped model, and have its names, before they were left out.
+        base = directory.base()
+        if named_tensors(model).keys() != base.keys():
+            model = unwrapped(model)
+            require_plain(model)
+        require_match(named_tensors(model), base)
     require_plain_state(model)
-    template = copied(model)
-    require_match(named_tensors(template), base)
-    return template
+    return copied(model)
 
 
 def require_known(place: str | None) -> str:
@@ -81,14 +82,14 @@ def begun(
     method: Method,
     model: nn.Module,
     head: Head | None,
-    network_of: Callable[[Mapping[str, Tensor]], nn.Module],
+    untrained: Callable[[Collection[str], Iterable[TensorSpec]], nn.Module],
     lock: Lock,
 ) -> Task:
     """The task in progress; see `TaskStore.begin`.
 
     Args:
         model: the store's network, which becomes the task's.
-        network_of: gives another, of the base's tensors.
+        untrained: gives another, of (the base's tensors that it is to have, what tasks share, which is 0).
         lock: the store's, which the task keeps.
     """
     specs, private, given = directory.shared, directory.private, head
@@ -111,8 +112,8 @@ def begun(
         model,
         method,
         head=head,
-        untrained=lambda described, private: place_head(
-            network_of(directory.base()), name, described, like(given), private
+        untrained=lambda described, private, fixed: place_head(
+            untrained(fixed, specs), name, described, like(given), private
         ),
         directory=directory,
         specs=specs,

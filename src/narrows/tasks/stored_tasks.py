@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,13 @@ from narrows.errors import ModelMismatchError
 from narrows.memory import enough_memory
 from narrows.store import Problem, StoreDirectory, TaskRecord
 from narrows.store.checkpoint_file import CheckpointFile
-from narrows.store.compose import composed, proven, proven_weights
+from narrows.store.compose import composed, proven
 from narrows.store.reader import StoreReader
 from narrows.subnet import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account
 from narrows.tasks.heads import made_head
 from narrows.tasks.loading import fill, moved, place_head
+from narrows.tasks.module_copy import copied_without
 from narrows.tasks.partition import assign
 from narrows.tasks.routing import Routing, route
 from narrows.tasks.switching import Stored, left_to_base, switch
@@ -36,7 +36,6 @@ class StoredTasks:
         self.directory = directory
         self._template = model
         self._trust = trust
-        self._proven: set[str] = set()
 
     @property
     def path(self) -> Path:
@@ -98,7 +97,7 @@ class StoredTasks:
     @enough_memory("copy the store's network")
     def network(self) -> nn.Module:
         """A copy of the network that the store began from, as it was then."""
-        return self._network_of(self.directory.steadily(StoreReader.base))
+        return self._network(self.directory.steadily(StoreReader.base))
 
     @enough_memory("load the task")
     def load(
@@ -127,12 +126,10 @@ class StoredTasks:
 
         Example: `store.load("first", device="cuda", dtype=torch.bfloat16)`.
         """
-        record, (shared, private), base = self.directory.steadily(
-            lambda reader: (reader.record(name), proven_weights(reader, name), reader.base())
-        )
-        head = made_head(record, private, self.path, self._trust) if head is None else head
-        model = fill(place_head(self._network_of(base), name, record.head, head, private), shared, private)
-        return moved(model, device, dtype)
+        task = self.directory.steadily(lambda reader: self._stored(reader, name))
+        given = self._made(task) if head is None else head
+        model = place_head(self._network(task.base, task.subnet.specs), name, task.record.head, given, task.private)
+        return moved(fill(model, task.subnet, task.private), device, dtype)
 
     @enough_memory("switch the network")
     def switch_(self, model: nn.Module, name: str, *, head: nn.Module | None = None) -> None:
@@ -154,7 +151,7 @@ class StoredTasks:
 
         >>> import tempfile, torch, narrows
         >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
-        >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model, head="2")
+        >>> store = narrows.TaskStore.create(tempfile.mkdtemp() + "/store", model, head="2")
         >>> for name, classes in (("first", 2), ("second", 3)):
         ...     with store.begin(name, narrows.IBM(density=0.5), head=classes) as task:
         ...         _ = task.fit([(torch.randn(16, 4), torch.arange(16) % classes)], epochs=20)
@@ -166,19 +163,12 @@ class StoredTasks:
         """
         template = self._require_template()
 
-        def read(reader: StoreReader) -> Stored:
-            record, (subnet, private) = reader.record(name), proven(reader, name, self._proven)
-            names = left_to_base(template, record, private, reader.shared)
-            base = {key: value for key, value in reader.base().items() if key in names} if names else {}
-            return Stored(record, subnet, private, base)
-
         def heads() -> set[str]:
             described = (record.head for record in self.tasks())
             return {str(head.get("path")) for head in described if head is not None}
 
-        task = self.directory.steadily(read)
-        given = made_head(task.record, task.private, self.path, self._trust) if head is None else head
-        switch(model, template, task, given, heads)
+        task = self.directory.steadily(lambda reader: self._stored(reader, name))
+        switch(model, template, task, self._made(task) if head is None else head, heads)
 
     def route(self, x: Any, **options: Any) -> Routing:
         """Ranks the tasks for a batch `x` whose task is not known; see `narrows.tasks.routing.route` for all options.
@@ -199,10 +189,27 @@ class StoredTasks:
         """
         return self.directory.verify(progress, deep=deep)
 
-    def _network_of(self, base: Mapping[str, Tensor]) -> nn.Module:
-        model = copy.deepcopy(self._require_template())
+    def _network(self, base: Mapping[str, Tensor], shared: Iterable[TensorSpec] = ()) -> nn.Module:
+        """The store's network with these values, and zeros in what else tasks share."""
+        model = copied_without(self._require_template(), {spec.name for spec in shared} | base.keys())
         assign(model, base)
         return model
+
+    def _untrained(self, names: Collection[str], shared: Iterable[TensorSpec]) -> nn.Module:
+        """The store's network with these tensors of the base, and zeros in what tasks share."""
+        return self._network(self._base_of(self.directory, names), shared)
+
+    def _base_of(self, reader: StoreReader, names: Collection[str]) -> dict[str, Tensor]:
+        """Tensors of the base network; its file is read where there are any."""
+        return {key: value for key, value in reader.base().items() if key in names} if names else {}
+
+    def _stored(self, reader: StoreReader, name: str) -> Stored:
+        record, (subnet, private) = reader.record(name), proven(reader, name)
+        names = left_to_base(self._require_template(), record, private, reader.shared)
+        return Stored(record, subnet, private, self._base_of(reader, names))
+
+    def _made(self, task: Stored) -> nn.Module | None:
+        return made_head(task.record, task.private, self.path, self._trust)
 
     def _require_template(self) -> nn.Module:
         if self._template is None:

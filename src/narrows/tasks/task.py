@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol
@@ -32,8 +32,10 @@ from narrows.training.device import device_of
 from narrows.training.randomness import undisturbed_generators
 from narrows.training.tracking import as_one
 
-Untrained = Callable[[dict[str, Any] | None, Mapping[str, Tensor]], nn.Module]
-"""Of (description of the head, private tensors): a fresh network of the store, the head in its place."""
+Untrained = Callable[[dict[str, Any] | None, Mapping[str, Tensor], Collection[str]], nn.Module]
+"""Of (description of the head, private tensors, names): a fresh network of the store, the head in its place.
+
+It has the base network's values in the tensors of these names, and zeros in what tasks share."""
 
 
 class Lock(Protocol):
@@ -303,7 +305,7 @@ class Task(InProgress):
     def _settled(self, attached: Attachment) -> Settled:
         """The task as it will lie in the store."""
         with undisturbed_generators(device_of(attached.model)):  # a new head draws its weights
-            network = self._untrained(describe_head(self._head), named_tensors(attached.model))
+            network = self._untrained(describe_head(self._head), named_tensors(attached.model), self._weights.fixed())
         return settled(self._weights, attached.masks(), network)
 
     def _require_held(self) -> None:

@@ -108,7 +108,7 @@ class TaskStore(StoredTasks):
             StoreMissingError, StoreVersionError, DamagedStoreError: there is no sound store of a known version.
         """
         directory = StoreDirectory.open(path)
-        return cls(directory, None if model is None else fitting(model, directory.base()), trust)
+        return cls(directory, None if model is None else fitting(model, directory), trust)
 
     @enough_memory("begin a task")
     def begin(self, name: str, method: Method, *, head: int | nn.Module | Factory | Head | None = None) -> Task:
@@ -145,9 +145,9 @@ class TaskStore(StoredTasks):
         try:
             self.directory.reload()
             require_new(name, self.directory.task_names())
-            model = self._network_of(self.directory.base())
+            model = self._network(self.directory.base())
             placed = head if isinstance(head, Head | None) else like_head(model, require_known(self.head), head)
-            return begun(self.directory, name, method, model, placed, self._network_of, lock)
+            return begun(self.directory, name, method, model, placed, self._untrained, lock)
         except BaseException:
             lock.release()
             raise
@@ -210,8 +210,9 @@ class TaskStore(StoredTasks):
             network, head = unwrapped(model), self.head if head is None else head
             require_plain(network)
             require_plain_state(network)
-            untrained = self._network_of(self.directory.base())
             specs, private, module = self.directory.shared, self.directory.private, None
+            others = named_tensors(self._require_template()).keys() - {spec.name for spec in specs}
+            untrained = self._untrained(others, specs)
             if head is not None:
                 require_place(network, head)
                 specs, private = shared_beside(self.directory, head, untrained)
