@@ -62,7 +62,7 @@ def test_the_base_is_read_where_a_task_has_something_of_it(tmp_path: Path) -> No
     for name, fixed in (("free", False), ("fixed", True)):
         model = MLP.make()
         model.one.bias.requires_grad_(not fixed)
-        store = nw.TaskStore.create(tmp_path / name, model)
+        store = nw.TaskStore.create(tmp_path / name, model, head="head")
         learn(store, "a", METHOD)
         expected = state(store.load("a"))
         base = store.path / "base.safetensors"

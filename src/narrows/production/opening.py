@@ -58,7 +58,7 @@ def init(
     >>> path = tempfile.mkdtemp() + "/store"
     >>> store = init(path, "narrows.networks:mlp", {"input_shape": [4], "classes": 2}, head="head")
     >>> open_store(path).head, model_record(path).call
-    ('head', "narrows.networks:mlp(input_shape=[4], classes=2)")
+    ('head', 'narrows.networks:mlp(input_shape=[4], classes=2)')
     """
     made_by = Factory(factory, arguments or {})
     model = unwrapped(made_by.build(seed))
