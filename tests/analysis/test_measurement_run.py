@@ -187,7 +187,7 @@ def test_a_head_that_the_store_cannot_build_leaves_its_task_out(tmp_path):
     head = ("head", torch.nn.Sequential(torch.nn.Linear(16, 3)))
     put_head(toys.MLP.make(), head)
     with store.begin("a", nw.IBM(density=0.4, prune_every=2), head=head) as task:
-        task.fit([toys.MLP.batch(8, 3)], 6)
+        task.fit([toys.MLP.batch(8, 3)], nw.Training(6))
         task.commit()
     x, y = toys.MLP.batch(8, 3)
     found = measure(store, {"a": Labelled(x, y)}, options=QUICK)

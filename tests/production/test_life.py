@@ -38,6 +38,7 @@ from narrows.production import (
 from narrows.production.learning import LearnedTask
 from narrows.production.network import require_finite
 from narrows.tasks import TaskStore
+from narrows.training import Training
 
 MLP = {"input_shape": [1, 6, 6], "classes": 2, "hidden": [24]}
 QUICK = {"epochs": 6, "batch_size": 8, "lr": 0.02, "method": IBM(density=0.3)}
@@ -250,7 +251,7 @@ def test_a_task_half_learned_upon_others_says_so(store, tmp_path):
 
 def test_a_task_of_a_program_of_the_users_own_is_no_task_for_predict(store, tmp_path):
     with store.begin("own", IBM(density=0.5), head=("head", nn.Linear(24, 2))) as task:
-        task.fit([(torch.randn(8, 36), torch.arange(8) % 2)], epochs=3, progress=False)
+        task.fit([(torch.randn(8, 36), torch.arange(8) % 2)], Training(3), progress=False)
         task.commit()
     with pytest.raises(DataError, match=r"store\.load\('own'\)"):
         predict(store, "own", shop_data.images(tmp_path / "photos"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
@@ -66,16 +67,41 @@ for _kind in [kind for kind in vars().values() if get_origin(kind) is Annotated]
         _option.rich_help_panel = _option.rich_help_panel or "Data"
 
 
+def described(
+    valid: Valid = None,
+    holdout: Holdout = 0.0,
+    target: Target = None,
+    kind: Kind = "auto",
+    classes: Classes = None,
+    features: Features = None,
+    categorical: Categorical = None,
+    without: Without = None,
+    id: Id = None,
+    decimal: Decimal = None,
+    dates: Dates = None,
+    parted_by: PartedBy = None,
+    image_size: ImageSize = None,
+    channels: Channels = None,
+    mean: Mean = None,
+    std: Std = None,
+    bad: Bad = "refuse",
+) -> None:
+    """What `learn` and `adopt` let people say of their data; see `narrows.cli.shared_options`."""
+
+
 def data_options(**said: Any) -> DataOptions:
-    """The options of that name that were said; lists that are empty are not.
+    """Those of `said` that are about how data are read, lists that are empty aside.
 
     ConfigError: a value out of its range.
     """
     from narrows.data import DataOptions
 
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
-    given: dict[str, Any] = {name: value for name, value in values.items() if value not in (None, ())}
-    return DataOptions(**given)
+    known = {field.name for field in fields(DataOptions)}
+    values: dict[str, Any] = {name: said[name] for name in known & said.keys()} | {
+        "classes": names_of(said.get("classes"))
+    }
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return DataOptions(**{name: value for name, value in plain.items() if value not in (None, ())})
 
 
 def names_of(text: str | None) -> tuple[str, ...] | None:

@@ -50,6 +50,7 @@ class LearningData:
         batch_size: examples a step.
         seed: of their order.
         augment: whether images are cropped and mirrored at random.
+        accumulate: batches that a step averages over.
     """
 
     source: str
@@ -60,11 +61,12 @@ class LearningData:
     batch_size: int
     seed: int
     augment: bool
+    accumulate: int = 1
 
     @property
     def steps(self) -> int:
         """Optimizer steps of all passes."""
-        return self.epochs * math.ceil(len(self.train) / self.batch_size)
+        return self.epochs * math.ceil(math.ceil(len(self.train) / self.batch_size) / self.accumulate)
 
     def training(self, device: str = "cpu") -> Batches:
         """Shuffled, anew for each epoch."""
@@ -118,6 +120,7 @@ def read_material(
     seed: int,
     augment: bool = False,
     scale: Scale | None = None,
+    accumulate: int = 1,
 ) -> LearningData:
     """Reads what a task is to be learned from.
 
@@ -145,7 +148,7 @@ def read_material(
         held = held.noting(in_both(train, held))
     size = batch_size or batch_size_for(len(train))
     passes = epochs or epochs_for(len(train), size)
-    return LearningData(readable(str(data)), schema, train, held, passes, size, seed, augment)
+    return LearningData(readable(str(data)), schema, train, held, passes, size, seed, augment, accumulate)
 
 
 def read_for(schema: Schema, data: Source, options: DataOptions, *, targets: bool) -> Examples:

@@ -51,7 +51,7 @@ class TaskStore:
     >>> path = tempfile.mkdtemp() + "/store"
     >>> store = TaskStore.create(path, model, head="2")
     >>> with store.begin("first", narrows.IBM(density=0.5), head=3) as task:
-    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 3)], epochs=20)
+    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 3)], narrows.Training(20))
     ...     _ = task.commit()
     >>> [record.name for record in TaskStore.open(path, model).tasks()]
     ['first']
@@ -372,7 +372,7 @@ class TaskStore:
         >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
         >>> for name, classes in (("first", 2), ("second", 3)):
         ...     with store.begin(name, narrows.IBM(density=0.5), head=("2", torch.nn.Linear(8, classes))) as task:
-        ...         _ = task.fit([(torch.randn(16, 4), torch.arange(16) % classes)], epochs=20)
+        ...         _ = task.fit([(torch.randn(16, 4), torch.arange(16) % classes)], narrows.Training(20))
         ...         _ = task.commit()
         >>> network = store.load("first")
         >>> store.switch_(network, "second")
@@ -443,7 +443,7 @@ class TaskStore:
         >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
         >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
         >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
-        ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=20)
+        ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], narrows.Training(20))
         ...     _ = task.commit()
         >>> store.forget("first").freed, store.values_kept()
         (24, 0.0)

@@ -1,4 +1,4 @@
-"""A training in progress that can be kept and gone on with: what is in a checkpoint, and when one is made.
+"""A training in progress that can be kept and gone on with: what is in a checkpoint.
 
 It does not know where checkpoints lie: that is up to a `Checkpoint`.
 """
@@ -6,7 +6,6 @@ It does not know where checkpoints lie: that is up to a `Checkpoint`.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -15,17 +14,18 @@ import torch
 from torch import Tensor
 
 from narrows.errors import ConfigError
-from narrows.tasks.signals import StopSignals
-from narrows.tasks.stopping import EarlyStopping, Learning
-from narrows.tasks.trees import Tree, from_tree, place_optimizer_state, to_tree
-from narrows.training import Position, Recorder, Trackers
+from narrows.training.early_stopping import EarlyStopping
+from narrows.training.optimizer_steps import OptimizerSteps
+from narrows.training.position import Position
+from narrows.training.task_in_progress import TaskInProgress
+from narrows.training.trees import Tree, from_tree, to_tree
 
-FORMAT = 3
+FORMAT = 4
 """Of the tree; another one is not gone on with."""
 
 
 class Checkpoint(Protocol):
-    """A place for one tree; `narrows.tasks.trees` says what a tree is.
+    """A place for one tree; `narrows.training.trees` says what a tree is.
 
     >>> import copy, tempfile, torch, narrows
     >>> class InMemory:
@@ -41,7 +41,7 @@ class Checkpoint(Protocol):
     >>> for callbacks in ([stop], []):
     ...     with store.begin("task", narrows.Finetune()) as task:
     ...         try:
-    ...             print(task.fit(batches, 5, checkpoint=kept, callbacks=callbacks).steps, "steps")
+    ...             print(task.fit(batches, narrows.Training(5), checkpoint=kept, callbacks=callbacks).steps, "steps")
     ...         except narrows.errors.Interrupted:
     ...             print("interrupted")
     interrupted
@@ -61,44 +61,36 @@ class Checkpoint(Protocol):
         """Forgets the tree; harmless where there is none."""
 
 
-class Training:
+class TrainingState:
     """All that training consists of, as one tree.
 
     Args:
+        steps: what takes its steps.
         checkpoint: where it is kept.
         plan: what was asked for, plain values; a checkpoint of another plan is refused.
     """
 
     def __init__(
         self,
-        task: Learning,
-        optimizer: torch.optim.Optimizer,
-        scheduler: torch.optim.lr_scheduler.LRScheduler | None,
+        task: TaskInProgress,
+        steps: OptimizerSteps,
         stopping: EarlyStopping | None,
         checkpoint: Checkpoint,
         plan: Mapping[str, Any],
     ) -> None:
         self._checkpoint = checkpoint
-        self._task, self._optimizer, self._scheduler, self._stopping = task, optimizer, scheduler, stopping
+        self._parts: dict[str, TaskInProgress | OptimizerSteps | EarlyStopping] = {"task": task, "steps": steps}
+        if stopping is not None:
+            self._parts["stopping"] = stopping
         self._plan = _plain({"format": FORMAT, **plan})
 
     def save(self, at: Position) -> None:
         """Keeps everything as it is at this boundary between two steps."""
-        tree = to_tree(
-            {
-                "plan": self._plan,
-                "position": at.state(),
-                "task": self._task.state(),
-                "optimizer": self._optimizer.state_dict(),
-                "scheduler": None if self._scheduler is None else self._scheduler.state_dict(),
-                "stopping": None if self._stopping is None else self._stopping.state(),
-            },
-            "the checkpoint",
-        )
-        self._checkpoint.save(tree)
+        parts = {name: part.state() for name, part in self._parts.items()}
+        self._checkpoint.save(to_tree({"plan": self._plan, "position": at.state(), **parts}, "the checkpoint"))
 
     def load(self) -> dict[str, Any] | None:
-        """Puts everything back but the position, which is returned: `train` goes on from it. None: nothing is kept.
+        """Puts everything back but the position, which is returned: training goes on from it. None: nothing is kept.
 
         Raises:
             ConfigError: what is kept is of another plan; names what differs.
@@ -109,12 +101,8 @@ class Training:
         state = from_tree(tree)
         self._require_same(state.get("plan") if isinstance(state, dict) else None)
         try:
-            self._task.load_state(state["task"])
-            place_optimizer_state(self._optimizer, state["optimizer"])
-            if self._scheduler is not None:
-                self._scheduler.load_state_dict(state["scheduler"])
-            if self._stopping is not None:
-                self._stopping.load_state(state["stopping"])
+            for name, part in self._parts.items():
+                part.load_state(state[name])
             position: dict[str, Any] = state["position"]
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ConfigError(
@@ -136,65 +124,6 @@ class Training:
                 "The checkpoint is of another training: " + "; ".join(differ) + ". To go on with it, train as it was "
                 "begun; to begin anew, drop the checkpoint."
             )
-
-
-class Keeper:
-    """Looks on at training: measures after each epoch, saves from time to time, and stops it where a signal asks.
-
-    Args:
-        recorder: what is told losses and scores.
-        trackers: are told the same.
-        training: what to save; None: nothing.
-        every: seconds between two saves within an epoch.
-        signals: those that came meanwhile.
-    """
-
-    def __init__(
-        self,
-        training: Training | None,
-        stopping: EarlyStopping | None,
-        every: float,
-        signals: StopSignals,
-        recorder: Recorder,
-        trackers: Trackers,
-    ) -> None:
-        self._recorder, self._trackers = recorder, trackers
-        self._training, self._stopping = training, stopping
-        self._every, self._signals = every, signals
-        self._saved = time.monotonic()
-
-    @property
-    def done(self) -> bool:
-        return self._stopping is not None and self._stopping.done
-
-    def after_step(self, at: Position, /) -> None:
-        self._record(at)
-        if self._signals.received or time.monotonic() - self._saved >= self._every:
-            self._save(at)
-
-    def after_epoch(self, at: Position, /) -> None:
-        if self._stopping is not None:
-            self._stopping.look()
-            score = self._stopping.scores[-1]
-            self._trackers.score(self._recorder.score(score), score)
-        self._save(at)
-
-    def interrupted(self, at: Position, /) -> None:
-        self._record(at)
-        if not self._signals.forced:
-            self._save(at)
-
-    def _record(self, at: Position) -> None:
-        point = self._recorder.complete(at.running.recent)
-        if point is not None:
-            self._trackers.log(point)
-
-    def _save(self, at: Position) -> None:
-        if self._training is not None:
-            self._training.save(at)
-            self._saved = time.monotonic()
-        if self._signals.received:
-            self._signals.act()
 
 
 def _plain(plan: Mapping[str, Any]) -> dict[str, Any]:
