@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -35,30 +35,29 @@ def takes_old_keywords(
         known = inspect.signature(function).parameters.keys()
 
         @wraps(function)
-        def called(*args: Any, **keywords: Any) -> Any:
-            training = keywords.get("training")
-            if args and (type(args[-1]) is int or isinstance(args[-1], Training)):
-                training = args[-1]
+        def called(*positional: Any, **keywords: Any) -> Any:
+            args = list(positional)
+            given = isinstance(keywords.get("training"), Training) or any(isinstance(one, Training) for one in args)
             for name, now in (renamed or {}).items():
                 if name in keywords and name in list(known)[: len(args)]:
                     keywords[now] = keywords.pop(name)
                     _warn(f"{function.__name__}({name}=...) is now {function.__name__}({now}=...).")
             old = keywords.keys() - known
-            if isinstance(training, Training) and old:
+            if given and old:
                 raise ConfigError(
                     f"{function.__name__} takes no {', '.join(sorted(old))} beside a Training: say it there, "
                     f"Training(...), where it is one of {', '.join(sorted(_VALUES))}."
                 )
-            if not old and not isinstance(training, int):
+            if args and type(args[-1]) is int:
+                keywords["epochs"] = args.pop()
+                old = {"epochs", *old}
+            if not old:
                 return function(*args, **keywords)
-            if isinstance(training, int):
-                args, old = args[:-1], {"epochs", *old}
-                keywords["epochs"] = training
-            keywords["training"] = _training({name: keywords.pop(name) for name in old}, default)
-            said = ", ".join(f"{name}=..." for name in sorted(old))
+            values = _values({name: keywords.pop(name) for name in old})
+            keywords["training"] = Training(**values) if default is None else replace(default, **values)
             _warn(
-                f"{function.__name__}({said}) is now {function.__name__}(..., training=narrows.Training({said})): "
-                "docs/fit.md."
+                f"{function.__name__}({_listed(old)}) is now {function.__name__}(..., training="
+                f"narrows.Training({_listed(values)})): docs/fit.md."
             )
             return function(*args, **keywords)
 
@@ -71,10 +70,15 @@ def _warn(text: str) -> None:
     warnings.warn(text, DeprecationWarning, stacklevel=3)
 
 
-def _training(said: dict[str, Any], default: Training | None) -> Training:
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"{name}=..." for name in sorted(names))
+
+
+def _values(said: dict[str, Any]) -> dict[str, Any]:
+    """Those of a `Training`."""
     if "cosine" in said:
         said["schedule"] = "cosine" if said.pop("cosine") else "constant"
     values = {name: said.pop(name) for name in _VALUES & said.keys()}
     if said:
         values["options"] = {**said, **values.get("options", {})}
-    return Training(**values) if default is None else replace(default, **values)
+    return values
