@@ -62,6 +62,7 @@ def train(
 ) -> TrainingLog:
     """Trains all of a network's parameters; raises and warns as `run`.
 
+    >>> import torch
     >>> model = nn.Linear(3, 2)
     >>> train(model, [(torch.randn(4, 3), torch.tensor([0, 1, 1, 0]))] * 3, Training(epochs=2, lr=0.1)).steps
     6

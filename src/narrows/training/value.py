@@ -49,7 +49,7 @@ class Training:
     >>> batches = [(torch.randn(8, 4), torch.arange(8) % 2)] * 5
     >>> training = Training(epochs=3, lr=1e-2, amp="bfloat16", clip=1.0, accumulate=2)
     >>> with store.begin("task", narrows.Finetune()) as task:
-    ...     task.fit(batches, narrows.Training(training)).steps
+    ...     task.fit(batches, training).steps
     9
     """
 
