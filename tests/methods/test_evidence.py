@@ -369,6 +369,6 @@ def test_a_checkpoint_of_an_earlier_form_is_refused_and_not_misread(tmp_path: Pa
     memory.tree["plan"]["format"] = 1
     with (
         store.begin("t", nw.IBM(density=0.5), head=MLP.head(2)) as task,
-        pytest.raises(ConfigError, match="format was 1 and is 3"),
+        pytest.raises(ConfigError, match="format was 1 and is 4"),
     ):
         task.fit(batches, nw.Training(6), checkpoint=memory, progress=False)

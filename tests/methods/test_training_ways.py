@@ -1,4 +1,4 @@
-"""Every method under autocast, a scaled loss, clipping and accumulation: isolated to the bit, and gone on with exactly."""
+"""Every method under autocast, a scaled loss, clipping, accumulation: isolated to the bit, gone on with exactly."""
 
 from __future__ import annotations
 

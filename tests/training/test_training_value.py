@@ -169,7 +169,7 @@ def test_calls_as_they_were_before_go_on_with_a_warning(tmp_path: Path) -> None:
         trained("both", training=Training(2), lr=0.1)
     store = nw.TaskStore.create(tmp_path / "adopting", MLP.make())
     batches = [MLP.batch(8, 2)] * 3
-    with pytest.warns(DeprecationWarning) as told:
+    with pytest.warns(DeprecationWarning, match="is now") as told:
         found = nw.adopt(store, "first", batches, epochs=2, data={"rows": 8})
     assert [str(one.message).partition(" is now ")[0] for one in told] == ["adopt(data=...)", "adopt(epochs=...)"]
     assert (found.fit.steps, found.record.data) == (6, {"rows": 8})

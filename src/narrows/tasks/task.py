@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -23,18 +23,12 @@ from narrows.tasks.sameness import SeenInputs, require_same
 from narrows.tasks.settling import Settled, Told, settled, told
 from narrows.tasks.weights import TaskWeights, listed
 from narrows.training.attachment import Attachment
-from narrows.training.checkpoint import Checkpoint
 from narrows.training.device import device_of
-from narrows.training.early_stopping import Measure
 from narrows.training.fit import fit
-from narrows.training.fits import Fit
-from narrows.training.loop import Callback
-from narrows.training.old_keywords import takes_old_keywords
 from narrows.training.optimizers import require_one_device
 from narrows.training.randomness import undisturbed_generators
 from narrows.training.task_in_progress import TaskInProgress
-from narrows.training.tracking import Tracker, Trackers, as_one
-from narrows.training.value import Training
+from narrows.training.tracking import Trackers
 
 Untrained = Callable[[dict[str, Any] | None, Mapping[str, Tensor]], nn.Module]
 """Of (description of the head, private tensors): a fresh network of the store, the head in its place."""
@@ -78,8 +72,6 @@ class Task(TaskInProgress):
         self._held_sha256 = digest(held.tensors(), {})
         self._known = directory.task_names()
         self._carry = carry
-        self._checkpoint: Checkpoint | None = None
-        self._trackers = Trackers()
         self._seen: SeenInputs | None = None
         self._committed: TaskRecord | None = None
         isolated = method.isolation == "shared"
@@ -97,55 +89,7 @@ class Task(TaskInProgress):
     ) -> None:
         self.abandon()
 
-    @takes_old_keywords()
-    def fit(
-        self,
-        batches: Iterable[tuple[Any, Any]],
-        training: Training,
-        *,
-        valid: Iterable[tuple[Any, Any]] | None = None,
-        measure: Measure | None = None,
-        checkpoint: Checkpoint | None = None,
-        checkpoint_every: float = 60.0,
-        trackers: Iterable[Tracker] | Trackers = (),
-        callbacks: Iterable[Callback] = (),
-        progress: bool | None = None,
-    ) -> Fit:
-        """Trains the task on re-iterable `batches` of (inputs, targets), as `training` says.
-
-        Called again, it goes on: the sub-network that was chosen is trained further, with a new optimizer and a new
-        schedule of its learning rate. A fit that did not end (Ctrl-C, an error) is begun anew instead, from the weights
-        that it began from; with a checkpoint it goes on where it was.
-
-        Args:
-            checkpoint: where the task in progress is kept until it is committed, and gone on with from.
-            trackers: told how training goes, and of the figures at `commit`.
-            valid, measure, checkpoint_every, callbacks, progress: see `narrows.training.fit.fit`.
-
-        Raises:
-            OptimizerError: the task has an optimizer of your own.
-            ConfigError: a checkpoint for a fit that goes on from one that ended; and as `narrows.training.fit.fit`.
-
-        Example: `task.fit(loader, narrows.Training(epochs=10, lr=6e-3))`.
-        """
-        self._require_open()
-        with self.fits.next(kept=checkpoint is not None):
-            self._trackers.end(None)
-            self._checkpoint, self._trackers = self._checkpoint if checkpoint is None else checkpoint, as_one(trackers)
-            result = fit(
-                self,
-                batches,
-                training,
-                valid=valid,
-                measure=measure,
-                checkpoint=checkpoint,
-                checkpoint_every=checkpoint_every,
-                trackers=self._trackers,
-                callbacks=callbacks,
-                progress=progress,
-            )
-        self.fits.ended(result)
-        return result
+    fit = fit
 
     def foundation(self) -> dict[str, Any]:
         """What the task builds on: the tasks before it, and a SHA-256 over the weights and the carry they left."""

@@ -34,7 +34,7 @@ def sized(batches: Batches, steps_per_epoch: int | None, device: torch.device) -
     warnings.warn(
         f"The batches do not say how many they are, and were passed over once to count them: {length}. Say "
         f"steps_per_epoch={length}, and they are not.",
-        stacklevel=5,
+        stacklevel=4,
     )
     return batches, length
 

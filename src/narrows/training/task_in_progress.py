@@ -6,8 +6,8 @@ Knows a method and optimizers; it does not know what the task is kept in.
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -16,10 +16,12 @@ from torch import nn
 from narrows.errors import NarrowsError, OptimizerError
 from narrows.methods import Extent, Learner, Method
 from narrows.training.attachment import Attachment
+from narrows.training.checkpoint import Checkpoint
 from narrows.training.fits import Fits
 from narrows.training.history import History
 from narrows.training.optimizers import check_optimizers
 from narrows.training.recording import Recorder
+from narrows.training.tracking import Tracker, Trackers, as_one
 
 
 class TaskInProgress(abc.ABC):
@@ -40,6 +42,8 @@ class TaskInProgress(abc.ABC):
         # What is frozen from here on is frozen for a while, not fixed.
         self._trained = {name for name, param in model.named_parameters() if param.requires_grad}
         self._attached: Attachment | None = None
+        self._checkpoint: Checkpoint | None = None
+        self._trackers = Trackers()
         self._open = True
 
     @abc.abstractmethod
@@ -137,6 +141,15 @@ class TaskInProgress(abc.ABC):
         if before:
             self._attached.go_on(before, self.fits.epochs)
         return optimizer
+
+    @contextmanager
+    def next_fit(self, checkpoint: Checkpoint | None, trackers: Iterable[Tracker] | Trackers) -> Iterator[Trackers]:
+        """While the next fit is trained: what is told of it, until the task ends. ConfigError: see `Fits.next`."""
+        self._require_open()
+        with self.fits.next(kept=checkpoint is not None):
+            self._trackers.end(None)
+            self._checkpoint, self._trackers = self._checkpoint if checkpoint is None else checkpoint, as_one(trackers)
+            yield self._trackers
 
     def sample(self) -> AbstractContextManager[None]:
         """Wraps one forward and backward. Needed by the variational estimator and by hat; else it does nothing.
