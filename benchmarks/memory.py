@@ -100,7 +100,7 @@ def choice_seconds(weights: int) -> dict[str, float]:
     seconds = []
     for step in range(30, 241, 10):
         started = time.perf_counter()
-        learner._choose(learner._curve.at(step) if step < 240 else 0.999)
+        learner._choose(learner.pace.curve.at(step) if step < 240 else 0.999)
         seconds.append(time.perf_counter() - started)
     return {"weights": side * side, "first": seconds[0], "mean": sum(seconds) / len(seconds), "most": max(seconds)}
 

@@ -94,7 +94,7 @@ def test_a_score_that_is_nan_is_found_although_no_step_looks(
     with torch.no_grad():
         learner.parameter_groups()[0]["params"][0][3, 4] = float("nan")
     step(learner)
-    for look in (learner.signals, learner.finish):
+    for look in (learner.sizes, learner.finish):
         with pytest.raises(NonFiniteError, match="learning rate"):
             look()
 

@@ -58,7 +58,7 @@ def test_gradients_are_straight_through() -> None:
     (group,) = learner.parameter_groups()
     optimizer = torch.optim.SGD([{"params": shared.params}, group], lr=0.3, momentum=0.9, weight_decay=0.1)
     x, y = torch.randn(5, 4).double(), torch.randn(5, 3).double()
-    fixed = [value.clone() for value in learner._fixed]
+    fixed = [value.clone() for value in learner._dense]
 
     def loss(a: Tensor, b: Tensor) -> Tensor:
         return (torch.tanh(x @ a.T) @ b.T - y).square().mean()
