@@ -176,18 +176,8 @@ def adopt(
     options, place = options or DataOptions(seed=seed), str(device)
     training = training if training.batch_size else replace(training, batch_size=BATCH_SIZE)
     network = store.network()
-    material = read_material(
-        network,
-        data,
-        valid,  # type: ignore[arg-type]
-        options,
-        epochs=training.epochs,
-        batch_size=training.batch_size,
-        seed=seed,
-        augment=augment,
-        scale=scale,
-        accumulate=training.accumulate,
-    )
+    reading = {"epochs": training.epochs, "seed": seed, "augment": augment, "scale": scale}
+    material = read_material(network, data, valid, options, training, **reading)  # type: ignore[arg-type]
     sample, kind = material.sample(), material.schema.target.kind
     try_out(network, sample, material.schema)
     path = head or store.head or head_path(store, network, sample)

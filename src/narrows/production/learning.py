@@ -134,16 +134,7 @@ def learn(
     options = options or DataOptions(seed=seed)
     network = store.network()
     material = read_material(
-        network,
-        data,
-        valid,
-        options,
-        epochs=epochs,
-        batch_size=batch_size,
-        seed=seed,
-        augment=augment,
-        scale=scale,
-        accumulate=accumulate,
+        network, data, valid, options, training, epochs=epochs, seed=seed, augment=augment, scale=scale
     )
     if patience is not None and material.valid is None:
         raise ConfigError("patience is about validation data: say those too, as valid or as a part to hold out.")

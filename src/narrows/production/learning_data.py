@@ -29,6 +29,7 @@ from narrows.data.names import readable
 from narrows.errors import ConfigError
 from narrows.production.defaults import batch_size_for, epochs_for
 from narrows.production.network import fit_width
+from narrows.training import Training
 
 Source = str | os.PathLike[str]
 Scale = tuple[tuple[float, ...], tuple[float, ...]]
@@ -114,19 +115,19 @@ def read_material(
     data: Source,
     valid: Source | None,
     options: DataOptions,
+    training: Training,
     *,
     epochs: int | None,
-    batch_size: int | None,
     seed: int,
     augment: bool = False,
     scale: Scale | None = None,
-    accumulate: int = 1,
 ) -> LearningData:
     """Reads what a task is to be learned from.
 
     Args:
         network: what it is for: tables get zero columns up to its inputs.
-        epochs, batch_size: how to learn from it; by default as `defaults` says for so many examples.
+        training: how to learn from it.
+        epochs: passes; by default, as its `batch_size`, what `defaults` says for so many examples.
         valid: data to measure on. With `options.holdout` they are a part of `data` instead.
         scale: what images are scaled with, in the place of the mean and deviation of their own channels.
 
@@ -146,9 +147,9 @@ def read_material(
         train, held = split(train, options.holdout, options.seed)
     if held is not None:
         held = held.noting(in_both(train, held))
-    size = batch_size or batch_size_for(len(train))
+    size = training.batch_size or batch_size_for(len(train))
     passes = epochs or epochs_for(len(train), size)
-    return LearningData(readable(str(data)), schema, train, held, passes, size, seed, augment, accumulate)
+    return LearningData(readable(str(data)), schema, train, held, passes, size, seed, augment, training.accumulate)
 
 
 def read_for(schema: Schema, data: Source, options: DataOptions, *, targets: bool) -> Examples:
