@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import narrows as nw
-from narrows.errors import DataError, ModelMismatchError, NonFiniteError, TaskExistsError
+from narrows.errors import ConfigError, DataError, ModelMismatchError, NonFiniteError, TaskExistsError
 from narrows.tasks.partition import named_tensors
 from toys import TOYS, Toy, learn, logits, same, state
 
@@ -133,6 +133,15 @@ def test_only_an_empty_store_adopts(tmp_path: Path) -> None:
     learn(store, "shoes", METHOD)
     with pytest.raises(TaskExistsError, match="Only an empty store can adopt: this one holds 'shoes'"):
         nw.adopt(store, "first", batches(toy))
+
+
+def test_what_is_said_of_data_is_refused_for_batches(tmp_path: Path) -> None:
+    toy = TOYS["mlp"]
+    store = nw.TaskStore.create(tmp_path / "store", trained(toy))
+    with pytest.raises(ConfigError, match="adopt: augment, restart is about a user's data, which these are not"):
+        nw.adopt(store, "first", batches(toy), augment=True, restart=True)
+    with pytest.raises(ConfigError, match="adopt: measure is about batches"):
+        nw.adopt(store, "first", "photos", measure=measured)
 
 
 def test_a_failed_adoption_leaves_the_store_empty(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from narrows.data import DataOptions, Schema
-from narrows.errors import DataError, ModelMismatchError, TaskExistsError
+from narrows.errors import ConfigError, DataError, ModelMismatchError, TaskExistsError
 from narrows.methods import IBM, Method
 from narrows.production.defaults import ADOPTED_DENSITY, ADOPTED_EPOCHS, ADOPTED_LR, BATCH_SIZE
 from narrows.production.learning import checkpoint_of, live_file, measure_of, require_new, validation
@@ -148,6 +148,7 @@ def adopt(
         ModelMismatchError: no module at `head`, or no head was found.
         DataError: there is no batch; the data have another number of classes than the head has outputs, or others than
             `learn` says.
+        ConfigError: something is said that is about the other kind of data.
         CapacityError: the budget leaves no weight.
 
     >>> import tempfile, narrows
@@ -163,6 +164,7 @@ def adopt(
     method = method or IBM(density=density)
     fit: dict[str, Any] = {"callbacks": callbacks, "trackers": trackers, "progress": progress}
     if not isinstance(data, str | os.PathLike):
+        _refuse("a user's data", options=options, augment=augment, scale=scale, restart=restart, begun=begun)
         if isinstance(data, Iterator):
             data = list(data)  # a generator gives its batches once only
         measure = measure or accuracy
@@ -172,6 +174,7 @@ def adopt(
             fit |= {"valid": valid, "measure": measure}
         adoption = _adopt(store, name, path, method, plan, device, fit | {"checkpoint": checkpoint})
         return replace(adoption, measures_accuracy=measure is accuracy)
+    _refuse("batches", checkpoint=checkpoint, measure=measure)
     require_new(store, name)
     options, place = options or DataOptions(seed=seed), str(device)
     training = training if training.batch_size else replace(training, batch_size=BATCH_SIZE)
@@ -247,6 +250,13 @@ def _adopt(
 
         record = task.commit(metrics=figures, data=plan.about)
     return Adoption(before, after[0], store.values_kept(), fitted.seconds, fitted, record)
+
+
+def _refuse(of: str, **said: Any) -> None:
+    """ConfigError where something is said that is about the other kind of data only."""
+    names = ", ".join(name for name, value in said.items() if value)
+    if names:
+        raise ConfigError(f"adopt: {names} is about {of}, which these are not: leave it out.")
 
 
 def _require_empty(store: TaskStore) -> None:
