@@ -121,8 +121,8 @@ class Training:
             if name not in taken:
                 kind = getattr(self.optimizer, "__name__", "the optimizer")
                 raise ConfigError(
-                    f"Training.options has {name!r}, which {kind} does not take. It takes {', '.join(list(taken)[1:])}; "
-                    f"what else can be said of training: {', '.join(self.plain())}."
+                    f"Training.options has {name!r}, which {kind} does not take. It takes "
+                    f"{', '.join(list(taken)[1:])}; what else can be said of training: {', '.join(self.plain())}."
                 )
 
     def _refuse(self, name: str, wanted: str) -> NoReturn:
