@@ -91,7 +91,8 @@ def data_options(**said: Any) -> "DataOptions":
     values: dict[str, Any] = {name: said[name] for name in known & said.keys() if said[name] not in (None, [])}
     if "classes" in values:
         values["classes"] = names_of(values["classes"])
-    return DataOptions(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return DataOptions(**plain)
 
 
 def names_of(text: str | None) -> tuple[str, ...] | None:
