@@ -21,8 +21,8 @@ from narrows.production.defaults import batch_size_for, epochs_for
 from narrows.production.doubts import doubts_of
 from narrows.production.learning import LearnedTask
 from narrows.production.learning_data import LearningData, read_material
-from narrows.tasks import Fit, TaskStore
-from narrows.training import History, Schedule
+from narrows.tasks import TaskStore
+from narrows.training import Fit, History, Schedule
 
 SETS = {"wine": load_wine, "breast-cancer": load_breast_cancer, "digits": load_digits, "diabetes": load_diabetes}
 SMALL = {"input_shape": [1, 6, 6], "classes": 2, "hidden": [24]}
