@@ -303,9 +303,9 @@ def test_a_method_that_changes_older_tasks_is_refused(store, method, tmp_path):
         learned(store, "light", shop_data.images(tmp_path / "photos"), method=make_method(method, {}))
 
 
-@pytest.mark.parametrize(("said", "options"), [("epochs", {"epochs": 0}), ("batch size", {"batch_size": 0})])
+@pytest.mark.parametrize(("said", "options"), [("epochs", {"epochs": 0}), ("batch_size", {"batch_size": 0})])
 def test_numbers_out_of_range_are_refused_before_data_are_read(store, said, options, tmp_path):
-    with pytest.raises(ConfigError, match=f"The {said} must be at least 1; got 0"):
+    with pytest.raises(ConfigError, match=f"{said} must be a whole number, at least 1; got 0"):
         learned(store, "light", tmp_path / "nothing", **options)
     for lr in (0.0, -1.0, float("nan")):
         with pytest.raises(ConfigError, match="must be a number above 0"):
