@@ -17,7 +17,8 @@ from narrows.errors import DamagedStoreError, ModelMismatchError, StoreMissingEr
 from narrows.networks import mlp
 from narrows.production import ModelRecord, init, model_record, open_store
 from narrows.production.trust import trusted_file
-from narrows.store import commit, records
+from narrows.store import commit
+from narrows.store.header import header_from_json
 
 ARGUMENTS = {"input_shape": [4], "classes": 2, "hidden": [8]}
 NETS = "from torch import nn\ndef build(width):\n    return nn.Sequential(nn.Linear(4, width), nn.Linear(width, 2))\n"
@@ -33,7 +34,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def say(store: Path, model: object) -> None:
     """Puts another record of the model into a store, as somebody who made the store could have."""
-    header = records.header_from_json((store / "store.json").read_bytes())
+    header = header_from_json((store / "store.json").read_bytes())
     commit.write_header(store, dataclasses.replace(header, model=model))
 
 

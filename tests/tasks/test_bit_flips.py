@@ -42,7 +42,7 @@ def test_the_weights_that_were_trained(tmp_path: Path) -> None:
     with store.begin("second", nw.IBM(new=0.1, reuse=0.5, prune_every=2), head=TOY.head(3)) as task:
         task.fit([TOY.batch(8, 3)], nw.Training(4))
         param = task.model.get_parameter("one.weight")
-        reused = task._weights._held.parts["one.weight"]
+        reused = task._weights.held.parts["one.weight"]
         learner = task._attached.learner
         kept = (learner.masks[0] & ~learner.claims[0]).reshape(-1).nonzero()[0]
         learner.finish = lambda: None  # what puts reused weights back is not what is tried here

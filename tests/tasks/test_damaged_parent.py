@@ -83,6 +83,5 @@ def test_a_task_that_was_overwritten_needs_the_weights_of_the_last_and_no_others
 def test_a_child_of_a_damaged_parent_is_still_checked(store: TaskStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """That its parent's private file is damaged excuses no other weights than were committed."""
     damage(store, "a", "private.safetensors")
-    real = verify.dense
-    monkeypatch.setattr(verify, "dense", lambda subnet: {name: 2 * value for name, value in real(subnet).items()})
+    monkeypatch.setattr(verify, "digest_of", lambda *_: "that of other weights")
     assert {problem.task for problem in store.verify(deep=True)} >= {"a", "b"}

@@ -15,7 +15,7 @@ from torch.nn.utils import parametrizations, parametrize
 import narrows as nw
 from narrows.errors import ModelMismatchError
 from narrows.store import StoreDirectory
-from narrows.store.records import TensorSpec
+from narrows.subnet import TensorSpec
 from narrows.tasks.partition import named_tensors
 from narrows.tasks.sharing import shared_specs
 from toys import MLP, learn, logits, same, state

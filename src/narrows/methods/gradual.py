@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from narrows.masks import Layout, pick, put_
+from narrows.masks import Layout, magnitudes, pick, put_
 from narrows.methods.base import Learner, SharedWeights, State
 from narrows.methods.evidence import Evidence
 from narrows.methods.information import FisherAverage
@@ -159,8 +159,8 @@ class GradualLearner(Learner):
     def _choose(self, progress: float) -> None:
         at, frozen_at = self._choice.own_at, self.shared.frozen_at
         frozen = self._frozen()
-        mine = Worth(self._scores_of_own(at), lambda: self.layout.join(self.distances(at)).abs())
-        theirs = Worth(self.scores(frozen, frozen_at), lambda: self.layout.join(frozen).abs())
+        mine = Worth(self._scores_of_own(at), magnitudes(lambda: self.distances(at)))
+        theirs = Worth(self.scores(frozen, frozen_at), magnitudes(frozen))
         self._use(self.chooser.choose(mine, theirs, self._choice, progress))
         if progress >= 1:
             self._settled = True

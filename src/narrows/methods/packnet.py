@@ -25,7 +25,7 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from narrows.errors import CapacityError
-from narrows.masks import Layout, best
+from narrows.masks import Layout, best, magnitudes
 from narrows.methods.base import Extent, Learner, SharedWeights
 from narrows.methods.gradual import GradualLearner
 from narrows.methods.information import FisherAverage
@@ -119,5 +119,5 @@ class EachLayer(Chooser):
     def choose(self, own: Worth, reuse: Worth, choice: Choice, progress: float) -> Choice:
         del reuse, progress
         parts = zip(*map(self.layout.split, (own.scores, choice.own)), self._counts, self._params, strict=True)
-        kept = [best(scores, free, count, param.detach().abs) for scores, free, count, param in parts]
+        kept = [best(scores, free, count, magnitudes([param])) for scores, free, count, param in parts]
         return Choice(self.layout.join(kept), choice.reused)

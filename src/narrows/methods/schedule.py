@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from narrows.masks import Layout, above, best, fill_, pick, places, top
-from narrows.masks.selection import Sizes
+from narrows.masks.host import Magnitudes
 
 LISTED = 0.125
 """Up to this part of the weights a task's own are also listed by position: choosing among them costs no more then."""
@@ -90,7 +90,7 @@ class Worth:
     """What weights are worth: their scores, and their sizes, which decide between equal scores."""
 
     scores: Tensor
-    sizes: Sizes
+    sizes: Magnitudes
 
 
 class Chooser:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from narrows.masks import NaNWatch, best_each
+from narrows.masks import NaNWatch, best_each, magnitudes
 from narrows.methods.base import Learner, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.information import FisherAverage
@@ -123,7 +123,9 @@ class StraightThroughLearner(Learner):
 
     @torch.no_grad()
     def _choose(self) -> None:
-        sizes = None if self._fisher is None else [weight.abs for weight in self._all()]  # learned scores do not tie
+        sizes = (
+            None if self._fisher is None else [magnitudes([weight]) for weight in self._all()]
+        )  # learned scores do not tie
         left = 0.0 if self._curve is None else 1 - self._curve.at(self._step)
         fraction = self._density + (1 - self._density) * left
         self._masks = best_each(self.ranking(), fraction, sizes, self._watch)

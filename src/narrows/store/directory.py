@@ -21,10 +21,11 @@ from narrows.store.checkpoint_file import CheckpointFile
 from narrows.store.compose import composed
 from narrows.store.content import TaskContent
 from narrows.store.forget import Forgetting, Revise, forget
+from narrows.store.header import FileRef, StoreHeader
 from narrows.store.listing import T, read_header
 from narrows.store.lock import StoreLock
 from narrows.store.reader import StoreReader
-from narrows.store.records import FileRef, StoreHeader, TaskRecord
+from narrows.store.records import TaskRecord
 from narrows.subnet import TensorSpec
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -19,7 +19,8 @@ from narrows.subnet import Held, TensorSpec, digest
 from narrows.tasks.account import LayerAccount, account, figures_of, read_account
 from narrows.tasks.heads import Head, describe_head
 from narrows.tasks.partition import named_tensors
-from narrows.tasks.sameness import SeenInputs, require_same
+from narrows.tasks.sameness import require_same
+from narrows.tasks.seen_inputs import SeenInputs
 from narrows.tasks.settling import Settled, Told, settled, told
 from narrows.tasks.weights import TaskWeights, listed
 from narrows.training.attachment import Attachment
@@ -30,8 +31,10 @@ from narrows.training.randomness import undisturbed_generators
 from narrows.training.task_in_progress import TaskInProgress
 from narrows.training.tracking import Trackers
 
-Untrained = Callable[[dict[str, Any] | None, Mapping[str, Tensor]], nn.Module]
-"""Of (description of the head, private tensors): a fresh network of the store, the head in its place."""
+Untrained = Callable[[dict[str, Any] | None, Mapping[str, Tensor], Collection[str]], nn.Module]
+"""Of (description of the head, private tensors, names): a fresh network of the store, the head in its place.
+
+It has the base network's values in the tensors of these names, and zeros in what tasks share."""
 
 
 class Task(TaskInProgress):
@@ -210,7 +213,7 @@ class Task(TaskInProgress):
     def _settled(self, attached: Attachment) -> Settled:
         """The task as it will lie in the store."""
         with undisturbed_generators(device_of(attached.model)):  # a new head draws its weights
-            network = self._untrained(describe_head(self._head), named_tensors(attached.model))
+            network = self._untrained(describe_head(self._head), named_tensors(attached.model), self._weights.fixed())
         return settled(self._weights, self._masks(attached.learner), network)
 
     def _require_held(self) -> None:

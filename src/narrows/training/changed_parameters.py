@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from narrows.errors import OptimizerError
+from narrows.masks import pick
 from narrows.methods import Learner
 from narrows.training.optimizers import few_of
 
@@ -47,11 +48,11 @@ def moved_since(learner: Learner) -> list[str]:
     """Lets `learner` finish; names the parameters that hold, or held before, what no step of it left there."""
     shared = learner.shared
     before = [param.detach().clone() for param in shared.params]
-    rows = zip(before, learner.masks, learner.claims, shared.values, strict=True)
-    moved = [
-        bool(((value != 0) & ~mask).any()) or bool(((value != frozen) & mask & ~claim).any())
-        for value, mask, claim, frozen in rows
-    ]
+    rows = zip(before, learner.masks, learner.claims, shared.frozen_at, shared.frozen_values, strict=True)
+    moved = []
+    for value, mask, claim, at, frozen in rows:
+        reused = pick(mask, at) & ~pick(claim, at)
+        moved.append(bool(((pick(value, at) != frozen) & reused).any()) or bool(((value != 0) & ~mask).any()))
     learner.finish()
     after = zip(before, shared.params, learner.claims, strict=True)
     moved = [known or bool(((old != new) & claim).any()) for known, (old, new, claim) in zip(moved, after, strict=True)]
