@@ -624,7 +624,7 @@ def test_a_task_that_is_over_keeps_its_model_only(tmp_path: Path, end: str) -> N
     store = store_of(tmp_path, Net())
     with begin(store) as task:
         train(task)
-        learner, seen = task._learner, task._seen
+        learner, seen = task._learner, task._attached.seen
         held = [weakref.ref(part) for part in (learner, *learner.masks, *learner.shared.values, *learner.shared.frozen)]
         del learner
         if end == "commit":

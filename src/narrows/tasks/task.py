@@ -20,7 +20,6 @@ from narrows.tasks.account import LayerAccount, account, figures_of, read_accoun
 from narrows.tasks.heads import Head, describe_head
 from narrows.tasks.partition import named_tensors
 from narrows.tasks.sameness import require_same
-from narrows.tasks.seen_inputs import SeenInputs
 from narrows.tasks.settling import Settled, Told, settled, told
 from narrows.tasks.weights import TaskWeights, listed
 from narrows.training.attachment import Attachment
@@ -75,7 +74,6 @@ class Task(TaskInProgress):
         self._held_sha256 = digest(held.tensors(), {})
         self._known = directory.task_names()
         self._carry = carry
-        self._seen: SeenInputs | None = None
         self._committed: TaskRecord | None = None
         isolated = method.isolation == "shared"
         self._weights = TaskWeights(model, head and head[0], specs, held, isolated=isolated)
@@ -126,8 +124,7 @@ class Task(TaskInProgress):
             StoreError: the disk is full, say, or somebody else wrote meanwhile. Nothing is changed.
         """
         self._require_open()
-        attached, seen = self._require_attached(), self._seen
-        assert seen is not None  # since the optimizer is attached
+        attached = self._require_attached()
         learner, seconds = attached.learner, self.fits.seconds if self.fits.done else attached.seconds
         if not attached.steps:
             raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
@@ -141,8 +138,8 @@ class Task(TaskInProgress):
             if moved:
                 self._warn_of_moved(moved)
             found = self._settled(attached)
-            seen.stop()
-            require_same(attached.model, found.loaded, seen.calls)
+            attached.seen.stop()
+            require_same(attached.model, found.loaded, attached.seen.calls)
             metrics, data = told(metrics, found.loaded), told(data, found.loaded)
             record = TaskRecord(
                 name=self.name,
@@ -201,15 +198,6 @@ class Task(TaskInProgress):
     def _new_learner(self, extent: Extent) -> Learner:
         return self.method.learner(self._weights.shared(), extent, self._carry)
 
-    def _begin_to_look(self, model: nn.Module) -> None:
-        if self._seen is not None:
-            self._seen.let_go()
-        self._seen = SeenInputs(model)
-
-    def _look_again(self) -> None:
-        if self._seen is not None:
-            self._seen.again()
-
     def _settled(self, attached: Attachment) -> Settled:
         """The task as it will lie in the store."""
         with undisturbed_generators(device_of(attached.model)):  # a new head draws its weights
@@ -246,8 +234,6 @@ class Task(TaskInProgress):
         self._trackers.end(None)
         if self._attached is not None:
             self._attached.let_go()
-        if self._seen is not None:
-            self._seen.let_go()
         self._attached = self._checkpoint = self._carry = None
         self._trackers = Trackers()
         del self._weights, self._held, self._untrained, self._head

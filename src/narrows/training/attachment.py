@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
@@ -25,6 +25,7 @@ from narrows.training.module_tensors import live_tensors
 from narrows.training.optimizers import few_of, has_stepped, names_of
 from narrows.training.randomness import undisturbed_generators
 from narrows.training.recording import Recorder, quantiles
+from narrows.training.seen_inputs import SeenInputs
 from narrows.training.step_hooks import Steps
 
 RATIO_BATCHES = 8
@@ -33,13 +34,11 @@ RATIO_BATCHES = 8
 class Attachment:
     """Joins `learner` to the steps of `optimizers`, which train the model together.
 
-    Args:
-        look: called at each point that is recorded.
-
     Attributes:
         model: what is trained.
         learner: what decides which of the model's weights the task uses.
         recorder: of how it is trained.
+        seen: what the model was called with.
         learned: whether anything had a gradient.
     """
 
@@ -49,14 +48,14 @@ class Attachment:
         learner: Learner,
         optimizers: Sequence[torch.optim.Optimizer],
         extent: Extent,
-        look: Callable[[], None],
     ) -> None:
         self.model, self.learner = model, learner
         self._taken = 0  # see `steps`
         self._started = time.perf_counter()
-        self._optimizers, self._look = optimizers, look
+        self._optimizers = optimizers
         self.recorder = Recorder(_schedule(extent, learner, optimizers))
         self._parameters = Attached(model)
+        self.seen = SeenInputs(model)
         self.learned = GradientEvidence(optimizers, learner.shared.params)
         self._steps = Steps(optimizers, learner, begin=self._require_state, look=self.learned.look, end=self._count)
 
@@ -137,6 +136,7 @@ class Attachment:
     def let_go(self) -> None:
         """The optimizers are ordinary ones again."""
         self._steps.remove()
+        self.seen.let_go()
 
     def _require_state(self) -> None:
         if not self._taken and any(map(has_stepped, self._optimizers)):
@@ -151,7 +151,7 @@ class Attachment:
         self._parameters.require_same()
         self._taken += 1
         if self.recorder.step():
-            self._look()
+            self.seen.again()
             sizes = self.learner.sizes()
             log_alpha = quantiles(self.learner.log_alpha()) if self.recorder.wants_alpha else None
             lr = float(self._optimizers[0].param_groups[0]["lr"])

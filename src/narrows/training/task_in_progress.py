@@ -57,14 +57,6 @@ class TaskInProgress(abc.ABC):
     @abc.abstractmethod
     def _new_learner(self, extent: Extent) -> Learner: ...
 
-    @abc.abstractmethod
-    def _begin_to_look(self, model: nn.Module) -> None:
-        """Called where an optimizer was attached to it."""
-
-    @abc.abstractmethod
-    def _look_again(self) -> None:
-        """Called at each step that is recorded."""
-
     def optimizer(
         self,
         kind: type[torch.optim.Optimizer],
@@ -136,8 +128,7 @@ class TaskInProgress(abc.ABC):
         extent = Extent(total_steps, examples, batch_size)
         before = self.fits.make_way(self._attached)
         learner = before.learner if before else self._new_learner(extent)
-        self._attached = Attachment(model, learner, optimizers, extent, self._look_again)
-        self._begin_to_look(model)
+        self._attached = Attachment(model, learner, optimizers, extent)
         if before:
             self._attached.go_on(before, self.fits.epochs)
         return optimizer
