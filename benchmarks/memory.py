@@ -69,7 +69,7 @@ def measure(method: nw.Method, folder: Path) -> dict[str, float]:
     x, y = torch.randn(64, 64), torch.randint(0, 10, (64,))
     plan = {"examples": 5000, "batch_size": 64}
     with store.begin("before", method) as before:
-        before.fit([(x, y)] * 20, epochs=1, progress=False, **plan)
+        before.fit([(x, y)] * 20, nw.Training(1, **plan), progress=False)
         before.commit()
     task = store.begin("task", method)
     optimizer = task.optimizer(torch.optim.Adam, lr=1e-3, total_steps=STEPS, **plan)

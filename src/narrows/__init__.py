@@ -27,20 +27,18 @@ if TYPE_CHECKING:
         SupSup,
         make_method,
     )
+    from narrows.production import Adoption, adopt
     from narrows.tasks import (
-        Adoption,
-        Checkpoint,
-        Fit,
         LayerAccount,
         Routing,
         Task,
         TaskStore,
-        adopt,
         find_head,
         multiplies,
     )
+    from narrows.training import Checkpoint, Fit, Training
 else:
-    __getattr__, __dir__ = lazily(__name__, ".factories", ".methods", ".tasks")
+    __getattr__, __dir__ = lazily(__name__, ".factories", ".methods", ".tasks", ".training", ".production")
 
 __version__ = "0.1.0"
 
@@ -65,6 +63,7 @@ __all__ = [
     "SupSup",
     "Task",
     "TaskStore",
+    "Training",
     "adopt",
     "errors",
     "find_head",

@@ -58,7 +58,7 @@ def test_a_density_that_is_too_low_is_found(tmp_path):
     x = torch.randn(400, 6, generator=torch.Generator().manual_seed(0))
     y = x[:, :4].argmax(1)
     with made.begin("shop", nw.IBM(density=3 / 144), head=nn.Linear(24, 4)) as task:
-        task.fit([(x, y)], epochs=120, lr=0.02)
+        task.fit([(x, y)], nw.Training(120, lr=0.02))
         task.commit()
     assert checked(made, data=Labelled(x, y)).findings
 

@@ -185,7 +185,7 @@ def test_a_head_that_the_store_cannot_build_leaves_its_task_out(tmp_path):
     store = nw.TaskStore.create(tmp_path / "s", toys.MLP.make(), head=toys.MLP.place)
     head = torch.nn.Sequential(torch.nn.Linear(16, 3))
     with store.begin("a", nw.IBM(density=0.4, prune_every=2), head=head) as task:
-        task.fit([toys.MLP.batch(8, 3)], 6)
+        task.fit([toys.MLP.batch(8, 3)], nw.Training(6))
         task.commit()
     x, y = toys.MLP.batch(8, 3)
     found = measure(store, {"a": Labelled(x, y)}, options=QUICK)

@@ -50,7 +50,7 @@ def store(tmp_path: Path) -> nw.TaskStore:
 
 def learn_with(store: nw.TaskStore, name: str, head: nw.Factory) -> nw.Task:
     with store.begin(name, METHOD, head=head) as task:
-        task.fit([MLP.batch(8, 5)], 4)
+        task.fit([MLP.batch(8, 5)], nw.Training(4))
         task.commit()
     return task
 

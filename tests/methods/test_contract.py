@@ -69,7 +69,7 @@ class Life:
                 batches = [self.toy.batch(8, CLASSES[name], seed) for seed in (1, 2)]
                 checks = [lambda _: self.broken.extend(violations(task)), lambda _: self.gauge(task._learner)]
                 check = {"callbacks": checks}
-                task.fit(batches, STEPS // 2, loss=self.toy.loss, examples=16, batch_size=8, **check)
+                task.fit(batches, nw.Training(STEPS // 2, loss=self.toy.loss, examples=16, batch_size=8), **check)
             else:
                 self.train(task, name)
             task.commit()

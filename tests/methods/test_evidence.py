@@ -303,7 +303,7 @@ def test_units_that_never_fire_are_no_cause_for_a_word(tmp_path: Path) -> None:
     with store.begin("t", nw.IBM(density=0.8, prune_every=1), head=MLP.head(2)) as task:
         with torch.no_grad():
             task.model.one.bias[:8] = -1000.0  # half of the first layer is dead
-        task.fit([MLP.batch(16, 2)], epochs=20, progress=False)
+        task.fit([MLP.batch(16, 2)], nw.Training(20), progress=False)
         kept = task._learner.masks[0][:8]
         first = MLP.make().one.weight[:8].abs()
         assert 0 < int(kept.sum()) < kept.numel()
@@ -344,7 +344,13 @@ def test_a_task_interrupted_while_it_waits_ends_where_it_would_have_ended(tmp_pa
                 batches = [TOYS["batchnorm"].batch(8, 3, seed) for seed in range(4)]
                 try:
                     calls = [thaw, stop_at(stop)] if stop else [thaw]
-                    task.fit(batches, 6, checkpoint=memory, callbacks=calls, progress=False, examples=32, batch_size=8)
+                    task.fit(
+                        batches,
+                        nw.Training(6, examples=32, batch_size=8),
+                        checkpoint=memory,
+                        callbacks=calls,
+                        progress=False,
+                    )
                 except KeyboardInterrupt:
                     continue
                 task.commit()
@@ -360,10 +366,10 @@ def test_a_checkpoint_of_an_earlier_form_is_refused_and_not_misread(tmp_path: Pa
         pytest.raises(KeyboardInterrupt),
         store.begin("t", nw.IBM(density=0.5), head=MLP.head(2)) as task,
     ):
-        task.fit(batches, 6, checkpoint=memory, callbacks=[stop_at(3)], progress=False)
+        task.fit(batches, nw.Training(6), checkpoint=memory, callbacks=[stop_at(3)], progress=False)
     memory.tree["plan"]["format"] = 1
     with (
         store.begin("t", nw.IBM(density=0.5), head=MLP.head(2)) as task,
-        pytest.raises(ConfigError, match="format was 1 and is 3"),
+        pytest.raises(ConfigError, match="format was 1 and is 4"),
     ):
-        task.fit(batches, 6, checkpoint=memory, progress=False)
+        task.fit(batches, nw.Training(6), checkpoint=memory, progress=False)

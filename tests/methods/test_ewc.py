@@ -73,7 +73,7 @@ def test_it_forgets_less_than_finetune(tmp_path: Path) -> None:
         def train(name: str) -> None:
             torch.manual_seed(3)
             with store.begin(name, method, head=MLP.head(4)) as task:
-                task.fit([tasks[name]], epochs=200, lr=0.01, batch_size=64)
+                task.fit([tasks[name]], nw.Training(200, lr=0.01, batch_size=64))
                 task.commit()
 
         train("a")

@@ -80,7 +80,7 @@ def test_attention_saturates(tmp_path: Path) -> None:
             a = _attention(task._learner)
             saturated.append(float(((a < 0.01) | (a > 0.99)).float().mean()))
 
-        task.fit([MLP.batch(32, 3)], epochs=200, callbacks=[look])
+        task.fit([MLP.batch(32, 3)], nw.Training(200), callbacks=[look])
         task.commit()
     assert saturated[0] < 0.1
     assert saturated[-1] > 0.95
@@ -108,7 +108,7 @@ def test_a_higher_price_opens_fewer_units(tmp_path: Path) -> None:
     for c in (0.0, 20.0):
         store = nw.TaskStore.create(tmp_path / str(c), MLP.make(), head=MLP.place)
         with store.begin("a", nw.HAT(c=c, gate_lr=0.1), head=MLP.head(3)) as task:
-            task.fit([MLP.batch(32, 3)], epochs=60)
+            task.fit([MLP.batch(32, 3)], nw.Training(60))
             task.commit()
         densities.append(_density(store, "a"))
     assert 0 < densities[1] < 0.5 * densities[0]

@@ -253,7 +253,7 @@ def test_room_for_weights_that_carry_nothing(tmp_path: Any) -> None:
     with store.begin("a", nw.IBM(density=0.95), head=MLP.head(2)) as task:
         x, y = MLP.batch(8, 2)
         x[:, 3:] = 0  # half of the first layer never has a gradient
-        task.fit([(x, y)], epochs=10)
+        task.fit([(x, y)], nw.Training(10))
         task.commit()
     for layer in store.explain("a"):
         assert layer.nats is not None

@@ -85,7 +85,7 @@ def test_gradients_are_straight_through() -> None:
 def test_masks_alone_learn_a_task(tmp_path: Path) -> None:
     store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with store.begin("a", nw.SupSup(density=0.5), head=MLP.head(3)) as task:
-        fit = task.fit([MLP.batch(32, 3)], epochs=150, lr=0.05)
+        fit = task.fit([MLP.batch(32, 3)], nw.Training(150, lr=0.05))
         task.commit()
     assert fit.losses[-1] < 0.3 * fit.losses[0]
     assert store.directory.carry("supsup") is None  # the next task's scores start afresh

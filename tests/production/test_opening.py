@@ -43,7 +43,7 @@ def test_a_store_opens_from_its_path_alone(tmp_path):
     init(tmp_path / "store", "narrows.networks:mlp", ARGUMENTS, head="head")
     store = open_store(tmp_path / "store")
     with store.begin("a", nw.IBM(density=0.5), head=nn.Linear(8, 3)) as task:
-        task.fit([(torch.randn(6, 4), torch.arange(6) % 3)], epochs=4, progress=False)
+        task.fit([(torch.randn(6, 4), torch.arange(6) % 3)], nw.Training(4), progress=False)
         task.commit()
     assert open_store(tmp_path / "store").load("a")(torch.zeros(1, 4)).shape == (1, 3)
     assert model_record(tmp_path / "store") == Factory("narrows.networks:mlp", ARGUMENTS)

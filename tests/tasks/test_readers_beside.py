@@ -57,7 +57,7 @@ def test_a_task_in_progress_reads_what_is_committed_and_leaves_it_to_others_to_r
     writer, reader = opened(tmp_path)
     learn(writer, "one", METHOD)
     with writer.begin("two", METHOD, head=MLP.head(3)) as task:
-        task.fit([MLP.batch(8, 3)], 4)
+        task.fit([MLP.batch(8, 3)], nw.Training(4))
         for store in (writer, reader):
             assert store.names() == ("one",)
             assert not store.load("one").training

@@ -171,7 +171,7 @@ def test_the_first_head_takes_its_place_out_and_leaves_the_rest_as_it_was_said(t
     store = create(tmp_path, model, shared=["1"])
     for name in ("a", "b"):
         with store.begin(name, METHOD, head=Head("2", nn.Linear(16, 3))) as task:
-            task.fit([MLP.batch(8, 3)], 6, progress=False)
+            task.fit([MLP.batch(8, 3)], nw.Training(6), progress=False)
             task.commit()
         assert same(state(store.load(name)), state(task.model))
     assert names(store) == ["0.weight", "1.weight"]
@@ -185,7 +185,7 @@ def test_a_store_keeps_what_it_was_made_with(tmp_path: Path) -> None:
     StoreDirectory.create(tmp_path / "store", {name: t.detach() for name, t in base.items()}, everything, ())
     store = nw.TaskStore.open(tmp_path / "store", model)
     with store.begin("a", METHOD, head=Head("2", nn.Linear(16, 3))) as task:
-        task.fit([MLP.batch(8, 3)], 6, progress=False)
+        task.fit([MLP.batch(8, 3)], nw.Training(6), progress=False)
         task.commit()
     assert names(store) == ["0.weight", "1.weight"]
     assert same(state(store.load("a")), state(task.model))
@@ -215,7 +215,9 @@ def test_parametrized_layers_learn_and_load_as_trained(tmp_path: Path, wrap: Any
     trained = {}
     for name in ("a", "b"):
         with store.begin(name, nw.IBM(density=0.3), head=4) as task:
-            task.fit([(x[i : i + 50], y[i : i + 50]) for i in range(0, 200, 50)], 20, lr=1e-2, progress=False)
+            task.fit(
+                [(x[i : i + 50], y[i : i + 50]) for i in range(0, 200, 50)], nw.Training(20, lr=1e-2), progress=False
+            )
             task.commit()
         trained[name] = state(task.model)
         assert all(same(state(store.load(known)), trained[known]) for known in trained)
@@ -252,7 +254,7 @@ def test_class_tokens_and_positions_stay_whole(tmp_path: Path, method: nw.Method
     ]
     x, y = torch.randn(12, 1, 6, 6), torch.arange(12) % 3
     with store.begin("a", method, head=Head("head", nn.Linear(16, 3))) as task:
-        task.fit([(x, y)], 12, progress=False)
+        task.fit([(x, y)], nw.Training(12), progress=False)
         task.commit()
     loaded = store.load("a")
     assert same(state(loaded), state(task.model))
@@ -290,7 +292,7 @@ def test_a_tied_head_that_is_registered_first_is_refused_with_two_ways(tmp_path:
     own = nw.TaskStore.create(tmp_path / "own", Language(head_first=True), private=["head"])
     for store, shared in ((last, ["words.weight", "middle.weight"]), (own, ["middle.weight"])):
         with store.begin("a", METHOD, head=Head("head", nn.Linear(8, 3))) as task:
-            task.fit([(torch.arange(24).reshape(8, 3) % 12, torch.arange(8) % 3)], 6, progress=False)
+            task.fit([(torch.arange(24).reshape(8, 3) % 12, torch.arange(8) % 3)], nw.Training(6), progress=False)
             task.commit()
         assert names(store) == shared
         assert same(state(store.load("a")), state(task.model))
@@ -304,7 +306,7 @@ def test_a_head_breaks_the_tie_for_its_own_task_only(tmp_path: Path) -> None:
     trained = {}
     for name, head in (("tied", None), ("own", Head("head", nn.Linear(8, 12)))):
         with store.begin(name, METHOD, head=head) as task:
-            task.fit([(words, targets)], 8, progress=False)
+            task.fit([(words, targets)], nw.Training(8), progress=False)
             task.commit()
         trained[name] = state(task.model)
         assert (task.model.head.weight is task.model.words.weight) == (head is None)

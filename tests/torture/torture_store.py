@@ -43,7 +43,7 @@ def learn(store: nw.TaskStore, name: str, method: nw.Method) -> AbstractContextM
     torch.manual_seed(len(name))
     generator = torch.Generator().manual_seed(len(name))
     inputs = torch.randn(16, 4, generator=generator)
-    task.fit([(inputs, torch.arange(16) % 3)], epochs=6)
+    task.fit([(inputs, torch.arange(16) % 3)], nw.Training(6))
     return task
 
 

@@ -53,7 +53,7 @@ def forgettable(reader: StoreReader) -> tuple[Forgettable, ...]:
     >>> path = tempfile.mkdtemp() + "/store"
     >>> store = narrows.TaskStore.create(path, torch.nn.Linear(4, 2))
     >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
-    ...     _ = task.fit([(torch.randn(8, 4), torch.arange(8) % 2)], epochs=9)
+    ...     _ = task.fit([(torch.randn(8, 4), torch.arange(8) % 2)], narrows.Training(9))
     ...     _ = task.commit()
     >>> [(found.task, found.freed) for found in forgettable(open_subject(path).reader)]
     [('first', 4)]

@@ -75,7 +75,7 @@ def insides(
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
     >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
     >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
-    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=20)
+    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], narrows.Training(20))
     ...     _ = task.commit()
     >>> [(found.task, len(found.connections.layers)) for found in insides(store, ["first"])]
     [('first', 2)]

@@ -77,7 +77,7 @@ def measure(
     >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model, head="2")
     >>> x, y = torch.randn(64, 4), torch.arange(64) % 2
     >>> with store.begin("first", narrows.IBM(density=0.5), head=2) as task:
-    ...     _ = task.fit([(x, y)], epochs=20)
+    ...     _ = task.fit([(x, y)], narrows.Training(20))
     ...     _ = task.commit()
     >>> found = measure(store, {"first": Labelled(x, y)}).task("first")
     >>> found.examples, found.check.score, [layer.layer for layer in found.check.layers]

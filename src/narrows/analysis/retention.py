@@ -70,7 +70,7 @@ def retention(reader: StoreReader) -> tuple[Retention, ...]:
     >>> path = tempfile.mkdtemp() + "/store"
     >>> store = narrows.TaskStore.create(path, torch.nn.Linear(4, 2))
     >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
-    ...     _ = task.fit([(torch.randn(8, 4), torch.arange(8) % 2)], epochs=9)
+    ...     _ = task.fit([(torch.randn(8, 4), torch.arange(8) % 2)], narrows.Training(9))
     ...     _ = task.commit()
     >>> retention(open_subject(path).reader)[0].total.kept
     4

@@ -98,7 +98,7 @@ def layer_states(store: TaskStore, task: str) -> tuple[LayerStates, ...]:
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
     >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
     >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
-    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=20)
+    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], narrows.Training(20))
     ...     _ = task.commit()
     >>> [(found.layer, sum(found.counts), found.cells().shape) for found in layer_states(store, "first")]
     [('0.weight', 32, (8, 4, 5)), ('2.weight', 16, (2, 8, 5))]

@@ -74,9 +74,7 @@ class _Runner:
     ) -> None:
         self.options, self.stream, self.out, self.listener = options, stream, out, listener
         self._others = tuple(trackers)
-        # with_defaults has filled these in
-        self.epochs, self.batch_size = options.epochs or 0, options.batch_size or 0
-        self.lr = options.lr or 0.0
+        self.training = options.training()
         self.material = StreamData(options, stream)
         self.result = self._fresh_result()
 
@@ -117,20 +115,19 @@ class _Runner:
         if not self.result.tasks:
             if len(self.store.tasks()) < count:
                 method, members = self.options.method, [self._member(index) for index in range(count)]
-                total = self.epochs * sum(len(member.batches) for member in members)
-                schedule = Schedule(total_steps=total, epochs=self.epochs, lr=self.lr, cosine=True)
-                training = self.listener.training(ALL, 1, 1)
+                total = self.training.steps(sum(len(member.batches) for member in members))
+                schedule = Schedule(total_steps=total, epochs=self.training.epochs, lr=self.training.lr, cosine=True)
+                listening = self.listener.training(ALL, 1, 1)
                 learn_together(
                     self.store,
                     method,
                     members,
                     trained,
                     identity=self.result.identity(),
-                    epochs=self.epochs,
-                    lr=self.lr,
+                    training=self.training,
                     seed=self.options.seed,
                     device=self.options.device,
-                    training=following(self.trackers, method, schedule, training),
+                    listening=following(self.trackers, method, schedule, listening),
                 )
             self._measure_together()
             self._save()
@@ -161,7 +158,7 @@ class _Runner:
             start = accuracy(task.model, test)
             clock = StepClock(self.options.device)
             callbacks = [clock, *([callback] if callback else [])]
-            fit = task.fit(train, self.epochs, lr=self.lr, progress=False, callbacks=callbacks, trackers=self.trackers)
+            fit = task.fit(train, self.training, progress=False, callbacks=callbacks, trackers=self.trackers)
             task.commit(
                 metrics={
                     "start_accuracy": start,
@@ -262,9 +259,8 @@ class _Runner:
             method=self.options.method.name,
             config={
                 "method": json.loads(json.dumps(self.options.method.config())),  # lists for tuples, as it is read back
-                "epochs": self.epochs,
-                "batch_size": self.batch_size,
-                "lr": self.lr,
+                **self.training.terms(),
+                "batch_size": self.training.batch_size,
                 "optimizer": "Adam",
                 "schedule": "cosine to 0 over each task",
                 "network": self.options.network,

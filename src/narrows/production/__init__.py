@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from narrows.lazy import lazily
 
 if TYPE_CHECKING:
-    from narrows.production.adopting import adopt
+    from narrows.production.adopting import Adoption, adopt
     from narrows.production.describing import describe
     from narrows.production.evaluating import Evaluation, Evaluations, evaluate, evaluate_all
     from narrows.production.learning import LearnedTask, learn
@@ -35,6 +35,7 @@ else:
     )
 
 __all__ = [
+    "Adoption",
     "Evaluation",
     "Evaluations",
     "LearnedTask",

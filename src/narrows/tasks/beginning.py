@@ -15,13 +15,14 @@ from narrows.factories.trust import remember
 from narrows.methods import Method
 from narrows.store import StoreDirectory
 from narrows.store.compose import composed, last_overwriting, weights_of
+from narrows.store.lock import StoreLock
 from narrows.subnet import TensorSpec
 from narrows.tasks.heads import Head, put_head, require_place
 from narrows.tasks.loading import place_head
 from narrows.tasks.module_copy import copied, require_plain, require_whole, unwrapped
 from narrows.tasks.partition import assign, matches, named_tensors, require_match, require_plain_state
 from narrows.tasks.sharing import Rule, kept_whole, require_not_tied, require_patterns, shared_specs
-from narrows.tasks.task import Lock, Task
+from narrows.tasks.task import Task
 
 Layout = tuple[tuple[TensorSpec, ...], tuple[str, ...]]
 """What tasks share, and the patterns of what they do not."""
@@ -83,7 +84,7 @@ def begun(
     model: nn.Module,
     head: Head | None,
     untrained: Callable[[Collection[str], Iterable[TensorSpec]], nn.Module],
-    lock: Lock,
+    lock: StoreLock,
 ) -> Task:
     """The task in progress; see `TaskStore.begin`.
 

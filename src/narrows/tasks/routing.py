@@ -113,7 +113,7 @@ def route(
     >>> store = narrows.TaskStore.create(tempfile.mkdtemp() + "/store", model, head="2")
     >>> for name, side in {"left": -3.0, "right": 3.0}.items():
     ...     with store.begin(name, narrows.IBM(density=0.5), head=2) as task:
-    ...         _ = task.fit([(torch.randn(16, 4) + side, torch.arange(16) % 2)], epochs=5)
+    ...         _ = task.fit([(torch.randn(16, 4) + side, torch.arange(16) % 2)], narrows.Training(5))
     ...         _ = task.commit()
     >>> routing = route(store, torch.randn(16, 4) + 3)
     >>> sorted(name for name, _ in routing.ranking), len(routing.examples), routing.margin >= 0

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from narrows.errors import ModelMismatchError
 from narrows.tasks.differences import attributes_of, differences
 from narrows.tasks.partition import identical, live_tensors, named_tensors
-from narrows.tasks.seen_inputs import Inputs, copied_tensors
 from narrows.tasks.weights import listed
 from narrows.training.device import device_of
 from narrows.training.evaluation import evaluating
 from narrows.training.randomness import undisturbed_generators
+from narrows.training.seen_inputs import Inputs, copied_tensors
 
 ROUNDING = 1e-5
 """Of the largest output: what another layout of the same tensors may change."""

@@ -154,7 +154,7 @@ class StoredTasks:
         >>> store = narrows.TaskStore.create(tempfile.mkdtemp() + "/store", model, head="2")
         >>> for name, classes in (("first", 2), ("second", 3)):
         ...     with store.begin(name, narrows.IBM(density=0.5), head=classes) as task:
-        ...         _ = task.fit([(torch.randn(16, 4), torch.arange(16) % classes)], epochs=20)
+        ...         _ = task.fit([(torch.randn(16, 4), torch.arange(16) % classes)], narrows.Training(20))
         ...         _ = task.commit()
         >>> network = store.load("first")
         >>> store.switch_(network, "second")

@@ -47,7 +47,7 @@ class TaskStore(StoredTasks):
     >>> path = tempfile.mkdtemp() + "/store"
     >>> store = TaskStore.create(path, model, head="2")
     >>> with store.begin("first", narrows.IBM(density=0.5), head=3) as task:
-    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 3)], epochs=20)
+    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 3)], narrows.Training(20))
     ...     _ = task.commit()
     >>> [record.name for record in TaskStore.open(path, model).tasks()]
     ['first']
@@ -258,7 +258,7 @@ class TaskStore(StoredTasks):
         >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
         >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
         >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
-        ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=20)
+        ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], narrows.Training(20))
         ...     _ = task.commit()
         >>> store.forget("first").freed, store.values_kept()
         (24, 0.0)

@@ -10,7 +10,7 @@ from torch import nn
 from narrows.errors import OptimizerError
 from narrows.masks import pick
 from narrows.methods import Learner
-from narrows.tasks.weights import listed
+from narrows.training.optimizers import few_of
 
 
 class Attached:
@@ -37,7 +37,7 @@ class Attached:
         replaced = [name for name, param in self._names.items() if now.get(name) is not param]
         if replaced:
             raise OptimizerError(
-                f"{listed(replaced)}: replaced after the optimizer was made, which goes on training what was there "
+                f"{few_of(replaced)}: replaced after the optimizer was made, which goes on training what was there "
                 "before. Change the model before task.optimizer(...), and values in place: "
                 "with torch.no_grad(): parameter.copy_(values)."
             )

@@ -39,7 +39,7 @@ def check_optimizers(optimizers: Sequence[Optimizer], model: nn.Module) -> None:
     if missing or foreign:
         parts = []
         if missing:
-            parts.append("it does not train " + _few(missing))
+            parts.append("it does not train " + few_of(missing))
         if foreign:
             parts.append(
                 f"{foreign} of its parameters are not task.model's (the store's model is copied for each task)"
@@ -50,7 +50,9 @@ def check_optimizers(optimizers: Sequence[Optimizer], model: nn.Module) -> None:
         )
     if len(held) > len(trained):
         twice = [name for key, name in known.items() if held.count(key) > 1]
-        raise OptimizerError(f"{_few(twice)}: trained by two optimizers, or by one twice. Give each parameter to one.")
+        raise OptimizerError(
+            f"{few_of(twice)}: trained by two optimizers, or by one twice. Give each parameter to one."
+        )
     for optimizer in optimizers:
         if has_stepped(optimizer):
             raise OptimizerError(
@@ -170,5 +172,6 @@ def names_of(optimizers: Sequence[Optimizer]) -> str:
     return " and ".join(type(one).__name__ for one in optimizers)
 
 
-def _few(names: Sequence[str]) -> str:
+def few_of(names: Sequence[str]) -> str:
+    """Up to five of them, and how many more there are."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -15,7 +15,7 @@ from torch.autograd.graph import register_multi_grad_hook
 
 from narrows.errors import OptimizerError
 from narrows.methods import Learner
-from narrows.tasks.optimizers import (
+from narrows.training.optimizers import (
     Optimizer,
     add_groups,
     allow_copies,

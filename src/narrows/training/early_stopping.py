@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from narrows.errors import ConfigError, DataError
-from narrows.tasks.trees import Tree, from_tree
-from narrows.training import accuracy, evaluating, mean_loss
+from narrows.errors import DataError
 from narrows.training.batch import Loss
 from narrows.training.device import device_of
+from narrows.training.evaluation import accuracy, evaluating, mean_loss
 from narrows.training.randomness import order_of, set_order
+from narrows.training.task_in_progress import TaskInProgress
+from narrows.training.trees import Tree, from_tree
 
 Measure = Callable[[nn.Module, Any], float]
 """Of (model, batches); the higher, the better."""
-
-
-class Learning(Protocol):
-    """What early stopping needs of a task."""
-
-    model: nn.Module
-
-    @property
-    def settled(self) -> bool:
-        """See `Task.settled`."""
-
-    def state(self) -> dict[str, Any]:
-        """See `Task.state`."""
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """See `Task.load_state`."""
 
 
 class EarlyStopping:
@@ -47,15 +32,12 @@ class EarlyStopping:
         best_epoch: the epoch kept, from 0; None while there is none.
 
     Raises:
-        ConfigError: patience below 1.
         DataError: `valid` has no batch.
     """
 
     def __init__(
-        self, task: Learning, valid: Iterable[Any], *, loss: Loss, measure: Measure | None, patience: int | None
+        self, task: TaskInProgress, valid: Iterable[Any], *, loss: Loss, measure: Measure | None, patience: int | None
     ) -> None:
-        if patience is not None and patience < 1:
-            raise ConfigError(f"patience is a number of epochs, at least 1; got {patience}.")
         self.scores: list[float] = []
         self.best_epoch: int | None = None
         self._task = task

@@ -8,17 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from narrows.errors import ConfigError, OptimizerError
 from narrows.methods.base import copy_each
-from narrows.tasks.attachment import Attachment
-from narrows.tasks.checkpoint import Checkpoint
-from narrows.tasks.fit import Fit
-from narrows.tasks.partition import live_tensors
-from narrows.tasks.trees import from_tree
+from narrows.training.attachment import Attachment
+from narrows.training.module_tensors import live_tensors
+from narrows.training.trees import from_tree
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a fit went, the time before an interruption included.
+
+    Attributes:
+        steps: optimizer steps that were taken.
+        seconds: of training, measuring included.
+        losses: mean loss of each epoch (nats for cross-entropy).
+        scores: of each epoch on the validation data; empty where there is none.
+        best_epoch: the epoch, from 0, whose network the task has now; None without validation data.
+        stopped_early: whether training ended before its last epoch.
+        skipped: steps that were not taken, as their gradients were not finite in float16 (`Training.amp`).
+    """
+
+    steps: int
+    seconds: float
+    losses: tuple[float, ...]
+    scores: tuple[float, ...] = ()
+    best_epoch: int | None = None
+    stopped_early: bool = False
+    skipped: int = 0
+
+    @property
+    def seconds_per_step(self) -> float:
+        """Mean seconds of one step, taken or not, data loading included."""
+        return self.seconds / (self.steps + self.skipped)
 
 
 class Fits:
@@ -46,9 +73,9 @@ class Fits:
         return sum(fit.seconds for fit in self.done)
 
     @contextmanager
-    def next(self, checkpoint: Checkpoint | None) -> Iterator[None]:
-        """While the next fit is trained; `ended` says that it did. ConfigError: it cannot be kept in a checkpoint."""
-        if self.done and checkpoint is not None:
+    def next(self, *, kept: bool) -> Iterator[None]:
+        """While the next fit is trained; `ended` says that it did. ConfigError: it cannot be `kept` in a checkpoint."""
+        if self.done and kept:
             raise ConfigError(
                 f"Task {self._name!r} goes on from a fit that ended, which a checkpoint of this one would not hold. "
                 "Leave checkpoint out, or train all epochs in one fit."

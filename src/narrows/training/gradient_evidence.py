@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from narrows.errors import OptimizerError
-from narrows.tasks.optimizers import Optimizer, gradients_of
+from narrows.training.optimizers import Optimizer, gradients_of
 
 _LOOK_AT = (
     "Look for a backward pass that is missing or comes after the step, for gradients cleared between the two, for "

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from narrows.errors import ConfigError
 from narrows.training.randomness import order_of, set_order
 
 Batches = Iterable[tuple[Any, Any]]
@@ -17,12 +16,10 @@ Batches = Iterable[tuple[Any, Any]]
 def sized(batches: Batches, steps_per_epoch: int | None, device: torch.device) -> tuple[Batches, int]:
     """The batches to iterate over, and how many an epoch has.
 
-    ConfigError: `steps_per_epoch` below 1. Warns where they had to be passed over to be counted; their order, and all
+    Warns where they had to be passed over to be counted; their order, and all
     that is drawn afterwards, is then as if they had not been.
     """
     if steps_per_epoch is not None:
-        if steps_per_epoch < 1:
-            raise ConfigError(f"steps_per_epoch is a number of batches, at least 1; got {steps_per_epoch}.")
         return batches, steps_per_epoch
     if isinstance(batches, Iterator):
         batches = list(batches)  # a generator gives its batches once only

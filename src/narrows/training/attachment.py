@@ -17,18 +17,16 @@ from narrows.errors import ModelMismatchError, OptimizerError
 from narrows.methods import Extent, Learner
 from narrows.methods.base import copy_each
 from narrows.methods.features import effective_ranks
-from narrows.tasks.account import LayerAccount, account
-from narrows.tasks.changed_parameters import Attached, moved_since
-from narrows.tasks.gradient_evidence import GradientEvidence
-from narrows.tasks.hooks import Steps
-from narrows.tasks.optimizers import has_stepped, names_of
-from narrows.tasks.partition import live_tensors
-from narrows.tasks.seen_inputs import SeenInputs
-from narrows.tasks.weights import TaskWeights
-from narrows.training import History, Recorder, Schedule
+from narrows.training.changed_parameters import Attached, moved_since
 from narrows.training.device import device_of, to_device
+from narrows.training.gradient_evidence import GradientEvidence
+from narrows.training.history import History, Schedule
+from narrows.training.module_tensors import live_tensors
+from narrows.training.optimizers import few_of, has_stepped, names_of
 from narrows.training.randomness import undisturbed_generators
-from narrows.training.recording import quantiles
+from narrows.training.recording import Recorder, quantiles
+from narrows.training.seen_inputs import SeenInputs
+from narrows.training.step_hooks import Steps
 
 RATIO_BATCHES = 8
 
@@ -47,18 +45,15 @@ class Attachment:
     def __init__(
         self,
         model: nn.Module,
-        weights: TaskWeights,
         learner: Learner,
         optimizers: Sequence[torch.optim.Optimizer],
-        plan: Extent,
+        extent: Extent,
     ) -> None:
-        self.learner = learner
+        self.model, self.learner = model, learner
         self._taken = 0  # see `steps`
-        self.model = model
-        self._weights = weights
         self._started = time.perf_counter()
         self._optimizers = optimizers
-        self.recorder = Recorder(_schedule(plan, learner, optimizers))
+        self.recorder = Recorder(_schedule(extent, learner, optimizers))
         self._parameters = Attached(model)
         self.seen = SeenInputs(model)
         self.learned = GradientEvidence(optimizers, learner.shared.params)
@@ -101,22 +96,13 @@ class Attachment:
         self._parameters.require_same()
         return moved_since(self.learner)
 
-    def masks(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The weights the task uses, and those of them that it claims."""
-        names = self.learner.shared.names
-        return self._weights.whole(names, self.learner.masks), self._weights.whole(names, self.learner.claims)
-
-    def explain(self) -> tuple[LayerAccount, ...]:
-        """See `Task.explain`."""
-        return account(*self.masks(), self.learner.explain())
-
     def measure_ratio(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
         """See `Task.measure_ratio`."""
         device = device_of(self.model)
         with undisturbed_generators(device):  # batches are drawn from them
             # A copy of the batches: counting the epochs of the original is for the training.
             sample = ((to_device(x, device), y) for x, y in islice(copy.copy(batches), RATIO_BATCHES))
-            ratios = effective_ranks(self.model, sample, list(self._weights.live()))
+            ratios = effective_ranks(self.model, sample, list(self.learner.shared.names))
         self.learner.set_ratio(ratios)
         return ratios
 
@@ -172,92 +158,12 @@ class Attachment:
             self.recorder.add(lr=lr, new=sizes.new, reused=sizes.reused, log_alpha=log_alpha)
 
 
-class InProgress:
-    """What can be asked of a task from its optimizer on.
-
-    Each raises OptimizerError where there is no optimizer yet.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._attached: Attachment | None = None
-
-    def sample(self) -> AbstractContextManager[None]:
-        """Wraps one forward and backward. Needed by the variational estimator and by hat; else it does nothing.
-
-        with task.sample():
-            loss = F.cross_entropy(task.model(x), y)
-            loss.backward()
-        """
-        return self._require_attached().sample()
-
-    @property
-    def settled(self) -> bool:
-        """Whether the sub-network of the moment is one to end with; see `narrows.methods.Learner.settled`."""
-        return self._require_attached().learner.settled
-
-    def state(self) -> dict[str, Any]:
-        """The model's tensors and all that the method has besides, as a tree of live tensors and plain values.
-
-        Beside the states of the optimizer, its scheduler and the random generators it is all that training goes on
-        from; `fit(checkpoint=...)` keeps those too.
-        """
-        return self._require_attached().state()
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Takes the task, begun alike and with its optimizer made, to a `state()`; ModelMismatchError."""
-        self._require_attached().load_state(state)
-
-    def wants_ratio(self, epoch: int) -> bool:
-        """Whether the method wants `measure_ratio` before this epoch, counted from 0."""
-        return self._require_attached().learner.wants_ratio(epoch)
-
-    def measure_ratio(self, batches: Iterable[tuple[Any, Any]]) -> dict[str, float]:
-        """Decomposes the layers' outputs on the first eight batches and tells the method their effective ranks.
-
-        Returns:
-            parameter -> effective rank at 97% of the variance / channels, in (0, 1].
-
-        Raises:
-            OptimizerError: there is no optimizer yet.
-        """
-        return self._require_attached().measure_ratio(batches)
-
-    def explain(self) -> tuple[LayerAccount, ...]:
-        """What the task keeps of each layer at this moment and, where the method measures it, how many nats.
-
-        Raises:
-            OptimizerError: there is no optimizer yet, and so nothing chosen.
-        """
-        return self._require_attached().explain()
-
-    def history(self) -> History:
-        """How it was trained so far, as it will stand with the task."""
-        return self._require_attached().history()
-
-    @property
-    def recorder(self) -> Recorder:
-        """What is recorded of the training: `recorder.history()` has it so far."""
-        return self._require_attached().recorder
-
-    @property
-    def _learner(self) -> Learner | None:
-        return None if self._attached is None else self._attached.learner
-
-    def _require_attached(self) -> Attachment:
-        if self._attached is None:
-            raise OptimizerError(
-                f"Task {self.name!r} has no optimizer yet: call task.fit(...), or task.optimizer(...) and train."
-            )
-        return self._attached
-
-
-def _schedule(plan: Extent, learner: Learner, optimizers: Sequence[torch.optim.Optimizer]) -> Schedule:
+def _schedule(extent: Extent, learner: Learner, optimizers: Sequence[torch.optim.Optimizer]) -> Schedule:
     prune_from, prune_until = learner.pruning or (None, None)
     return Schedule(
-        total_steps=plan.total_steps,
-        examples=plan.examples,
-        batch_size=plan.batch_size,
+        total_steps=extent.total_steps,
+        examples=extent.examples,
+        batch_size=extent.batch_size,
         optimizer=names_of(optimizers),
         lr=float(optimizers[0].param_groups[0]["lr"]),
         prune_from=prune_from,
@@ -272,9 +178,8 @@ def _require_alike(model: Mapping[str, Tensor], kept: Mapping[str, Tensor]) -> N
         if name not in model or name not in kept or _kind(model[name]) != _kind(kept[name])
     )
     if differ:
-        more = f" and {len(differ) - 5} more" if len(differ) > 5 else ""
         raise ModelMismatchError(
-            f"The state is of another model: they differ in {', '.join(differ[:5])}{more}. Begin the task with the "
+            f"The state is of another model: they differ in {few_of(differ)}. Begin the task with the "
             "model and the head it had, or without the checkpoint."
         )
 
