@@ -152,7 +152,7 @@ def test_the_method_is_told_what_a_step_averages_over(tmp_path: Path) -> None:
 def test_calls_as_they_were_before_go_on_with_a_warning(tmp_path: Path) -> None:
     def trained(name: str, **said: Any) -> dict[str, Tensor]:
         torch.manual_seed(0)
-        store = nw.TaskStore.create(tmp_path / name, MLP.make())
+        store = nw.TaskStore.create(tmp_path / name, MLP.make(), head=MLP.place)
         with store.begin("task", METHOD, head=MLP.head(3)) as task:
             task.fit([MLP.batch(8, 3)] * 3, **said)
             return state(task.model)
