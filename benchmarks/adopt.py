@@ -100,7 +100,7 @@ def measure(task: FirstTask, model: nn.Module, method: nw.Method, epochs: int, l
     """One adoption."""
     torch.manual_seed(task.seed)
     with tempfile.TemporaryDirectory() as folder:
-        store = nw.TaskStore.create(Path(folder) / "store", model)
+        store = nw.TaskStore.create(Path(folder) / "store", model, head="head")
         started = time.perf_counter()
         options: dict[str, Any] = {
             "method": method,
@@ -108,7 +108,7 @@ def measure(task: FirstTask, model: nn.Module, method: nw.Method, epochs: int, l
             "valid": task.test_batches(),
             "progress": False,
         }
-        found = nw.adopt(store, "first", task.train_batches(1), head="head", **options)
+        found = nw.adopt(store, "first", task.train_batches(1), **options)
         loaded = accuracy(store.load("first"), task.test_batches())
         return {
             "before": found.before,

@@ -65,7 +65,7 @@ def measure(method: nw.Method, folder: Path) -> dict[str, float]:
     """Bytes a shared weight: choosing and settled."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(64, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 10))
-    store = nw.TaskStore.create(folder / "store", model, private=["4"])
+    store = nw.TaskStore.create(folder / "store", model, head="4")
     x, y = torch.randn(64, 64), torch.randint(0, 10, (64,))
     plan = {"examples": 5000, "batch_size": 64}
     with store.begin("before", method) as before:

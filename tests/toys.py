@@ -127,8 +127,12 @@ class Toy:
         torch.manual_seed(seed)
         return self.build()
 
-    def head(self, classes: int) -> tuple[str, nn.Module] | None:
-        return None if self.width is None else ("head", nn.Linear(self.width, classes))
+    @property
+    def place(self) -> str | None:
+        return None if self.width is None else "head"
+
+    def head(self, classes: int) -> nn.Module | None:
+        return None if self.width is None else nn.Linear(self.width, classes)
 
     def batch(self, examples: int, classes: int, seed: int = 1) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(seed)

@@ -11,6 +11,7 @@ from narrows import errors
 from narrows.lazy import lazily
 
 if TYPE_CHECKING:
+    from narrows.factories import Factory
     from narrows.methods import (
         EWC,
         HAT,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     )
     from narrows.training import Checkpoint, Fit, Training
 else:
-    __getattr__, __dir__ = lazily(__name__, ".methods", ".tasks", ".training", ".production")
+    __getattr__, __dir__ = lazily(__name__, ".factories", ".methods", ".tasks", ".training", ".production")
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,7 @@ __all__ = [
     "WSN",
     "Adoption",
     "Checkpoint",
+    "Factory",
     "Finetune",
     "Fit",
     "Independent",

@@ -52,13 +52,13 @@ def test_the_parts_make_up_the_whole(tmp_path, tasks):
 
 
 def test_networks_apart_count_as_whole_ones_and_hold_nothing(tmp_path):
-    store = nw.TaskStore.create(tmp_path / "s", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "s", MLP.make(), head=MLP.place)
     for name, method in (("a", nw.Independent()), ("b", nw.IBM(density=0.2)), ("c", nw.Finetune()), ("d", nw.EWC())):
         learn(store, name, method)
     found = capacity(store.directory)
     assert (found.own, found.tasks, found.overwriting) == (("a",), ("b",), ("c", "d"))
     assert [step.used - step.taken for step in found.growth] == pytest.approx([1.0, 1.0, 2.0, 2.0])
-    assert found.used == pytest.approx(store.used())
+    assert found.used == pytest.approx(store.values_kept())
     assert found.total.kept_by == (found.total.claimed,)
     assert [sum(step.fresh) for step in found.growth] == [0, found.total.claimed, 0, 0]
 

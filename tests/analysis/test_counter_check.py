@@ -54,10 +54,10 @@ def test_a_healthy_task_is_not_accused(method, tmp_path):
 
 def test_a_density_that_is_too_low_is_found(tmp_path):
     torch.manual_seed(0)
-    made = nw.TaskStore.create(tmp_path / "s", nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 4)))
+    made = nw.TaskStore.create(tmp_path / "s", nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 4)), head="2")
     x = torch.randn(400, 6, generator=torch.Generator().manual_seed(0))
     y = x[:, :4].argmax(1)
-    with made.begin("shop", nw.IBM(density=3 / 144), head=("2", nn.Linear(24, 4))) as task:
+    with made.begin("shop", nw.IBM(density=3 / 144), head=nn.Linear(24, 4)) as task:
         task.fit([(x, y)], nw.Training(120, lr=0.02))
         task.commit()
     assert checked(made, data=Labelled(x, y)).findings
@@ -73,7 +73,7 @@ def test_the_score_as_it_is_is_the_accuracy_to_the_last_bit(tmp_path):
 @pytest.mark.parametrize("kind", toys.TOYS)
 def test_every_network_can_be_checked_and_stays_as_it_is(kind, tmp_path):
     toy = toys.TOYS[kind]
-    made = nw.TaskStore.create(tmp_path / "s", toy.make())
+    made = nw.TaskStore.create(tmp_path / "s", toy.make(), head=toy.place)
     for name in ("a", "b"):
         toys.learn(made, name, nw.IBM(density=0.4, prune_every=2), toy)
     files = toys.files(made.path)

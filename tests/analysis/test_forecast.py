@@ -172,7 +172,7 @@ def test_forecasts_of_stores_are_plain_json(tmp_path, large_store, tasks):
 
 
 def test_a_real_store_is_forecast(tmp_path):
-    store = nw.TaskStore.create(tmp_path / "s", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "s", MLP.make(), head=MLP.place)
     for number in range(3):
         learn(store, f"task {number}", nw.IBM(new=0.1, reuse=0.3, prune_every=2))
     told = forecast(capacity(store.directory))

@@ -32,7 +32,7 @@ def test_it_says_what_the_dry_run_says(tmp_path, tasks, refine):
 
 
 def test_it_says_so_of_every_isolation_and_of_what_is_carried(tmp_path):
-    store = nw.TaskStore.create(tmp_path / "s", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "s", MLP.make(), head=MLP.place)
     methods = (nw.IBM(density=0.2), nw.Independent(), nw.Finetune(), nw.WSN(density=0.2), nw.EWC(), nw.IBM(density=0.2))
     for number, method in enumerate(methods):
         learn(store, f"task {number}", method)

@@ -28,7 +28,7 @@ METHOD = nw.IBM(density=0.4, prune_every=2)
 def learned(request, tmp_path_factory):
     """(toy, network, what it keeps, head's path, examples) of a task on each toy network."""
     toy = toys.TOYS[request.param]
-    store = nw.TaskStore.create(tmp_path_factory.mktemp("toy") / "s", toy.make())
+    store = nw.TaskStore.create(tmp_path_factory.mktemp("toy") / "s", toy.make(), head=toy.place)
     toys.learn(store, "a", METHOD, toy)
     x, y = toy.batch(16, 3)
     data = Labelled(x, y, "regression" if toy.width is None else "classification")
@@ -176,7 +176,7 @@ def test_a_table_has_its_columns_named():
 
 
 def test_inputs_are_known_from_the_result_where_there_is_no_schema(tmp_path):
-    store = nw.TaskStore.create(tmp_path / "s", toys.MLP.make())
+    store = nw.TaskStore.create(tmp_path / "s", toys.MLP.make(), head=toys.MLP.place)
     toys.learn(store, "a", METHOD)
     record = store.tasks()[0]
     assert inputs_of(record) is None

@@ -60,7 +60,7 @@ def test_a_task_that_uses_nothing_has_no_share(tmp_path):
 
 
 def test_tasks_that_share_nothing_are_left_out(tmp_path):
-    store = nw.TaskStore.create(tmp_path / "s", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "s", MLP.make(), head=MLP.place)
     for name, method in (("a", nw.Independent()), ("b", nw.IBM(density=0.2)), ("c", nw.Finetune())):
         learn(store, name, method)
     found = overlap(store.directory)

@@ -17,7 +17,7 @@ REFINING = nw.IBM(new=0.1, reuse=0.3, prune_every=2)
 
 
 def made(path, toy, method=REFINING, tasks=2):
-    store = nw.TaskStore.create(path, toy.make())
+    store = nw.TaskStore.create(path, toy.make(), head=toy.place)
     for number in range(tasks):
         toys.learn(store, f"t{number}", method, toy)
     return store

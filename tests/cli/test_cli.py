@@ -100,7 +100,7 @@ def test_verify_names_the_damaged_file(finished, tmp_path):
 
 def test_verify_says_which_tasks_cannot_be_had_and_no_others(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
-    store = TaskStore.create(tmp_path / "s", MLP.make())
+    store = TaskStore.create(tmp_path / "s", MLP.make(), head=MLP.place)
     for name in ("parent", "child"):
         learn(store, name, IBM(density=0.6, prune_every=2, refine=False))
     folder = tmp_path / "s/tasks" / store.tasks()[0].directory

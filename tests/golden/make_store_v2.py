@@ -102,7 +102,7 @@ def make(path: Path, version: int) -> None:
             append("own", replace(content(EVERYTHING, EVERYTHING, 0.5), private={}), "own", "independent")
             append("overwriting", content(EVERYTHING, EVERYTHING, 2), "none", "ewc")
             store.forget("first")
-            store.progress("next").save(TREE)
+            store.checkpoint("next").save(TREE)
     (path / ".lock").unlink(missing_ok=True)
 
 

@@ -67,7 +67,7 @@ def test_a_learner_holds_little_a_weight(method: nw.Method, frozen: float, choos
 
 
 def test_an_optimizer_holds_nothing_of_weights_that_are_not_trained(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with store.begin("a", nw.SupSup(density=0.3), head=MLP.head(3)) as task:
         optimizer = task.optimizer(torch.optim.Adam, lr=0.01, weight_decay=0.1)
         x, y = MLP.batch(8, 3)

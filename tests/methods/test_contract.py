@@ -110,7 +110,13 @@ LIVES = [(toy, method) for toy in TOYS for method in METHODS if toy in FEW or me
 def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Life:
     toy, method = TOYS[request.param[0]], METHODS[request.param[1]]
     model = toy.make()
-    life = Life(toy, method, model, state(model), nw.TaskStore.create(tmp_path_factory.mktemp("life") / "store", model))
+    life = Life(
+        toy,
+        method,
+        model,
+        state(model),
+        nw.TaskStore.create(tmp_path_factory.mktemp("life") / "store", model, head=toy.place),
+    )
     for name in CLASSES:
         life.learn(name)
     return life
@@ -194,7 +200,7 @@ def test_the_account_is_true(life: Life) -> None:
         assert record.isolation == life.method.isolation
     claimed = sum(life.count(name, "claimed") for name in CLASSES)
     expected = {"shared": claimed / total, "own": 3.0, "none": 1.0}
-    assert life.store.used() == expected[life.method.isolation]
+    assert life.store.values_kept() == expected[life.method.isolation]
     assert life.store.verify(deep=True) == []
 
 

@@ -139,7 +139,7 @@ def test_the_noise_is_taken_off_exactly(gates: str, monkeypatch: pytest.MonkeyPa
 
 def test_a_step_without_a_sample_is_refused(tmp_path: Any) -> None:
     method = nw.IBM(density=0.5, estimator="variational")
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with store.begin("a", method, head=MLP.head(2)) as task:
         with pytest.raises(OptimizerError, match=r"examples=len\(dataset\)"):
             task.optimizer(torch.optim.Adam, lr=0.01, total_steps=2)
@@ -151,7 +151,7 @@ def test_a_step_without_a_sample_is_refused(tmp_path: Any) -> None:
 
 
 def test_gates_are_folded_into_the_weights(tmp_path: Any) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "a", nw.IBM(density=0.3, estimator="variational", prune_every=2))
     task = learn(store, "b", nw.IBM(density=0.3, estimator="variational", prune_every=2))
     learner, content = task.learner, store.directory.content("b")
@@ -173,7 +173,7 @@ def test_log_alpha_stays_in_its_range(gates: Any, tmp_path: Any) -> None:
     method = nw.IBM(
         density=0.5, estimator="variational", gates=gates, gate_lr=1.0, log_alpha_range=(-4.5, -3.5), prune_every=2
     )
-    task = learn(nw.TaskStore.create(tmp_path / "store", MLP.make()), "a", method)
+    task = learn(nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place), "a", method)
     squares = [square + 1e-20 for square in task.learner.signal_squares()]
     for log_variance, square, mask in zip(task.learner.log_variance, squares, task.learner.masks, strict=True):
         alpha = (log_variance - square.log())[mask]

@@ -175,7 +175,7 @@ class World:
         self.method, self.path = method, path
         self.results: dict[Loop, dict[str, Tensor]] = {}
         for dtype in (torch.float32, torch.bfloat16):
-            store = nw.TaskStore.create(path / str(dtype), self.network(dtype))
+            store = nw.TaskStore.create(path / str(dtype), self.network(dtype), head="head")
             with self.begin(store, "old", dtype, 2) as task:
                 batches = [MLP.batch(8, 2, seed) for seed in (1, 2)]
                 task.fit([(x.to(dtype), y) for x, y in batches], nw.Training(6, **DATA))
@@ -187,7 +187,7 @@ class World:
 
     def begin(self, store: nw.TaskStore, name: str, dtype: torch.dtype, classes: int = 3) -> nw.Task:
         torch.manual_seed(1)
-        return store.begin(name, self.method, head=("head", nn.Linear(16, classes).to(dtype)))
+        return store.begin(name, self.method, head=nn.Linear(16, classes).to(dtype))
 
     def trained(self, loop: Loop) -> dict[str, Tensor]:
         if loop not in self.results:

@@ -49,7 +49,7 @@ def train(store: nw.TaskStore, method: nw.Method, way: str, checkpoint: Any = No
 @pytest.mark.parametrize("name", METHODS)
 def test_older_tasks_stay_and_training_goes_on_exactly(tmp_path: Path, name: str, way: str) -> None:
     method = METHODS[name]
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "old", method)
     older = state(store.load("old"))
     memory = Memory()

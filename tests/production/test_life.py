@@ -250,7 +250,7 @@ def test_a_task_half_learned_upon_others_says_so(store, tmp_path):
 
 
 def test_a_task_of_a_program_of_the_users_own_is_no_task_for_predict(store, tmp_path):
-    with store.begin("own", IBM(density=0.5), head=("head", nn.Linear(24, 2))) as task:
+    with store.begin("own", IBM(density=0.5), head=nn.Linear(24, 2)) as task:
         task.fit([(torch.randn(8, 36), torch.arange(8) % 2)], Training(3), progress=False)
         task.commit()
     with pytest.raises(DataError, match=r"store\.load\('own'\)"):
@@ -293,7 +293,7 @@ def test_another_processor_is_no_damage(store, tmp_path, monkeypatch):
 
 def test_a_head_that_is_no_linear_layer_is_said(tmp_path):
     store = init(tmp_path / "store", "narrows.networks:mlp", MLP, head="hidden")
-    with pytest.raises(ModelMismatchError, match=r"a Sequential, and learn can only replace an nn\.Linear"):
+    with pytest.raises(ModelMismatchError, match=r"is a Sequential: a number of outputs is enough for an nn\.Linear"):
         learned(store, "light", shop_data.images(tmp_path / "photos"))
 
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 import narrows as nw
 from narrows.errors import ConfigError, DataError, ModelMismatchError, NonFiniteError, TaskExistsError
+from narrows.tasks.heads import Head
 from narrows.tasks.partition import named_tensors
 from toys import TOYS, Toy, learn, logits, same, state
 
@@ -40,8 +41,8 @@ def batches(toy: Toy) -> list[tuple[Tensor, Tensor]]:
 def test_the_task_begins_exactly_at_the_trained_network(tmp_path: Path, name: str) -> None:
     toy = TOYS[name]
     model = trained(toy)
-    store = nw.TaskStore.create(tmp_path / "store", model)
-    with store.begin("first", nw.IBM(density=0.1), head=("head", copy.deepcopy(model.head))) as task:
+    store = nw.TaskStore.create(tmp_path / "store", model, head="head")
+    with store.begin("first", nw.IBM(density=0.1), head=copy.deepcopy(model.head)) as task:
         assert same(state(task.model), state(model))
         assert torch.equal(logits(task.model, toy.batch(5, 2)[0]), logits(copy.deepcopy(model), toy.batch(5, 2)[0]))
         optimizer = task.optimizer(torch.optim.SGD, lr=0.0, total_steps=100)
@@ -108,7 +109,7 @@ def test_what_is_not_kept_is_free(tmp_path: Path) -> None:
 
 def test_another_method_and_measure(tmp_path: Path) -> None:
     toy = TOYS["regression"]
-    store = nw.TaskStore.create(tmp_path / "store", toy.make())
+    store = nw.TaskStore.create(tmp_path / "store", toy.make(), head=toy.place)
     data = [toy.batch(16, 2)]
 
     def closeness(model: nn.Module, given: Any) -> float:
@@ -129,7 +130,7 @@ def test_a_generator_of_batches_is_enough(tmp_path: Path) -> None:
 
 def test_only_an_empty_store_adopts(tmp_path: Path) -> None:
     toy = TOYS["mlp"]
-    store = nw.TaskStore.create(tmp_path / "store", trained(toy))
+    store = nw.TaskStore.create(tmp_path / "store", trained(toy), head=toy.place)
     learn(store, "shoes", METHOD)
     with pytest.raises(TaskExistsError, match="Only an empty store can adopt: this one holds 'shoes'"):
         nw.adopt(store, "first", batches(toy))
@@ -193,7 +194,7 @@ def test_private_and_fixed_parameters_start_trained_too(tmp_path: Path) -> None:
         model = trained(toy)
         model.one.requires_grad_(trainable)
         store = nw.TaskStore.create(tmp_path / name, model, private=private)
-        with store.begin("first", METHOD, head=("head", copy.deepcopy(model.head))) as task:
+        with store.begin("first", METHOD, head=Head("head", copy.deepcopy(model.head))) as task:
             assert same(state(task.model), state(model))
         nw.adopt(store, "first", batches(toy), training=nw.Training(3, lr=3e-3))
         assert torch.equal(store.load("first").one.weight, model.one.weight) != trainable

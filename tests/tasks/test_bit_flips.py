@@ -22,7 +22,7 @@ def flip(tensor: torch.Tensor) -> None:
 @pytest.mark.parametrize("part", ["values", "positions", "owners"])
 @pytest.mark.parametrize("trained", [False, True])
 def test_what_earlier_tasks_hold(tmp_path: Path, part: str, trained: bool) -> None:
-    store = TaskStore.create(tmp_path / "s", TOY.make())
+    store = TaskStore.create(tmp_path / "s", TOY.make(), head=TOY.place)
     learn(store, "first", nw.IBM(density=0.3, prune_every=2))
     before = files(store.path)
     with store.begin("second", nw.WSN(density=0.3), head=TOY.head(3)) as task:
@@ -37,7 +37,7 @@ def test_what_earlier_tasks_hold(tmp_path: Path, part: str, trained: bool) -> No
 
 
 def test_the_weights_that_were_trained(tmp_path: Path) -> None:
-    store = TaskStore.create(tmp_path / "s", TOY.make())
+    store = TaskStore.create(tmp_path / "s", TOY.make(), head=TOY.place)
     learn(store, "first", nw.IBM(density=0.9, prune_every=2))
     with store.begin("second", nw.IBM(new=0.1, reuse=0.5, prune_every=2), head=TOY.head(3)) as task:
         task.fit([TOY.batch(8, 3)], nw.Training(4))

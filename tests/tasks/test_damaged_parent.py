@@ -21,7 +21,7 @@ REUSING = nw.IBM(density=0.6, prune_every=2, refine=False)
 def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """a, and b that reuses weights of it; of one that overwrites, old and new."""
     path = tmp_path_factory.mktemp("family") / "s"
-    store = TaskStore.create(path, TOY.make())
+    store = TaskStore.create(path, TOY.make(), head=TOY.place)
     for name, method in (("a", REUSING), ("b", REUSING), ("old", METHODS["finetune"]), ("new", METHODS["finetune"])):
         learn(store, name, method, TOY)
     return path
@@ -42,12 +42,12 @@ def damage(store: TaskStore, task: str, file: str) -> str:
 
 def test_what_a_parent_keeps_for_itself_is_not_needed_by_its_children(store: TaskStore) -> None:
     assert store.directory.record("b").parents == ("a",)
-    before, used = state(store.load("b")), store.used()
+    before, used = state(store.load("b")), store.values_kept()
     file = damage(store, "a", "private.safetensors")
     with pytest.raises(DamagedStoreError, match=file):
         store.load("a")
     assert same(state(store.load("b")), before)
-    assert store.used() == used
+    assert store.values_kept() == used
     learn(store, "c", REUSING, TOY)
     assert store.directory.record("c").parents
     problems = store.verify(deep=True)

@@ -40,7 +40,7 @@ class Scores:
 
 
 def store_at(path: Path, toy: Toy = MLP) -> nw.TaskStore:
-    return nw.TaskStore.create(path / "store", toy.make())
+    return nw.TaskStore.create(path / "store", toy.make(), head=toy.place)
 
 
 def run(store: nw.TaskStore, epochs: int, method: nw.Method = DENSE, toy: Toy = MLP, **options: Any) -> tuple[Any, Any]:
@@ -166,7 +166,7 @@ def test_the_measure_by_default(tmp_path: Path, kind: str) -> None:
         targets, module = y[:, None].expand(9, 4), nn.Sequential(nn.Linear(16, 12), nn.Unflatten(1, (3, 4)))
     batches = [(x[:6], targets[:6]), (x[6:], targets[6:])]
     store = store_at(tmp_path)
-    with store.begin("task", DENSE, head=("head", module or nn.Linear(16, 3))) as task:
+    with store.begin("task", DENSE, head=module or nn.Linear(16, 3)) as task:
         fit = task.fit(batches, nw.Training(1, loss=loss), valid=batches)
         if kind == "classes":
             assert fit.scores[-1] == accuracy(task.model, batches)

@@ -22,7 +22,7 @@ PLAN: dict[str, Any] = {"examples": 16, "batch_size": 8}
 
 @pytest.fixture
 def store(tmp_path: Path) -> nw.TaskStore:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "old", METHOD)
     return store
 

@@ -28,7 +28,7 @@ def learn(store: TaskStore, name: str, method: nw.Method, seed: int) -> None:
 
 
 def life(path: Path, methods: list[nw.Method]) -> TaskStore:
-    store = TaskStore.create(path, TOY.make())
+    store = TaskStore.create(path, TOY.make(), head=TOY.place)
     for number, method in enumerate(methods):
         learn(store, f"task {number}", method, number)
     return store
@@ -115,7 +115,7 @@ def test_forgetting_all_leaves_the_empty_store(five: Path, tmp_path: Path) -> No
         store.forget(f"task {number}")
         assert store.verify(deep=True) == []
     assert store.tasks() == ()
-    assert store.used() == 0
+    assert store.values_kept() == 0
     assert sorted(files(store.path)) == ["base.safetensors", "origin.json"]
 
 

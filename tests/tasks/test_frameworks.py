@@ -28,7 +28,7 @@ OWN = ["multiplicative", "wsn", "hat"]
 
 @pytest.fixture
 def store(tmp_path: Path) -> nw.TaskStore:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "old", METHODS["laplace"])
     return store
 

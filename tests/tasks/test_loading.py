@@ -21,7 +21,7 @@ def test_floating_point_tensors_alone_are_converted(tmp_path: Path, dtype: torch
     toy = TOYS["tied"]
     model = toy.make()
     model.register_buffer("calls", torch.tensor(7))
-    store = nw.TaskStore.create(tmp_path / "store", model)
+    store = nw.TaskStore.create(tmp_path / "store", model, head=toy.place)
     learn(store, "a", METHOD, toy)
     loaded = store.load("a", dtype=dtype)
     assert same(
@@ -32,7 +32,7 @@ def test_floating_point_tensors_alone_are_converted(tmp_path: Path, dtype: torch
 
 
 def test_it_is_loaded_to_a_device(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "a", METHOD)
     moved = store.load("a", device="meta", dtype=torch.float16)
     assert {(param.device.type, param.dtype) for param in moved.parameters()} == {("meta", torch.float16)}
@@ -40,7 +40,7 @@ def test_it_is_loaded_to_a_device(tmp_path: Path) -> None:
 
 
 def test_what_no_network_can_be_is_refused(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "a", METHOD)
     with pytest.raises(ConfigError, match=r"cannot be loaded as torch\.int8: dtype is one of torch\.bfloat16, "):
         store.load("a", dtype=torch.int8)
@@ -49,7 +49,7 @@ def test_what_no_network_can_be_is_refused(tmp_path: Path) -> None:
 
 
 def test_damage_is_found_whatever_it_is_converted_to(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "a", METHOD)
     (file,) = store.path.glob("tasks/*/private.safetensors")
     file.write_bytes(file.read_bytes()[:-1] + b"\x77")
@@ -62,7 +62,7 @@ def test_the_base_is_read_where_a_task_has_something_of_it(tmp_path: Path) -> No
     for name, fixed in (("free", False), ("fixed", True)):
         model = MLP.make()
         model.one.bias.requires_grad_(not fixed)
-        store = nw.TaskStore.create(tmp_path / name, model)
+        store = nw.TaskStore.create(tmp_path / name, model, head="head")
         learn(store, "a", METHOD)
         expected = state(store.load("a"))
         base = store.path / "base.safetensors"

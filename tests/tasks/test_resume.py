@@ -29,7 +29,7 @@ Make = Callable[[], Any]
 
 @pytest.fixture
 def store(tmp_path: Path) -> nw.TaskStore:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "old", METHOD)
     return store
 
@@ -135,7 +135,7 @@ def test_any_optimizer_goes_on(store: nw.TaskStore, kind: Any, options: dict[str
 @pytest.mark.parametrize("kind", ["regression", "multi-label"])
 def test_any_loss_goes_on(tmp_path: Path, kind: str, schedule: str) -> None:
     toy = TOYS["regression"]
-    store = nw.TaskStore.create(tmp_path / "store", toy.make())
+    store = nw.TaskStore.create(tmp_path / "store", toy.make(), head=toy.place)
     batches = [toy.batch(8, 0, seed) for seed in range(BATCHES)]
     loss: Any = F.mse_loss
     if kind == "multi-label":

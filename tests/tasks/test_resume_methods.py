@@ -84,7 +84,7 @@ CASES = [("dropout", name) for name in ALL] + [(toy, name) for toy in ("lstm", "
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
     toy, method = NETWORKS[request.param[0]], ALL[request.param[1]]
     path = tmp_path_factory.mktemp("world") / "store"
-    learn(nw.TaskStore.create(path, toy.make()), "first", method, toy, epochs=2)
+    learn(nw.TaskStore.create(path, toy.make(), head=toy.place), "first", method, toy, epochs=2)
     world = World(path, toy, method)
     world.plain = result(world.train("plain", 3, None)), world.fit
     return world

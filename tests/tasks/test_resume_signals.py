@@ -26,7 +26,7 @@ STEPS = 12
 
 @pytest.fixture
 def store(tmp_path: Path) -> nw.TaskStore:
-    return nw.TaskStore.create(tmp_path / "store", MLP.make())
+    return nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
 
 
 @pytest.fixture(autouse=True)

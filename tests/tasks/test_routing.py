@@ -21,7 +21,7 @@ NORM = TOYS["batchnorm"]
 
 
 def store_of(tmp_path: Path, toy: Toy, **tasks: int) -> nw.TaskStore:
-    store = nw.TaskStore.create(tmp_path / "store", toy.make())
+    store = nw.TaskStore.create(tmp_path / "store", toy.make(), head=toy.place)
     for name, classes in tasks.items():
         learn(store, name, METHOD, toy, classes)
     return store
@@ -64,7 +64,7 @@ def test_a_mixed_batch_is_ranked_by_the_shares_of_its_examples(tmp_path: Path) -
 
 
 def test_statistics_tell_tasks_apart_by_their_inputs(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", NORM.make())
+    store = nw.TaskStore.create(tmp_path / "store", NORM.make(), head=NORM.place)
     for shift, name in enumerate(("a", "b", "c")):
         x, y = NORM.batch(32, 2)
         with store.begin(name, METHOD, head=NORM.head(2)) as task:
@@ -119,7 +119,7 @@ def learn_as(store: nw.TaskStore, name: str, outputs: int, data: Any = None, **o
 def test_a_head_that_the_store_cannot_build_is_given_or_left_out(tmp_path: Path) -> None:
     store = store_of(tmp_path, MLP, a=2, b=3)
     head = nn.Sequential(nn.Linear(16, 4), nn.ReLU(), nn.Linear(4, 2))
-    with store.begin("made", METHOD, head=("head", head)) as task:
+    with store.begin("made", METHOD, head=head) as task:
         task.fit([MLP.batch(8, 2)], nw.Training(6))
         task.commit()
     x, _ = MLP.batch(3, 2)
@@ -142,7 +142,7 @@ def test_networks_loaded_before_are_used_and_left_as_they_were(tmp_path: Path, m
 
 
 def test_nothing_to_choose_between(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     x, _ = MLP.batch(3, 2)
     with pytest.raises(RoutingError, match=r"nothing to choose between: no task\. Two tasks are needed"):
         store.route(x)

@@ -34,7 +34,7 @@ class Stream(IterableDataset[Any]):
 
 @pytest.fixture
 def store(tmp_path: Path) -> nw.TaskStore:
-    return nw.TaskStore.create(tmp_path / "store", MLP.make())
+    return nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
 
 
 def train(store: nw.TaskStore, batches: Any, **options: Any) -> tuple[dict[str, Any], nw.Fit]:
@@ -128,7 +128,7 @@ def statistics(model: nn.Module) -> dict[str, Any]:
 def test_a_frozen_batchnorm_keeps_its_statistics_to_the_bit(tmp_path: Path) -> None:
     network = NORM.make()
     network(NORM.batch(64, 3)[0])  # statistics that are not those of a new layer
-    store = nw.TaskStore.create(tmp_path / "s", network)
+    store = nw.TaskStore.create(tmp_path / "s", network, head="head")
     batches = [NORM.batch(8, 3, seed) for seed in (1, 2)]
     with store.begin("new", METHOD, head=NORM.head(3)) as task:
         task.model.norm.eval()
@@ -146,7 +146,7 @@ def test_a_batchnorm_frozen_before_the_store_was_made_stays_so_and_an_evaluated_
     for name, evaluated in (("frozen", False), ("evaluated", True)):
         network = NORM.make()
         network.norm.eval()
-        store = nw.TaskStore.create(tmp_path / name, network.eval() if evaluated else network)
+        store = nw.TaskStore.create(tmp_path / name, network.eval() if evaluated else network, head="head")
         with store.begin("new", METHOD, head=NORM.head(3)) as task:
             assert task.model.training
             task.fit([NORM.batch(8, 3)], nw.Training(4))
@@ -154,7 +154,7 @@ def test_a_batchnorm_frozen_before_the_store_was_made_stays_so_and_an_evaluated_
 
 
 def test_a_checkpoint_is_of_the_layers_that_were_frozen(tmp_path: Path) -> None:
-    store, memory = nw.TaskStore.create(tmp_path / "s", NORM.make()), Memory()
+    store, memory = nw.TaskStore.create(tmp_path / "s", NORM.make(), head=NORM.place), Memory()
 
     def fit(*, frozen: bool, callbacks: Any = ()) -> int:
         with store.begin("new", METHOD, head=NORM.head(3)) as task:

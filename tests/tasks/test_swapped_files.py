@@ -34,7 +34,7 @@ def swap_private(store: TaskStore, name: str) -> None:
 
 @pytest.mark.parametrize("method", [nw.IBM(density=0.3, prune_every=2), METHODS["independent"], METHODS["finetune"]])
 def test_swapped_private_tensors_are_not_served(tmp_path: Path, method: nw.Method) -> None:
-    store = TaskStore.create(tmp_path / "s", TOY.make())
+    store = TaskStore.create(tmp_path / "s", TOY.make(), head=TOY.place)
     learn(store, "first", nw.IBM(density=0.3, prune_every=2))
     learn(store, "task", method)
     swap_private(store, "task")

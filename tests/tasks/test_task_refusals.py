@@ -23,6 +23,7 @@ from narrows.errors import (
     TaskExistsError,
     UnknownNameError,
 )
+from narrows.tasks.heads import Head
 from toys import MLP, files, learn, logits, same, state
 
 METHOD = nw.IBM(density=0.4, prune_every=2)
@@ -31,7 +32,7 @@ METHOD = nw.IBM(density=0.4, prune_every=2)
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[nw.TaskStore]:
     """A store with one task, which the test must leave byte for byte, able to learn the next."""
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "old", METHOD)
     x, _ = MLP.batch(5, 3)
     before, out = files(store.path), logits(store.load("old"), x)
@@ -64,15 +65,15 @@ def test_a_name_that_cannot_be(store: nw.TaskStore, name: str, error: type[Excep
 @pytest.mark.parametrize("path", ["", "fc", "head.weight", "*", "hea?", "head.fc", "h"])
 def test_a_place_where_no_head_goes(store: nw.TaskStore, path: str) -> None:
     with pytest.raises(ModelMismatchError, match=r"no module .* Its modules: 'one', 'relu', 'two', 'tanh', 'head'"):
-        store.begin("new", METHOD, head=(path, nn.Linear(16, 2)))
+        store.begin("new", METHOD, head=Head(path, nn.Linear(16, 2)))
 
 
 @pytest.mark.parametrize("path", ["fc", "*", "head.weight"])
 def test_a_wrong_place_for_the_first_head_settles_nothing(tmp_path: Path, path: str) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     shared, before = store.shared, files(store.path)
     with pytest.raises(ModelMismatchError):
-        store.begin("new", METHOD, head=(path, nn.Linear(16, 2)))
+        store.begin("new", METHOD, head=Head(path, nn.Linear(16, 2)))
     assert store.shared == shared
     assert files(store.path) == before
 
@@ -152,9 +153,9 @@ def test_more_than_is_left(store: nw.TaskStore) -> None:
 
 
 def test_a_full_store_still_reuses(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "all", nw.IBM(density=1.0))
-    assert store.used() == 1.0
+    assert store.values_kept() == 1.0
     before = state(store.load("all"))
     with pytest.raises(CapacityError, match=r"and 0 \(0\.00%\) are free.*new=0 reuses"):
         begin(store, method=nw.IBM(density=0.4, refine=False))
@@ -162,9 +163,9 @@ def test_a_full_store_still_reuses(tmp_path: Path) -> None:
     for name, method in (("reuse", nw.IBM(new=0.0, reuse=0.5)), ("price", price), ("wsn", nw.WSN(0.3))):
         learn(store, name, method)
         assert sum(layer.claimed for layer in store.explain(name)) == 0
-    assert store.used() == 1.0
+    assert store.values_kept() == 1.0
     learn(store, "refining", METHOD)  # has values of its own beside those of the others
-    assert store.used() > 1.0
+    assert store.values_kept() > 1.0
     assert same(state(store.load("all")), before)
     assert store.verify(deep=True) == []
 

@@ -135,7 +135,7 @@ class StoreMachine(RuleBasedStateMachine):
     def forget(self, pick: int, fault: str, moment: int, first_say: bool) -> None:
         name = list(self.model.tasks)[pick % len(self.model.tasks)]
         # Forgetting drops it, too, after the change: a fault between them would leave either.
-        self.store.progress(name).drop()
+        self.store.checkpoint(name).drop()
         self.model.checkpoints.pop(name, None)
         after = self.model.copy()
         after.forget(name)
@@ -157,7 +157,7 @@ class StoreMachine(RuleBasedStateMachine):
     def save_checkpoint(self, name: str, step: int, fault: str, moment: int) -> None:
         after = self.model.copy()
         after.checkpoints[name] = step
-        self.change(lambda: self.store.progress(name).save(self.tree(step)), after, fault, moment, exact=False)
+        self.change(lambda: self.store.checkpoint(name).save(self.tree(step)), after, fault, moment, exact=False)
 
     @precondition(lambda self: self.model.checkpoints)
     @rule(pick=st.integers(0, 99), fault=faults, moment=st.integers(0, 1))
@@ -165,7 +165,7 @@ class StoreMachine(RuleBasedStateMachine):
         name = sorted(self.model.checkpoints)[pick % len(self.model.checkpoints)]
         after = self.model.copy()
         del after.checkpoints[name]
-        self.change(self.store.progress(name).drop, after, fault, moment, exact=False)
+        self.change(self.store.checkpoint(name).drop, after, fault, moment, exact=False)
 
     @rule()
     def reopen(self) -> None:
@@ -207,7 +207,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Whether the store may be the model: which tasks and checkpoints there are. `agrees` looks at the rest."""
         store = StoreDirectory.open(self.root)
         names = {*model.checkpoints, *self.model.checkpoints}
-        trees = {name: tree for name in names if (tree := store.progress(name).load()) is not None}
+        trees = {name: tree for name in names if (tree := store.checkpoint(name).load()) is not None}
         same = trees == {name: self.tree(step) for name, step in model.checkpoints.items()}
         return store.task_names() == tuple(model.tasks) and same
 
@@ -239,7 +239,7 @@ class StoreMachine(RuleBasedStateMachine):
             expected_carry = model.carry[1] if model.carry and model.carry[0] == method else None
             assert (None if carry is None else carry["state"].item()) == expected_carry
         for name in model.checkpoints:
-            assert store.progress(name).load() == self.tree(model.checkpoints[name])
+            assert store.checkpoint(name).load() == self.tree(model.checkpoints[name])
         assert [problem for problem in store.verify(deep=True) if not problem.harmless] == []
         assert [path.name for path in self.place.iterdir()] == ["store"]
 

@@ -53,7 +53,7 @@ def prepare(path: Path) -> Path:
     for name, method in TASKS.items():
         with learn(store, name, method) as task:
             task.commit(metrics={"accuracy": 0.5})
-    store.progress(LEARNING).save({"step": 1, "rate": 0.5, "scores": [torch.arange(5.0)]})
+    store.checkpoint(LEARNING).save({"step": 1, "rate": 0.5, "scores": [torch.arange(5.0)]})
     return path
 
 
@@ -96,14 +96,14 @@ def state(path: Path) -> dict[str, Any] | None:
         "base": fingerprint(store.directory.base()),
         "shared": store.shared,
         "carry": {method: fingerprint(store.directory.carry(method)) for method in ("ibm", "wsn")},
-        "used": store.used(),
+        "used": store.values_kept(),
         "progress": progress_state(store, LEARNING),
     }
 
 
 def progress_state(store: nw.TaskStore, name: str) -> str | None:
     """The checkpoint of a task, as text with every bit of it. That of a committed task means nothing any more."""
-    tree = store.progress(name).load()
+    tree = store.checkpoint(name).load()
     if tree is None or name in store.directory.task_names():
         return None
     scores = [(str(tensor.dtype), tensor.tolist()) for tensor in tree.pop("scores")]

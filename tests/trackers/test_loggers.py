@@ -24,7 +24,7 @@ BATCHES = [MLP.batch(8, 3, seed) for seed in range(5)]
 
 @pytest.fixture
 def store(tmp_path: Path) -> TaskStore:
-    return TaskStore.create(tmp_path / "store", MLP.make())
+    return TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
 
 
 def train(store: TaskStore, name: str, tracker: Any, **options: Any) -> History:

@@ -104,7 +104,7 @@ def overflowing(*steps: int) -> Any:
 
 
 def test_steps_that_overflow_are_passed_over_and_counted(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     rates: list[float] = []
     with store.begin("task", METHOD, head=MLP.head(3)) as task:
         training = Training(3, lr=0.02, amp="float16", loss=overflowing(1, 5))
@@ -124,7 +124,7 @@ def test_a_loss_that_is_not_finite_is_no_matter_of_scale() -> None:
 
 
 def test_the_scale_of_the_loss_goes_on(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     memory = Memory()
     training = Training(3, lr=0.02, amp="float16", loss=overflowing(1))
     with store.begin("task", METHOD, head=MLP.head(3)) as task, pytest.raises(KeyboardInterrupt):
@@ -142,7 +142,7 @@ def test_the_scale_of_the_loss_goes_on(tmp_path: Path) -> None:
 
 
 def test_the_method_is_told_what_a_step_averages_over(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with store.begin("task", METHOD, head=MLP.head(3)) as task:
         task.fit([MLP.batch(8, 3)] * 5, Training(4, batch_size=8, examples=40, accumulate=2))
         schedule = task.history().schedule

@@ -74,9 +74,9 @@ def measure(
 
     >>> import tempfile, torch, narrows
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
+    >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model, head="2")
     >>> x, y = torch.randn(64, 4), torch.arange(64) % 2
-    >>> with store.begin("first", narrows.IBM(density=0.5), head=("2", nn.Linear(8, 2))) as task:
+    >>> with store.begin("first", narrows.IBM(density=0.5), head=2) as task:
     ...     _ = task.fit([(x, y)], narrows.Training(20))
     ...     _ = task.commit()
     >>> found = measure(store, {"first": Labelled(x, y)}).task("first")

@@ -25,6 +25,7 @@ from narrows.benchmarks.together import Member, learn_together
 from narrows.errors import ConfigError, StoreError
 from narrows.methods import Independent
 from narrows.tasks import TaskStore
+from narrows.tasks.heads import Head
 from narrows.tasks.sharing import shared_specs
 from narrows.trackers import LiveFile, Tracker, Trackers
 from narrows.training import Schedule, accuracy
@@ -149,7 +150,7 @@ class _Runner:
         untrained = self.material.untrained(head, test)
         train = self.material.train_batches(index)
         with (
-            self.store.begin(data.name, self.options.method, head=(HEAD, head)) as task,
+            self.store.begin(data.name, self.options.method, head=Head(HEAD, head)) as task,
             self.listener.training(data.name, index + 1, len(self.stream.tasks)) as callback,
         ):
             task.model.to(self.options.device)
@@ -230,7 +231,7 @@ class _Runner:
         path = self.out / "store"
         if (path / "store.json").exists():
             return TaskStore.open(path, self.material.base_network())
-        return TaskStore.create(path, self.material.base_network(), private=[HEAD])
+        return TaskStore.create(path, self.material.base_network(), head=HEAD)
 
     def _save(self) -> None:
         self.result.save(self.out / "result.json")

@@ -24,13 +24,14 @@ from narrows.data import DataOptions, Schema
 from narrows.errors import ConfigError, DataError, ModelMismatchError, TaskExistsError
 from narrows.methods import IBM, Method
 from narrows.production.defaults import ADOPTED_DENSITY, ADOPTED_EPOCHS, ADOPTED_LR, BATCH_SIZE
-from narrows.production.learning import checkpoint_of, live_file, measure_of, require_new, validation
+from narrows.production.learning import checkpoint_of, live_file, measure_of, validation
 from narrows.production.learning_data import LearningData, Scale, Source, read_material
 from narrows.production.network import head_path, loss_of, require_outputs, try_out
 from narrows.production.seeding import seeded
 from narrows.production.tasks import about as described
 from narrows.production.tasks import tried
 from narrows.store import TaskRecord
+from narrows.store.names import require_new
 from narrows.tasks import TaskStore
 from narrows.tasks.heads import Head, require_place
 from narrows.tasks.settling import Told, told
@@ -168,14 +169,14 @@ def adopt(
         if isinstance(data, Iterator):
             data = list(data)  # a generator gives its batches once only
         measure = measure or accuracy
-        path = head or store.head or head_path(store, store.network(), _first_inputs(data))
+        path = head or head_path(store, store.network(), _first_inputs(data))
         plan = _Plan(data, data if valid is None else valid, measure, training, metrics, about)
         if training.patience is not None:
             fit |= {"valid": valid, "measure": measure}
         adoption = _adopt(store, name, path, method, plan, device, fit | {"checkpoint": checkpoint})
         return replace(adoption, measures_accuracy=measure is accuracy)
     _refuse("batches", checkpoint=checkpoint, measure=measure)
-    require_new(store, name)
+    require_new(name, store.names())
     options, place = options or DataOptions(seed=seed), str(device)
     training = training if training.batch_size else replace(training, batch_size=BATCH_SIZE)
     network = store.network()
@@ -183,7 +184,7 @@ def adopt(
     material = read_material(network, data, valid, options, training, **reading)  # type: ignore[arg-type]
     sample, kind = material.sample(), material.schema.target.kind
     try_out(network, sample, material.schema)
-    path = head or store.head or head_path(store, network, sample)
+    path = head or head_path(store, network, sample)
     _require_classes(network, path, material.schema)
     require_outputs(network, sample, material.schema)
     material = tried(network, material)
@@ -271,7 +272,7 @@ def _require_empty(store: TaskStore) -> None:
 def _own_head(network: nn.Module, path: str) -> Head:
     """The network's own head, trained values and all; `begin` says where the path is wrong."""
     modules = dict(network.named_modules(remove_duplicate=False))
-    return path, copy.deepcopy(modules.get(path, nn.Identity()))
+    return Head(path, copy.deepcopy(modules.get(path, nn.Identity())))
 
 
 def _measured(plan: _Plan, model: nn.Module) -> float:

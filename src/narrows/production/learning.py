@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from narrows.data import DataOptions
-from narrows.errors import ConfigError, TaskExistsError
+from narrows.errors import ConfigError
 from narrows.methods import IBM, Method
 from narrows.production.defaults import DENSITY
 from narrows.production.doubts import doubts_of
@@ -23,7 +23,7 @@ from narrows.production.resuming import TermsCheckpoint
 from narrows.production.seeding import seeded
 from narrows.production.tasks import about, tried
 from narrows.store import TaskRecord
-from narrows.store.names import check_task_name, one_form
+from narrows.store.names import require_new
 from narrows.tasks import TaskStore
 from narrows.trackers import LiveFile, Tracker
 from narrows.training import Callback, Fit, Training, accuracy, mean_loss
@@ -130,7 +130,7 @@ def learn(
         patience=patience,
     )
     require_device(device)
-    require_new(store, name)
+    require_new(name, store.names())
     options = options or DataOptions(seed=seed)
     network = store.network()
     material = read_material(
@@ -182,13 +182,6 @@ def require_isolation(method: Method) -> None:
         )
 
 
-def require_new(store: TaskStore, name: str) -> None:
-    """Before any data are read: TaskExistsError where the store has such a task, ConfigError where none may be."""
-    check_task_name(name)
-    if name in map(one_form, store.names()):
-        raise TaskExistsError(f"The store already has a task {name!r}, and tasks do not change. Choose another name.")
-
-
 def checkpoint_of(
     store: TaskStore, name: str, material: LearningData, terms: dict[str, Any], *, restart: bool
 ) -> TermsCheckpoint:
@@ -202,12 +195,12 @@ def checkpoint_of(
         "augment": material.augment,
         "tasks": list(store.names()),
     }
-    return TermsCheckpoint(store.progress(name), name, said, restart=restart)
+    return TermsCheckpoint(store.checkpoint(name), name, said, restart=restart)
 
 
 def live_file(store: TaskStore, name: str, *, anew: bool) -> LiveFile:
     """What `narrows watch` reads while the task is learned; it goes with the checkpoint."""
-    return LiveFile(store.progress(name).live(), anew=anew)
+    return LiveFile(store.checkpoint(name).live(), anew=anew)
 
 
 def measure_of(material: LearningData, measured: Callable[[float], None] | None = None) -> Measure:

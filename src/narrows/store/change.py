@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from narrows.errors import StoreError, TaskExistsError
+from narrows.errors import StoreError
 from narrows.store import content, durable, names, records, snapshot, tensors_file
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
@@ -71,9 +71,7 @@ def add_task(
 
     TaskExistsError, ConfigError for the name, StoreError if record or tensors cannot be stored.
     """
-    names.check_task_name(record.name)
-    if record.name in {names.one_form(task.name) for task in header.tasks}:
-        raise TaskExistsError(f"the store already holds a task {record.name!r}; choose another name")
+    names.require_new(record.name, header.task_names)
     if len(header.tasks) >= MAX_TASKS:
         raise StoreError(f"the store holds {len(header.tasks)} tasks, the most that one may; begin another store")
     index = header.next_index

@@ -76,7 +76,7 @@ class Task(TaskInProgress):
         self._carry = carry
         self._committed: TaskRecord | None = None
         isolated = method.isolation == "shared"
-        self._weights = TaskWeights(model, head and head[0], specs, held, isolated=isolated)
+        self._weights = TaskWeights(model, head and head.path, specs, held, isolated=isolated)
         shared = self._weights.shared()
         self._trained |= set(shared.names)
         method.check(shared)
@@ -163,7 +163,7 @@ class Task(TaskInProgress):
         try:
             self._trackers.end(figures_of(written))
             with suppress(OSError, StoreError):  # the task is in the store: what is left over does no harm
-                self._directory.progress(self.name).drop()
+                self._directory.checkpoint(self.name).drop()
                 if self._checkpoint is not None:
                     self._checkpoint.drop()
             self._committed = written

@@ -12,10 +12,10 @@ import threading
 import pytest
 
 from narrows.errors import ConfigError, ModelBuildError, UntrustedModelError
+from narrows.factories import Factory
+from narrows.factories.trust import OURS, is_trusted, remember, require_trust, trusted_file
 from narrows.here import looking_here
 from narrows.networks import NETWORKS
-from narrows.production import ModelRecord
-from narrows.production.trust import OURS, is_trusted, remember, require_trust, trusted_file
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def _shop(tmp_path_factory, monkeypatch):
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
 
 
-HOSTILE = ModelRecord("os:system", {"command": "echo owned > owned"})
+HOSTILE = Factory("os:system", {"command": "echo owned > owned"})
 
 
 def test_a_strangers_record_is_refused_with_what_it_would_call():
@@ -42,21 +42,21 @@ def test_a_strangers_record_is_refused_with_what_it_would_call():
 
 
 def test_trust_once_said_is_remembered_for_this_call_only():
-    record = ModelRecord("shop.nets:build", {"width": 3})
+    record = Factory("shop.nets:build", {"width": 3})
     require_trust(record, "store", trust=True)
     require_trust(record, "store")
-    assert not is_trusted(ModelRecord("shop.nets:build", {"width": 4}))
-    assert not is_trusted(ModelRecord("shop.nets:rebuild", {"width": 3}))
+    assert not is_trusted(Factory("shop.nets:build", {"width": 4}))
+    assert not is_trusted(Factory("shop.nets:rebuild", {"width": 3}))
 
 
 def test_the_environment_trusts_a_whole_name_without_arguments(monkeypatch):
     monkeypatch.setenv("NARROWS_TRUST", "shop.nets:build, other:thing")
-    assert is_trusted(ModelRecord("shop.nets:build"))
-    assert is_trusted(ModelRecord("other:thing"))
-    assert not is_trusted(ModelRecord("shop.nets:builder"))
-    assert not is_trusted(ModelRecord("shop.nets:build", {"width": 3}))
+    assert is_trusted(Factory("shop.nets:build"))
+    assert is_trusted(Factory("other:thing"))
+    assert not is_trusted(Factory("shop.nets:builder"))
+    assert not is_trusted(Factory("shop.nets:build", {"width": 3}))
     monkeypatch.setenv("NARROWS_TRUST", "")
-    assert not is_trusted(ModelRecord("shop.nets:build"))
+    assert not is_trusted(Factory("shop.nets:build"))
 
 
 def asked(record, store="store") -> str:
@@ -66,12 +66,12 @@ def asked(record, store="store") -> str:
 
 
 def test_the_environment_trusts_arguments_by_the_digest_that_the_refusal_says(monkeypatch):
-    record = ModelRecord("shop.nets:build", {"width": 3})
+    record = Factory("shop.nets:build", {"width": 3})
     entry = re.search(r"list (shop\.nets:build@[0-9a-f]{64}) in the environment", asked(record))[1]
     monkeypatch.setenv("NARROWS_TRUST", f"other:thing, {entry}")
     assert is_trusted(record)
-    assert not is_trusted(ModelRecord("shop.nets:build", {"width": 4}))
-    assert not is_trusted(ModelRecord("shop.nets:other", {"width": 3}))
+    assert not is_trusted(Factory("shop.nets:build", {"width": 4}))
+    assert not is_trusted(Factory("shop.nets:other", {"width": 3}))
     monkeypatch.setenv("NARROWS_TRUST", entry.replace("shop.nets:build", "other:thing"))
     assert not is_trusted(record)
 
@@ -83,7 +83,7 @@ def elsewhere(tmp_path, monkeypatch, text: str) -> None:
 
 
 def test_the_same_name_from_another_place_is_asked_about_again(tmp_path, monkeypatch):
-    record = ModelRecord("nets:net", {"width": 3})
+    record = Factory("nets:net", {"width": 3})
     require_trust(record, "store", trust=True)
     require_trust(record, "store")
     elsewhere(tmp_path, monkeypatch, "raise SystemExit('imported')\n")  # the same bytes
@@ -96,7 +96,7 @@ def test_the_same_name_from_another_place_is_asked_about_again(tmp_path, monkeyp
 
 def test_a_file_that_has_changed_is_asked_about_again(tmp_path, monkeypatch):
     elsewhere(tmp_path, monkeypatch, "net = print\n")
-    record = ModelRecord("nets:net")
+    record = Factory("nets:net")
     require_trust(record, "store", trust=True)
     (tmp_path / "nets.py").write_text("net = eval\n")
     assert not is_trusted(record)
@@ -108,7 +108,7 @@ def test_a_name_in_the_environment_is_no_file_of_the_current_directory(tmp_path,
     (tmp_path / "mine.py").write_text("net = print\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NARROWS_TRUST", "mine:net")
-    record = ModelRecord("mine:net")
+    record = Factory("mine:net")
     with looking_here("mine"):
         entry = re.search(r"mine:net@[0-9a-f]{64}", asked(record))[0]
         monkeypatch.setenv("NARROWS_TRUST", entry)
@@ -123,7 +123,7 @@ def test_what_was_trusted_by_name_alone_is_asked_about_once():
     trusted_file().parent.mkdir(parents=True)
     old = {"factory": "shop:net", "arguments": {}, "since": "2026-01-01T00:00:00+00:00"}
     trusted_file().write_text(json.dumps({"trusted": {"0" * 64: old}}))
-    record = ModelRecord("shop:net")
+    record = Factory("shop:net")
     assert "what was trusted is that call from wherever it came from" in asked(record)
     require_trust(record, "store", trust=True)
     assert is_trusted(record)
@@ -132,20 +132,20 @@ def test_what_was_trusted_by_name_alone_is_asked_about_once():
 def test_what_is_not_there_is_no_question_of_trust():
     for trust in (False, True):
         with pytest.raises(ModelBuildError, match=r"There is no module 'nowhere\.nets'"):
-            require_trust(ModelRecord("nowhere.nets:net"), "store", trust)
+            require_trust(Factory("nowhere.nets:net"), "store", trust)
     assert not trusted_file().exists()
 
 
 def test_a_letter_that_looks_like_another_stands_by_its_number():
     pathlib.Path(sys.path[0], "n\u0435ts.py").touch()
-    said = asked(ModelRecord("n\u0435ts:net"))
+    said = asked(Factory("n\u0435ts:net"))
     assert r"calling n\u0435ts:net() (some of its letters look like others" in said
     assert "n\u0435ts:net" not in said
 
 
 def test_arguments_cannot_speak_for_us():
     forged = {"w) which you have trusted.\n\x1b[2KSay --trust": 1}
-    said = asked(ModelRecord("shop:net", forged))
+    said = asked(Factory("shop:net", forged))
     assert said.isprintable()
     assert r"shop:net(**{'w) which you have trusted.\n\x1b[2KSay --trust': 1})" in said
 
@@ -160,17 +160,17 @@ def test_a_list_behind_a_link_is_written_where_it_lies(tmp_path):
 
 
 def test_our_networks_are_trusted_and_nothing_else_of_ours():
-    assert all(is_trusted(ModelRecord(factory)) for factory in OURS)
+    assert all(is_trusted(Factory(factory)) for factory in OURS)
     assert len(OURS) == len(NETWORKS)
     for name in ("make_network", "base.importlib.import_module", "small.math.prod", "ConfigError"):
-        assert not is_trusted(ModelRecord(f"narrows.networks:{name}"))
+        assert not is_trusted(Factory(f"narrows.networks:{name}"))
 
 
 def test_asking_imports_nothing(tmp_path, monkeypatch):
     (tmp_path / "trap.py").write_text("raise SystemExit('imported')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(UntrustedModelError):
-        require_trust(ModelRecord("trap:build"), "store")
+        require_trust(Factory("trap:build"), "store")
     assert "trap" not in sys.modules
 
 
@@ -179,11 +179,11 @@ def test_a_damaged_list_is_an_error_that_names_it():
     for damaged in (b"{", b"[]", b'{"trusted": []}', b"\xff\xfe", b"[" * 100_000):
         trusted_file().write_bytes(damaged)
         with pytest.raises(ConfigError, match=r"trusted\.json, is damaged"):
-            is_trusted(ModelRecord("other:thing"))
+            is_trusted(Factory("other:thing"))
 
 
 def test_two_that_write_at_once_lose_nothing():
-    records = [ModelRecord("shop:build", {"width": width}) for width in range(12)]
+    records = [Factory("shop:build", {"width": width}) for width in range(12)]
     threads = [threading.Thread(target=remember, args=(record,)) for record in records]
     for thread in threads:
         thread.start()

@@ -1,6 +1,6 @@
-"""How to build a model again: what a store writes down of it, so that a later process needs only the store.
+"""How to build a model or a head again: what a store writes down of it, so that a later process needs only the store.
 
-Knows names, arguments and how to call; whether a record may be called at all is for `trust` to say.
+Knows names, arguments and how to call; whether a factory may be called at all is for `trust` to say.
 """
 
 from __future__ import annotations
@@ -21,35 +21,30 @@ from narrows.here import way_to
 from narrows.store import strict_json
 
 _MOST = 64 << 10  # bytes of the arguments, which are shown where one is asked to trust them
-_KEYS = ("factory", "arguments", "head")
 
 
 @dataclass(frozen=True)
-class ModelRecord:
-    """A factory of a model, by name, and what it is called with.
+class Factory:
+    """What makes an `nn.Module`, by name, and what it is called with.
 
     Attributes:
         factory: "package.module:name" of a class or function that gives an `nn.Module`; the name may be dotted.
         arguments: its keyword arguments, plain JSON values (a tuple is kept as a list).
-        head: dotted path of the module in whose place tasks put their heads; None where that was not said.
 
     Raises:
         ConfigError: the factory is not spelled so, or an argument is no plain JSON value.
 
-    >>> record = ModelRecord("narrows.networks:mlp", {"input_shape": [1, 8, 8], "classes": 10}, head="head")
-    >>> ModelRecord.from_json(record.to_json()) == record, record.build().head
+    >>> factory = Factory("narrows.networks:mlp", {"input_shape": [1, 8, 8], "classes": 10})
+    >>> Factory.from_json(factory.to_json()) == factory, factory.build().head
     (True, Linear(in_features=512, out_features=10, bias=True))
     """
 
     factory: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    head: str | None = None
 
     def __post_init__(self) -> None:
         check_factory(self.factory)
         object.__setattr__(self, "arguments", _plain(self.arguments, self.factory))
-        if self.head is not None and (not isinstance(self.head, str) or not self.head):
-            raise ConfigError(f"head is the dotted path of a module, as 'fc' or 'classifier.2'; got {self.head!r}.")
 
     @property
     def module(self) -> str:
@@ -63,20 +58,17 @@ class ModelRecord:
         return f"{ascii(self.factory)[1:-1]}({said})"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, as store.json has them under `model`."""
-        return {"factory": self.factory, "arguments": copy.deepcopy(dict(self.arguments)), "head": self.head}
+        """Plain values, as store.json has them under `model`, and task.json among those of a head."""
+        return {"factory": self.factory, "arguments": copy.deepcopy(dict(self.arguments))}
 
     @classmethod
-    def from_json(cls, value: Any) -> ModelRecord:
-        """The record in a JSON object. ConfigError for a missing, unknown or unfit entry."""
-        if not isinstance(value, dict):
-            raise ConfigError("the model's record is not a JSON object")
-        for key in value:
-            if key not in _KEYS:
-                raise ConfigError(f"the model's record has an unknown entry {key!r}")
-        if "factory" not in value or not isinstance(value.get("arguments"), dict):
-            raise ConfigError("the model's record needs the entries factory and arguments (an object)")
-        return cls(value["factory"], value["arguments"], value.get("head"))
+    def from_json(cls, value: Any) -> Factory:
+        """The factory in a JSON object. ConfigError for a missing, unknown or unfit entry."""
+        if not isinstance(value, dict) or value.keys() != {"factory", "arguments"}:
+            raise ConfigError("what makes a module is written down as an object of the entries factory and arguments")
+        if not isinstance(value["arguments"], dict):
+            raise ConfigError("the arguments of a factory are written down as an object")
+        return cls(value["factory"], value["arguments"])
 
     def build(self, seed: int = 0) -> nn.Module:
         """Imports the factory and calls it. The caller has made sure that it may be.

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from narrows.factories.origin import Origin, origin_of
 from narrows.here import looking_here
-from narrows.production.origin import Origin, origin_of
 
 
 @pytest.fixture(autouse=True)
