@@ -53,14 +53,7 @@ def hostile(data):
 
 @pytest.mark.parametrize(
     ("which", "width", "scheme"),
-    [  # every pair of them
-        ("en", 1100, "light"),
-        ("en", 390, "dark"),
-        ("ja", 1100, "dark"),
-        ("ja", 390, "light"),
-        ("hostile", 1100, "light"),
-        ("hostile", 390, "dark"),
-    ],
+    [("en", 1100, "light"), ("ja", 390, "light"), ("hostile", 1100, "dark"), ("hostile", 390, "dark")],
 )
 def test_every_chart_is_drawn_and_nothing_sticks_out(which, width, scheme, pages, visit, screenshot):
     page = visit(pages[which], width=width, scheme=scheme)
@@ -73,7 +66,7 @@ def test_every_chart_is_drawn_and_nothing_sticks_out(which, width, scheme, pages
     screenshot(page, f"comparison {which} {width} {scheme}")
 
 
-@pytest.mark.parametrize(("which", "scheme"), [("en", "dark"), ("hostile", "light")])
+@pytest.mark.parametrize(("which", "scheme"), [("en", "dark"), ("en", "light")])
 def test_it_is_accessible(which, scheme, pages, visit):
     page = visit(pages[which], scheme=scheme)
     draw_all(page)
