@@ -100,7 +100,7 @@ class Life:
 
 
 EVERYWHERE = ("laplace", "hat")
-"""On every network: the method that is taken where none is named, and the one that looks at layers and not at tensors."""
+"""On every network: the method taken where none is named, and the one that looks at layers and not at tensors."""
 SOME = ("multiplicative", "magnitude-ib", "supsup", "wsn-ib", "packnet")
 """On a network of each kind: one of each family. The others are these with other options, or keep nothing apart."""
 KINDS = ("mlp", "grouped", "batchnorm", "attention", "tied", "regression")

@@ -55,7 +55,7 @@ def test_the_disk_fails_at_every_call(scene: Range, code: str, for_ever: bool, t
     if not long:  # calls that change the disk, each by one code or another, at the call or after it
         mine = CODES.index(code) * 2 + for_ever
         changing = [(at, late) for at, late in points if calls[at] in CHANGING | {"fsync"}]
-        points = thin([point for turn, point in enumerate(changing) if turn % 10 == mine], 1, long)
+        points = thin([point for turn, point in enumerate(changing) if turn % 10 == mine], 2, long)
     for at, late in points:
         root = scene.fresh()
         fault = Fault(at, disk(getattr(errno, code)), for_ever, late)
