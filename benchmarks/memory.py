@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 import narrows as nw
-from narrows.methods import Plan, SharedWeights
+from narrows.methods import Extent, SharedWeights
 
 METHODS: dict[str, nw.Method] = {
     "ibm": nw.IBM(),
@@ -69,7 +69,7 @@ def measure(method: nw.Method, folder: Path) -> dict[str, float]:
     x, y = torch.randn(64, 64), torch.randint(0, 10, (64,))
     plan = {"examples": 5000, "batch_size": 64}
     with store.begin("before", method) as before:
-        before.fit([(x, y)] * 20, epochs=1, progress=False, **plan)
+        before.fit([(x, y)] * 20, nw.Training(1, **plan), progress=False)
         before.commit()
     task = store.begin("task", method)
     optimizer = task.optimizer(torch.optim.Adam, lr=1e-3, total_steps=STEPS, **plan)
@@ -94,13 +94,13 @@ def choice_seconds(weights: int) -> dict[str, float]:
     param = nn.Parameter(torch.randn(side, side).mul_(0.02))
     frozen = torch.rand(side, side) < 0.04
     shared = SharedWeights.dense(("w",), [param], [frozen], [param.detach().clone()])
-    learner: Any = nw.IBM().learner(shared, Plan(400, 5000, 64), None)
+    learner: Any = nw.IBM().learner(shared, Extent(400, 5000, 64), None)
     param.grad = torch.randn(side, side)
     learner.fisher.add()
     seconds = []
     for step in range(30, 241, 10):
         started = time.perf_counter()
-        learner._choose(learner._curve.at(step) if step < 240 else 0.999)
+        learner._choose(learner.pace.curve.at(step) if step < 240 else 0.999)
         seconds.append(time.perf_counter() - started)
     return {"weights": side * side, "first": seconds[0], "mean": sum(seconds) / len(seconds), "most": max(seconds)}
 

@@ -27,9 +27,9 @@ from torch import Tensor
 
 import narrows as nw
 from narrows.benchmarks.environment import environment
-from narrows.benchmarks.material import Material
 from narrows.benchmarks.options import RunOptions, with_defaults
 from narrows.benchmarks.runner import run
+from narrows.benchmarks.stream_data import StreamData
 from narrows.benchmarks.streams import make_stream
 
 STREAMS = {"permuted-digits": ("entropy",), "split-fashion-mnist": ("entropy", "statistics")}
@@ -45,7 +45,7 @@ class Tasks:
         options = with_defaults(RunOptions(stream=stream, method=nw.IBM(), seed=seed))
         folder = runs / f"{stream}-s{seed}"
         run(options, folder)
-        material = Material(options, make_stream(stream, seed=seed))
+        material = StreamData(options, make_stream(stream, seed=seed))
         self.store = nw.TaskStore.open(folder / "store", material.base_network())
         self.names = [record.name for record in self.store.tasks()]
         self.networks = {name: self.store.load(name) for name in self.names}

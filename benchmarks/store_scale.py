@@ -49,7 +49,7 @@ def add(store: nw.TaskStore, number: int) -> dict[str, float]:
     name = f"task {number}"
     begin, task = timed(lambda: store.begin(name, METHOD, head=("head", nn.Linear(512, 10))))
     with task:
-        fit, _ = timed(lambda: task.fit([(x, y)] * STEPS, epochs=1))
+        fit, _ = timed(lambda: task.fit([(x, y)] * STEPS, nw.Training(1)))
         commit, _ = timed(task.commit)
     return {"begin": begin, "commit": commit, "fit": fit, "bytes": store.directory.bytes_of(name)}
 

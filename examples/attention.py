@@ -59,7 +59,7 @@ def main() -> None:
     for name, (target, outputs, loss) in tasks.items():
         loader = DataLoader(TensorDataset(x[~test], target[~test]), batch_size=64, shuffle=True)
         with store.begin(name, nw.IBM(density=0.2), head=("head", nn.Linear(WIDTH, outputs))) as task:
-            task.fit(loader, epochs=6, lr=1e-2, loss=loss, progress=False)
+            task.fit(loader, nw.Training(6, lr=1e-2, loss=loss), progress=False)
             record = task.commit()
         with torch.no_grad():
             found = store.load(name)(x[test])

@@ -35,7 +35,7 @@ def learn(store: nw.TaskStore, month: str, classes: list[int]) -> None:
     rows = torch.isin(Y, torch.tensor(classes))
     data = TensorDataset(X[rows], Y[rows] - classes[0])
     with store.begin(month, nw.IBM(density=0.04), head=("5", nn.Linear(256, len(classes)))) as task:
-        task.fit(DataLoader(data, batch_size=64, shuffle=True), epochs=10, progress=False)
+        task.fit(DataLoader(data, batch_size=64, shuffle=True), nw.Training(10), progress=False)
         record = task.commit(data={"examples": len(data)})
     kept = f"{store.values_kept():.2%} of the shared weights used"
     print(f"learned {month}: {record.bytes / 1024:.1f} KiB, {kept}", flush=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 from narrows.benchmarks.compare import CompareOptions, Comparison, parse_variants
 from narrows.benchmarks.compare.board import Board
-from narrows.benchmarks.compare.check import check
 from narrows.benchmarks.compare.folder import open_folder
 from narrows.benchmarks.compare.grid import Runner
+from narrows.benchmarks.compare.grid_checks import check_grid
+from narrows.benchmarks.compare.grid_listener import GridListener, GridState, SilentGrid
 from narrows.benchmarks.compare.jobs import Job
-from narrows.benchmarks.compare.watch import Progress, Silent, Watcher
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.runner import run
 
@@ -128,10 +128,10 @@ def learns(out: Path, options: CompareOptions = OPTIONS) -> Callable[[Job], Ende
     return work
 
 
-class LeavesWhenIdle(Silent):
+class LeavesWhenIdle(SilentGrid):
     """Interrupts a grid once all that is left is done by others."""
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: GridState) -> None:
         if not progress.running and progress.left == progress.elsewhere:
             raise KeyboardInterrupt
 
@@ -148,10 +148,10 @@ class Shop:
         return self.work(job)
 
     def run(
-        self, out: Path, options: CompareOptions = OPTIONS, watcher: Watcher | None = None, **changes: Any
+        self, out: Path, options: CompareOptions = OPTIONS, listener: GridListener | None = None, **changes: Any
     ) -> Comparison:
         options = replace(options, **changes)
-        grid = check(options)
+        grid = check_grid(options)
         with open_folder(out, grid.identity, options.storage) as folder:
             board = Board(folder.storage, grid.identity, folder.worker, options.stale)
-            return Runner(grid, folder, board, self, options.jobs or 1, watcher).run()
+            return Runner(grid, folder, board, self, options.jobs or 1, listener).run()

@@ -107,7 +107,7 @@ x, y = torch.randn(64, 8), torch.arange(64) % 3
 outputs = []
 for name in ("a", "b"):
     with store.begin(name, OneShot(density=0.25), head=("2", torch.nn.Linear(40, 3))) as task:
-        task.fit([(x, y)], epochs=10)
+        task.fit([(x, y)], nw.Training(10))
         task.commit()
     outputs.append(store.load("a")(x))
 assert torch.equal(*outputs)

@@ -164,7 +164,7 @@ def learn(store: nw.TaskStore, name: str, method: nw.Method, toy: Toy = MLP, cla
     """One task learned and committed, by `fit`; the task, and in `task.learner` what it let go of."""
     with store.begin(name, method, head=toy.head(classes)) as task:
         batches = [toy.batch(8, classes, seed) for seed in (1, 2)]
-        task.fit(batches, epochs, loss=toy.loss, examples=16, batch_size=8)
+        task.fit(batches, nw.Training(epochs, loss=toy.loss, examples=16, batch_size=8))
         learner = task._learner
         task.commit()
     task.learner = learner

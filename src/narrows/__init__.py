@@ -26,20 +26,18 @@ if TYPE_CHECKING:
         SupSup,
         make_method,
     )
+    from narrows.production import Adoption, adopt
     from narrows.tasks import (
-        Adoption,
-        Checkpoint,
-        Fit,
         LayerAccount,
         Routing,
         Task,
         TaskStore,
-        adopt,
         find_head,
         multiplies,
     )
+    from narrows.training import Checkpoint, Fit, Training
 else:
-    __getattr__, __dir__ = lazily(__name__, ".methods", ".tasks")
+    __getattr__, __dir__ = lazily(__name__, ".methods", ".tasks", ".training", ".production")
 
 __version__ = "0.1.0"
 
@@ -63,6 +61,7 @@ __all__ = [
     "SupSup",
     "Task",
     "TaskStore",
+    "Training",
     "adopt",
     "errors",
     "find_head",

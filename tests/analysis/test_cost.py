@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
 from analysis_samples import add, empty_store, random_store, result
 from narrows.analysis.capacity import capacity
-from narrows.analysis.cost import measure
+from narrows.analysis.cost import cost_figures
 from narrows.analysis.forecast import forecast
 from narrows.analysis.subject import open_subject
 
@@ -17,7 +18,7 @@ REFERENCE = {"accuracy": [0.9] * 8, "ACC": 0.9, "lr": 0.001, "seconds": 4.0, "st
 
 def measured(path):
     subject = open_subject(path)
-    return measure(subject, forecast(capacity(subject.reader)) if subject.reader else None)
+    return cost_figures(subject, forecast(capacity(subject.reader)) if subject.reader else None)
 
 
 @pytest.mark.parametrize("tasks", [1, 2, 8])
@@ -31,9 +32,9 @@ def test_a_store_is_measured_by_its_files(tmp_path, tasks):
     assert figures.task_hours == 2.0 / 3600
     assert found.switch_seconds > 0
     assert figures.tasks_per_network is not None
-    assert set(found.sources) == set(figures.to_json())
+    assert set(found.sources) == set(asdict(figures))
     assert found.assumed == (("task_bytes_growth", "step_ratio") if tasks < 6 else ("step_ratio",))
-    json.dumps(found.to_json(), allow_nan=False)
+    json.dumps(asdict(found), allow_nan=False)
 
 
 def test_a_run_with_a_reference_leaves_nothing_to_assume(tmp_path):

@@ -12,8 +12,8 @@ import torch
 from narrows import IBM, WSN, Finetune, Independent, Joint
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.results import Result
+from narrows.benchmarks.run_listener import SilentRun
 from narrows.benchmarks.runner import run
-from narrows.benchmarks.watcher import Silent
 from narrows.errors import CapacityError, ConfigError, StoreError
 from narrows.tasks import TaskStore
 from narrows.trackers import read_live
@@ -26,7 +26,7 @@ class Stop(Exception):
     """Ctrl-C, or a kill, at a chosen moment."""
 
 
-class StopAfter(Silent):
+class StopAfter(SilentRun):
     """Stops the run once so many tasks have been learned and measured."""
 
     def __init__(self, tasks: int) -> None:

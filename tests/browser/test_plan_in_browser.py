@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from narrows.analysis.assumptions import Assumptions
 from narrows.analysis.plan import Plan, plan, to_csv
 from narrows.analysis.subject import open_subject
 from narrows.report.facts import Facts
-from narrows.report.outcome import outcome
+from narrows.report.plan_outcome import outcome
 from narrows.report.sections.cost import words_of
 from narrows.report.texts import Texts
 
@@ -64,8 +65,8 @@ def test_the_plan_is_saved_with_its_assumptions(shop, tmp_path, visit):
             page.locator(f'button[data-do="{kind}"]').click()
         saved[kind] = Path(download.value.path()).read_text()
     found = json.loads(saved["json"])
-    assert found["assumptions"] == assumptions.to_json()
-    assert found["plan"] == json.loads(json.dumps(made.to_json()))
+    assert found["assumptions"] == asdict(assumptions)
+    assert found["plan"] == json.loads(json.dumps(asdict(made)))
     head, *rows = csv.reader(saved["csv"].splitlines())
     own_head, *own_rows = csv.reader(to_csv(made).splitlines())
     assert head == own_head

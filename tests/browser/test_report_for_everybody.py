@@ -37,7 +37,7 @@ def measured(tasks: int = 4) -> Result:
 
 def every_block() -> str:
     """A page with a block of each kind, beside what sections happen to use."""
-    source = (b.Source("result.json", "R"),)
+    source = (b.Citation("result.json", "R"),)
     table = b.Table(
         "Numbers", "What they are.", "n", source, ("name", "value"), (("a", "1"), ("b", None)), frozenset({1})
     )
@@ -64,7 +64,7 @@ def every_block() -> str:
         b.Notice("Broken.", "bad"),
         b.Notice("Fine.", "good"),
         b.Pictures("Weights", "What is kept.", "", source, (picture,), (("var(--kept)", "kept"),)),
-        b.Choice(
+        b.Selector(
             "task", "Task", (("first", (replace(table, title="One"),)), ("second", (replace(table, title="Two"),)))
         ),
         calculator,

@@ -45,7 +45,7 @@ class Life:
     def gauge(self, learner: Learner) -> None:
         """Notes where what the learner tells of itself is not what its masks say, or is not cheap in chance."""
         chance, before = torch.get_rng_state(), [param.detach().clone() for param in learner.shared.params]
-        sizes, alpha, total = learner.signals(), learner.log_alpha(), learner.shared.total()
+        sizes, alpha, total = learner.sizes(), learner.log_alpha(), learner.shared.total()
         used, claimed = (sum(int(mask.sum()) for mask in masks) for masks in (learner.masks, learner.claims))
         if (sizes.new, sizes.reused) != (claimed / total, (used - claimed) / total):
             self.broken.append(f"signals: {sizes} of {used}, {claimed}")
@@ -69,7 +69,7 @@ class Life:
                 batches = [self.toy.batch(8, CLASSES[name], seed) for seed in (1, 2)]
                 checks = [lambda _: self.broken.extend(violations(task)), lambda _: self.gauge(task._learner)]
                 check = {"callbacks": checks}
-                task.fit(batches, STEPS // 2, loss=self.toy.loss, examples=16, batch_size=8, **check)
+                task.fit(batches, nw.Training(STEPS // 2, loss=self.toy.loss, examples=16, batch_size=8), **check)
             else:
                 self.train(task, name)
             task.commit()

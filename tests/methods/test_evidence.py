@@ -15,7 +15,7 @@ from torch.nn import functional as F
 import narrows as nw
 from checkpoints import Memory, stop_at
 from narrows.errors import ConfigError, OptimizerError
-from narrows.methods import Plan
+from narrows.methods import Extent
 from narrows.methods.information import FisherAverage
 from toys import MLP, TOYS, weights
 
@@ -182,7 +182,7 @@ def test_a_layer_that_starts_at_0_and_is_frozen_is_waited_for() -> None:
     with torch.no_grad():
         shared.params[0].zero_()
     shared.params[0].requires_grad_(False)
-    learner: Any = nw.IBM(density=0.3).learner(shared, Plan(40), None)
+    learner: Any = nw.IBM(density=0.3).learner(shared, Extent(40), None)
     for step in range(40):
         if step == 15:
             shared.params[0].requires_grad_(True)
@@ -236,7 +236,7 @@ def test_where_a_drawn_choice_was_never_learned_it_is_said(
 def test_gates_without_a_gradient_hold_still(name: str) -> None:
     """Their price alone would shut them."""
     shared = weights({"a": (6, 5), "b": (4, 6)})
-    learner: Any = (GRADIENT_SCORED | DRAWN)[name].learner(shared, Plan(100, 64, 8), None)
+    learner: Any = (GRADIENT_SCORED | DRAWN)[name].learner(shared, Extent(100, 64, 8), None)
     groups = [group["params"] for group in learner.parameter_groups()]
     gates = [gate for group in groups for gate in group]
     before = [gate.detach().clone() for gate in gates]
@@ -303,7 +303,7 @@ def test_units_that_never_fire_are_no_cause_for_a_word(tmp_path: Path) -> None:
     with store.begin("t", nw.IBM(density=0.8, prune_every=1), head=MLP.head(2)) as task:
         with torch.no_grad():
             task.model.one.bias[:8] = -1000.0  # half of the first layer is dead
-        task.fit([MLP.batch(16, 2)], epochs=20, progress=False)
+        task.fit([MLP.batch(16, 2)], nw.Training(20), progress=False)
         kept = task._learner.masks[0][:8]
         first = MLP.make().one.weight[:8].abs()
         assert 0 < int(kept.sum()) < kept.numel()
@@ -314,7 +314,7 @@ def test_units_that_never_fire_are_no_cause_for_a_word(tmp_path: Path) -> None:
 def test_wsn_takes_the_largest_weights_where_there_is_no_gradient() -> None:
     shared = weights({"a": (10, 12), "b": (4, 20)})
     dense = shared.params[0].detach().clone()
-    learner: Any = nw.WSN(density=0.25, score="ib").learner(shared, Plan(), None)
+    learner: Any = nw.WSN(density=0.25, score="ib").learner(shared, Extent(), None)
     for _ in range(3):
         shared.params[1].grad = torch.randn(4, 20)
         learner.before_step()
@@ -343,7 +343,13 @@ def test_a_task_interrupted_while_it_waits_ends_where_it_would_have_ended(tmp_pa
                 batches = [TOYS["batchnorm"].batch(8, 3, seed) for seed in range(4)]
                 try:
                     calls = [thaw, stop_at(stop)] if stop else [thaw]
-                    task.fit(batches, 6, checkpoint=memory, callbacks=calls, progress=False, examples=32, batch_size=8)
+                    task.fit(
+                        batches,
+                        nw.Training(6, examples=32, batch_size=8),
+                        checkpoint=memory,
+                        callbacks=calls,
+                        progress=False,
+                    )
                 except KeyboardInterrupt:
                     continue
                 task.commit()
@@ -359,10 +365,10 @@ def test_a_checkpoint_of_an_earlier_form_is_refused_and_not_misread(tmp_path: Pa
         pytest.raises(KeyboardInterrupt),
         store.begin("t", nw.IBM(density=0.5), head=MLP.head(2)) as task,
     ):
-        task.fit(batches, 6, checkpoint=memory, callbacks=[stop_at(3)], progress=False)
+        task.fit(batches, nw.Training(6), checkpoint=memory, callbacks=[stop_at(3)], progress=False)
     memory.tree["plan"]["format"] = 1
     with (
         store.begin("t", nw.IBM(density=0.5), head=MLP.head(2)) as task,
-        pytest.raises(ConfigError, match="format was 1 and is 3"),
+        pytest.raises(ConfigError, match="format was 1 and is 4"),
     ):
-        task.fit(batches, 6, checkpoint=memory, progress=False)
+        task.fit(batches, nw.Training(6), checkpoint=memory, progress=False)

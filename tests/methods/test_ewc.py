@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import narrows as nw
 from narrows.errors import OptimizerError
-from narrows.methods import Plan
+from narrows.methods import Extent
 from toys import MLP, learn, weights
 
 SHAPES = {"a": (4, 3), "b": (2, 4)}
@@ -26,7 +26,7 @@ def _gradients(shared: Any, seed: int) -> list[Tensor]:
 def test_the_penalty_and_the_fisher_information_by_hand() -> None:
     shared = weights({"a": (4, 3)}, dtype=torch.float64)
     old = {"fisher.a": torch.rand(4, 3).double(), "anchor.a": torch.randn(4, 3).double()}
-    learner: Any = nw.EWC(strength=3.0, gamma=0.5).learner(shared, Plan(total_steps=10, batch_size=8), old)
+    learner: Any = nw.EWC(strength=3.0, gamma=0.5).learner(shared, Extent(total_steps=10, batch_size=8), old)
     squares = torch.zeros(4, 3).double()
     for step in range(10):
         (gradient,) = _gradients(shared, step)
@@ -73,7 +73,7 @@ def test_it_forgets_less_than_finetune(tmp_path: Path) -> None:
         def train(name: str) -> None:
             torch.manual_seed(3)
             with store.begin(name, method, head=MLP.head(4)) as task:
-                task.fit([tasks[name]], epochs=200, lr=0.01, batch_size=64)
+                task.fit([tasks[name]], nw.Training(200, lr=0.01, batch_size=64))
                 task.commit()
 
         train("a")
@@ -92,13 +92,13 @@ def test_it_forgets_less_than_finetune(tmp_path: Path) -> None:
 def test_information_about_what_a_head_takes_the_place_of_is_kept() -> None:
     both, one = weights(SHAPES), weights({"a": (4, 3)})
     old = {f"{what}.{name}": torch.rand(shape) for what in ("fisher", "anchor") for name, shape in SHAPES.items()}
-    learner: Any = nw.EWC().learner(one, Plan(total_steps=1, batch_size=8), old)
+    learner: Any = nw.EWC().learner(one, Extent(total_steps=1, batch_size=8), old)
     learner.before_step()
     learner.after_step()
     carried = learner.carry()
     assert torch.equal(carried["fisher.b"], old["fisher.b"])
     assert torch.equal(carried["anchor.b"], old["anchor.b"])
-    alone: Any = nw.EWC().learner(both, Plan(total_steps=1, batch_size=8), {"fisher.a": old["fisher.a"]})
+    alone: Any = nw.EWC().learner(both, Extent(total_steps=1, batch_size=8), {"fisher.a": old["fisher.a"]})
     assert alone._fisher[1] is None
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import narrows as nw
 from narrows.errors import OptimizerError
-from narrows.methods import Plan
+from narrows.methods import Extent
 from toys import MLP, learn, violations, weights
 
 
@@ -34,7 +34,7 @@ def _density(store: nw.TaskStore, name: str) -> float:
 def test_gradients_are_those_of_the_paper() -> None:
     shared = weights({"a": (6, 4), "b": (3, 6)}, frozen=0.5, dtype=torch.float64)
     c, smax = 0.75, 20.0
-    learner: Any = nw.HAT(c=c, smax=smax).learner(shared, Plan(total_steps=9), None)
+    learner: Any = nw.HAT(c=c, smax=smax).learner(shared, Extent(total_steps=9), None)
     x, y = torch.randn(5, 4).double(), torch.randn(5, 3).double()
 
     def loss(a: Tensor, b: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def test_attention_saturates(tmp_path: Path) -> None:
             a = _attention(task._learner)
             saturated.append(float(((a < 0.01) | (a > 0.99)).float().mean()))
 
-        task.fit([MLP.batch(32, 3)], epochs=200, callbacks=[look])
+        task.fit([MLP.batch(32, 3)], nw.Training(200), callbacks=[look])
         task.commit()
     assert saturated[0] < 0.1
     assert saturated[-1] > 0.95
@@ -108,7 +108,7 @@ def test_a_higher_price_opens_fewer_units(tmp_path: Path) -> None:
     for c in (0.0, 20.0):
         store = nw.TaskStore.create(tmp_path / str(c), MLP.make())
         with store.begin("a", nw.HAT(c=c, gate_lr=0.1), head=MLP.head(3)) as task:
-            task.fit([MLP.batch(32, 3)], epochs=60)
+            task.fit([MLP.batch(32, 3)], nw.Training(60))
             task.commit()
         densities.append(_density(store, "a"))
     assert 0 < densities[1] < 0.5 * densities[0]
@@ -116,7 +116,7 @@ def test_a_higher_price_opens_fewer_units(tmp_path: Path) -> None:
 
 def test_no_layer_loses_its_last_unit() -> None:
     shared = weights({"a": (6, 4), "b": (8, 1, 3, 3), "c": (1, 1, 2)})
-    learner: Any = nw.HAT().learner(shared, Plan(total_steps=3), None)
+    learner: Any = nw.HAT().learner(shared, Extent(total_steps=3), None)
     for gates in learner.gates:
         for e in gates.embeddings:
             e.data.fill_(-8.0)
@@ -130,7 +130,7 @@ def test_no_layer_loses_its_last_unit() -> None:
 
 
 def test_steepness_grows_over_the_task_or_over_each_epoch() -> None:
-    def steps(method: nw.HAT, plan: Plan) -> list[float]:
+    def steps(method: nw.HAT, plan: Extent) -> list[float]:
         learner: Any = method.learner(weights({"a": (3, 4)}), plan, None)
         seen = []
         for _ in range(plan.total_steps or 0):
@@ -139,10 +139,10 @@ def test_steepness_grows_over_the_task_or_over_each_epoch() -> None:
         assert learner.steepness == method.smax
         return seen
 
-    assert steps(nw.HAT(smax=4), Plan(total_steps=4)) == [0.25, 1.5, 2.75, 4.0]
-    assert steps(nw.HAT(smax=4, anneal="epoch"), Plan(4, examples=5, batch_size=4)) == [0.25, 4.0, 0.25, 4.0]
+    assert steps(nw.HAT(smax=4), Extent(total_steps=4)) == [0.25, 1.5, 2.75, 4.0]
+    assert steps(nw.HAT(smax=4, anneal="epoch"), Extent(4, examples=5, batch_size=4)) == [0.25, 4.0, 0.25, 4.0]
     with pytest.raises(OptimizerError, match="examples="):
-        nw.HAT(anneal="epoch").learner(weights({"a": (3, 4)}), Plan(4), None)
+        nw.HAT(anneal="epoch").learner(weights({"a": (3, 4)}), Extent(4), None)
 
 
 def test_gates_are_soft_within_sample_only(tmp_path: Path) -> None:

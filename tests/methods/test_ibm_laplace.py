@@ -14,7 +14,7 @@ from torch import Tensor
 
 import narrows as nw
 from narrows.errors import CapacityError
-from narrows.methods import Plan
+from narrows.methods import Extent
 from narrows.methods.ibm import gate_nats, gate_variance
 from toys import MLP, learn, same, state, weights
 
@@ -72,7 +72,7 @@ class Run:
 
     def __init__(self, frozen: float = 0.0, steps: int = 40, examples: int = 100, **options: Any) -> None:
         self.shared = weights(SHAPES, frozen)
-        self.learner: Any = nw.IBM(**options).learner(self.shared, Plan(steps, examples, 8), None)
+        self.learner: Any = nw.IBM(**options).learner(self.shared, Extent(steps, examples, 8), None)
         self.steps, self.frozen = steps, torch.cat([mask.flatten() for mask in self.shared.frozen])
         self.average = [torch.zeros(shape) for shape in SHAPES.values()]
         self.scale = [torch.rand(shape) for shape in SHAPES.values()]
@@ -253,7 +253,7 @@ def test_room_for_weights_that_carry_nothing(tmp_path: Any) -> None:
     with store.begin("a", nw.IBM(density=0.95), head=MLP.head(2)) as task:
         x, y = MLP.batch(8, 2)
         x[:, 3:] = 0  # half of the first layer never has a gradient
-        task.fit([(x, y)], epochs=10)
+        task.fit([(x, y)], nw.Training(10))
         task.commit()
     for layer in store.explain("a"):
         assert layer.nats is not None

@@ -10,11 +10,16 @@ from torch import Tensor
 
 import narrows as nw
 from narrows.errors import OptimizerError
-from narrows.methods import Plan
+from narrows.methods import Extent
 from toys import MLP, learn, state, weights
 
 BETA, EXAMPLES, STEPS = 0.7, 5, 12
 GATES = ["multiplicative", "additive"]
+
+
+def bases(learner: Any) -> list[Tensor]:
+    """w of each multiplicative gate."""
+    return [learner.weight(index) for index in range(len(learner.scale))]
 
 
 class Run:
@@ -31,7 +36,7 @@ class Run:
             prune_every=1,
             log_alpha=-0.3,
         )
-        self.learner: Any = method.learner(self.shared, Plan(STEPS, EXAMPLES, 5), None)
+        self.learner: Any = method.learner(self.shared, Extent(STEPS, EXAMPLES, 5), None)
         groups = self.learner.parameter_groups()
         self.optimizer = torch.optim.Adam([{"params": self.shared.params, "weight_decay": 0.1}, *groups], lr=0.05)
         self.x, self.y = torch.randn(5, 4).double(), torch.randn(5, 3).double()
@@ -56,7 +61,7 @@ class Run:
         """Autograd's gradients of the objective, written out: those of the weights, mu and log sigma^2."""
         free = [mask & ~frozen for mask, frozen in zip(self.learner.masks, self.shared.frozen, strict=True)]
         multiplicative = self.gates == "multiplicative"
-        source = self.learner.weight if multiplicative else self.shared.params
+        source = bases(self.learner) if multiplicative else self.shared.params
         weight = [value.detach().clone().requires_grad_() for value in source]
         scales = self.learner.scale if multiplicative else [torch.ones_like(value) for value in weight]
         scale = [value.detach().clone().requires_grad_() for value in scales]
@@ -93,8 +98,9 @@ class Run:
         self.optimizer.zero_grad()
         self.step_number += 1
         if self.gates == "multiplicative":  # reused weights: the noise is about their own value
-            for weight, frozen, value in zip(self.learner.weight, self.shared.frozen, self.shared.values, strict=True):
-                assert torch.equal(weight[frozen], value[frozen])
+            rows = zip(bases(self.learner), self.learner.masks, self.shared.frozen, self.shared.values, strict=True)
+            for weight, mask, frozen, value in rows:
+                assert torch.equal(weight[mask & frozen], value[mask & frozen])
 
 
 @pytest.mark.parametrize("samples", [1, 2])
@@ -152,7 +158,7 @@ def test_gates_are_folded_into_the_weights(tmp_path: Any) -> None:
     assert content.private.keys() == {"one.bias", "two.bias", "head.weight", "head.bias"}
     moved = False
     for name, weight, scale, frozen in zip(
-        learner.shared.names, learner.weight, learner.scale, learner.shared.frozen, strict=True
+        learner.shared.names, bases(learner), learner.scale, learner.shared.frozen, strict=True
     ):
         claimed = content.subnet.claimed_masks()[name]
         assert torch.equal(content.subnet.parts[name].values, (weight * scale)[claimed])

@@ -180,7 +180,7 @@ class World:
             store = nw.TaskStore.create(path / str(dtype), self.network(dtype))
             with self.begin(store, "old", dtype, 2) as task:
                 batches = [MLP.batch(8, 2, seed) for seed in (1, 2)]
-                task.fit([(x.to(dtype), y) for x, y in batches], 6, **DATA)
+                task.fit([(x.to(dtype), y) for x, y in batches], nw.Training(6, **DATA))
                 task.commit()
 
     def network(self, dtype: torch.dtype) -> nn.Module:

@@ -11,13 +11,13 @@ import torch
 
 import narrows as nw
 from narrows.errors import CapacityError, ConfigError, OptimizerError
-from narrows.methods import Plan
+from narrows.methods import Extent
 from toys import MLP, TOYS, learn, weights
 
 
 def test_the_largest_weights_of_all_layers_together_stay_of_each_group() -> None:
     shared = weights({"a": (10, 12), "b": (4, 20)}, frozen=0.5)
-    learner: Any = nw.Magnitude(new=0.1, reuse=0.2, prune_every=100).learner(shared, Plan(40), None)
+    learner: Any = nw.Magnitude(new=0.1, reuse=0.2, prune_every=100).learner(shared, Extent(40), None)
     size = learner.layout.join([param.detach().abs() for param in shared.params])
     frozen = learner.layout.join(shared.frozen)
     for _ in range(24):  # one choice only, at step 24

@@ -10,7 +10,7 @@ import torch
 
 import narrows as nw
 from narrows.errors import CapacityError, ConfigError
-from narrows.methods import Plan
+from narrows.methods import Extent
 from narrows.store.compose import composed
 from toys import MLP, learn, weights
 
@@ -20,7 +20,7 @@ SHAPES = {"a": (10, 12), "b": (4, 20)}
 def trained(method: nw.PackNet, steps: int, total_steps: int, frozen: float = 0.0) -> tuple[Any, list[list[int]]]:
     """A learner fed with random gradients, and the size of each layer's mask after each step."""
     shared = weights(SHAPES, frozen)
-    learner: Any = method.learner(shared, Plan(total_steps), None)
+    learner: Any = method.learner(shared, Extent(total_steps), None)
     sizes = []
     for _ in range(steps):
         for param in shared.params:
@@ -72,7 +72,7 @@ def test_ib_keeps_what_the_loss_depends_on() -> None:
     shared = weights({"a": (4, 10)})
     with torch.no_grad():
         shared.params[0].copy_(torch.linspace(1, 2, 40).view(4, 10))
-    learner = nw.PackNet(keep=0.25, score="ib", prune_at=1.0).learner(shared, Plan(3), None)
+    learner = nw.PackNet(keep=0.25, score="ib", prune_at=1.0).learner(shared, Extent(3), None)
     for _ in range(3):
         shared.params[0].grad = torch.where(torch.arange(40).view(4, 10) < 10, 1.0, 0.1)
         learner.before_step()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import narrows as nw
-from narrows.methods import Plan
+from narrows.methods import Extent
 from subnets import values_of
 from toys import MLP, TOYS, learn, weights
 
@@ -54,11 +54,11 @@ def test_a_frozen_weight_of_another_method_is_used_as_it_is(tmp_path: Path) -> N
 
 def test_gradients_are_straight_through() -> None:
     shared = weights({"a": (6, 4), "b": (3, 6)}, frozen=0.3, dtype=torch.float64)
-    learner: Any = nw.SupSup(density=0.5, weights="base").learner(shared, Plan(), None)
+    learner: Any = nw.SupSup(density=0.5, weights="base").learner(shared, Extent(), None)
     (group,) = learner.parameter_groups()
     optimizer = torch.optim.SGD([{"params": shared.params}, group], lr=0.3, momentum=0.9, weight_decay=0.1)
     x, y = torch.randn(5, 4).double(), torch.randn(5, 3).double()
-    fixed = [value.clone() for value in learner._fixed]
+    fixed = [value.clone() for value in learner._dense]
 
     def loss(a: Tensor, b: Tensor) -> Tensor:
         return (torch.tanh(x @ a.T) @ b.T - y).square().mean()
@@ -85,7 +85,7 @@ def test_gradients_are_straight_through() -> None:
 def test_masks_alone_learn_a_task(tmp_path: Path) -> None:
     store = nw.TaskStore.create(tmp_path / "store", MLP.make())
     with store.begin("a", nw.SupSup(density=0.5), head=MLP.head(3)) as task:
-        fit = task.fit([MLP.batch(32, 3)], epochs=150, lr=0.05)
+        fit = task.fit([MLP.batch(32, 3)], nw.Training(150, lr=0.05))
         task.commit()
     assert fit.losses[-1] < 0.3 * fit.losses[0]
     assert store.directory.carry("supsup") is None  # the next task's scores start afresh

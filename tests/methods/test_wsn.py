@@ -10,13 +10,13 @@ import torch
 
 import narrows as nw
 from narrows.errors import ConfigError, OptimizerError
-from narrows.methods import Plan
+from narrows.methods import Extent
 from toys import MLP, learn, weights
 
 
 def test_gradients_are_straight_through() -> None:
     shared = weights({"a": (6, 4), "b": (3, 6)}, frozen=0.3, dtype=torch.float64)
-    learner: Any = nw.WSN(density=0.5).learner(shared, Plan(), None)
+    learner: Any = nw.WSN(density=0.5).learner(shared, Extent(), None)
     (group,) = learner.parameter_groups()
     optimizer = torch.optim.SGD([{"params": shared.params}, group], lr=0.3, momentum=0.9, weight_decay=0.1)
     x, y = torch.randn(5, 4).double(), torch.randn(5, 3).double()
@@ -105,7 +105,7 @@ def test_a_warm_start_is_not_swayed_by_what_others_carried(tmp_path: Path) -> No
 
 def test_the_fraction_falls_on_the_cubic_curve() -> None:
     method = nw.WSN(density=0.2, schedule="gradual", prune_from=0.1, prune_until=0.6)
-    learner: Any = method.learner(weights({"a": (10, 12), "b": (4, 20)}, frozen=0.3), Plan(20), None)
+    learner: Any = method.learner(weights({"a": (10, 12), "b": (4, 20)}, frozen=0.3), Extent(20), None)
     for taken in range(21):
         passed = min(max((taken - 2) / (12 - 2), 0), 1)
         fraction = 0.2 + 0.8 * (1 - passed) ** 3
@@ -116,7 +116,7 @@ def test_the_fraction_falls_on_the_cubic_curve() -> None:
 
 
 def test_gradual_training_that_ends_early_meets_its_density_with_a_warning() -> None:
-    learner: Any = nw.WSN(density=0.2, schedule="gradual").learner(weights({"a": (10, 12)}), Plan(20), None)
+    learner: Any = nw.WSN(density=0.2, schedule="gradual").learner(weights({"a": (10, 12)}), Extent(20), None)
     for _ in range(3):
         step(learner)
     with pytest.warns(UserWarning, match="wsn: training ended at step 3, before 12"):
@@ -126,12 +126,12 @@ def test_gradual_training_that_ends_early_meets_its_density_with_a_warning() -> 
 
 def test_gradual_must_know_the_length_of_training() -> None:
     with pytest.raises(OptimizerError, match="wsn chooses its sub-network over the course of training"):
-        nw.WSN(schedule="gradual").learner(weights({"a": (10, 12)}), Plan(), None)
+        nw.WSN(schedule="gradual").learner(weights({"a": (10, 12)}), Extent(), None)
 
 
 def test_by_ib_each_layer_keeps_its_highest_theta_squared_fisher() -> None:
     method = nw.WSN(density=0.25, score="ib", decay=0.5)
-    learner: Any = method.learner(weights({"a": (10, 12), "b": (4, 20)}, frozen=0.3), Plan(), None)
+    learner: Any = method.learner(weights({"a": (10, 12), "b": (4, 20)}, frozen=0.3), Extent(), None)
     assert learner.parameter_groups() == []
     average = [torch.zeros_like(dense) for dense in learner._dense]
     for dense, mask in zip(learner._dense, learner.masks, strict=True):

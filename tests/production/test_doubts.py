@@ -13,16 +13,16 @@ from rich.console import Console
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
 import shop_data
-from narrows.cli.training import Watch
+from narrows.cli.learning_bar import LearningBar
 from narrows.data import DataOptions
 from narrows.methods import IBM, Independent
 from narrows.production import evaluate, init, learn
 from narrows.production.defaults import batch_size_for, epochs_for
 from narrows.production.doubts import doubts_of
-from narrows.production.learning import Learned
-from narrows.production.material import Material, read_material
-from narrows.tasks import Fit, TaskStore
-from narrows.training import History, Schedule
+from narrows.production.learning import LearnedTask
+from narrows.production.learning_data import LearningData, read_material
+from narrows.tasks import TaskStore
+from narrows.training import Fit, History, Schedule, Training
 
 SETS = {"wine": load_wine, "breast-cancer": load_breast_cancer, "digits": load_digits, "diabetes": load_diabetes}
 SMALL = {"input_shape": [1, 6, 6], "classes": 2, "hidden": [24]}
@@ -61,9 +61,9 @@ def test_what_is_taken_where_nothing_is_said_makes_400_steps_and_leaves_no_batch
 def test_few_examples_are_learned_in_as_many_steps_as_it_takes_and_it_is_said(tmp_path: Path) -> None:
     train, test = written(tmp_path, "wine", 60)
     console, seen = Console(file=io.StringIO(), width=200), []
-    watch = Watch("wine", console)
+    watch = LearningBar("wine", console)
 
-    def begun(material: Material, resumed: bool) -> None:
+    def begun(material: LearningData, resumed: bool) -> None:
         seen.append(material)
         watch.begun(material, resumed)
 
@@ -125,7 +125,9 @@ def test_a_result_near_chance_is_doubted_and_the_doubt_kept(tmp_path: Path, name
         if name == "diabetes":
             options = DataOptions(holdout=held, kind="regression")
     store = store_for(tmp_path / "store", WIDTHS.get(name, 64))
-    made: Learned = learn(store, name, data, options=options, epochs=1, batch_size=200, lr=1e-6, method=Independent())
+    made: LearnedTask = learn(
+        store, name, data, options=options, epochs=1, batch_size=200, lr=1e-6, method=Independent()
+    )
     (doubt,) = made.doubts
     where = "validation" if held else "training"
     said = "always saying the mean does nearly as well" if name == "diabetes" else "learned next to nothing"
@@ -166,7 +168,7 @@ def test_a_fall_is_measured_against_the_best_epoch_before_pruning_was_over(
     x = np.random.default_rng(0).normal(size=(400, 3)).astype(np.float32)
     np.savez(tmp_path / "t.npz", x=x, y=(x[:, 0] > 0).astype(np.int64))
     material = read_material(
-        Constant(), tmp_path / "t.npz", None, DataOptions(holdout=0.5), epochs=5, batch_size=10, seed=0
+        Constant(), tmp_path / "t.npz", None, DataOptions(holdout=0.5), Training(5, batch_size=10), epochs=5, seed=0
     )
     fit = Fit(steps=100, seconds=1.0, losses=(1.0,) * 5, scores=scores, best_epoch=4)
     history = History(Schedule(total_steps=100, epochs=5, prune_from=5, prune_until=61), 100)

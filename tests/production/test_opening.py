@@ -17,7 +17,8 @@ from narrows.errors import DamagedStoreError, ModelMismatchError, StoreMissingEr
 from narrows.networks import mlp
 from narrows.production import ModelRecord, init, model_record, open_store
 from narrows.production.trust import trusted_file
-from narrows.store import commit, records
+from narrows.store import commit
+from narrows.store.header import header_from_json
 
 ARGUMENTS = {"input_shape": [4], "classes": 2, "hidden": [8]}
 NETS = "from torch import nn\ndef build(width):\n    return nn.Sequential(nn.Linear(4, width), nn.Linear(width, 2))\n"
@@ -33,7 +34,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def say(store: Path, model: object) -> None:
     """Puts another record of the model into a store, as somebody who made the store could have."""
-    header = records.header_from_json((store / "store.json").read_bytes())
+    header = header_from_json((store / "store.json").read_bytes())
     commit.write_header(store, dataclasses.replace(header, model=model))
 
 
@@ -41,7 +42,7 @@ def test_a_store_opens_from_its_path_alone(tmp_path):
     init(tmp_path / "store", "narrows.networks:mlp", ARGUMENTS, head="head")
     store = open_store(tmp_path / "store")
     with store.begin("a", nw.IBM(density=0.5), head=("head", nn.Linear(8, 3))) as task:
-        task.fit([(torch.randn(6, 4), torch.arange(6) % 3)], epochs=4, progress=False)
+        task.fit([(torch.randn(6, 4), torch.arange(6) % 3)], nw.Training(4), progress=False)
         task.commit()
     assert open_store(tmp_path / "store").load("a")(torch.zeros(1, 4)).shape == (1, 3)
     assert model_record(tmp_path / "store") == ModelRecord("narrows.networks:mlp", ARGUMENTS, "head")

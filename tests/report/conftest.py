@@ -21,7 +21,7 @@ def sold(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = torch.randn(48, 6)
     for place, name in enumerate(("returns", "sizes")):
         with store.begin(name, nw.IBM(density=0.3), head=("2", nn.Linear(12, 3))) as task:
-            task.fit([(x, (x[:, place] > 0).long() + (x[:, 3] > 1).long())], epochs=25, progress=False)
+            task.fit([(x, (x[:, place] > 0).long() + (x[:, 3] > 1).long())], nw.Training(25), progress=False)
             scores = {"examples": 48, "accuracy": 0.875, "log_loss": 0.25, "macro_f1": 0.8}
             task.commit(metrics={"validation": scores} if place else None)
     return store.path

@@ -12,7 +12,7 @@ import pytest
 
 from narrows.errors import StoreError, StoreMissingError
 from narrows.report import write_report
-from narrows.report.blocks import Chart, Choice, Notice, Page, Section, Source, Stat, Stats, Table
+from narrows.report.blocks import Chart, Citation, Notice, Page, Section, Selector, Stat, Stats, Table
 from narrows.report.charts import altair, spec_of, values
 from narrows.report.render import render, version_of
 
@@ -45,14 +45,16 @@ class Parsed(HTMLParser):
 
 
 def page(name: str) -> Page:
-    table = Table(name, name, name, (Source(name, name),), (name, "value"), ((name, "1"), (name, None)), frozenset({1}))
+    table = Table(
+        name, name, name, (Citation(name, name),), (name, "value"), ((name, "1"), (name, None)), frozenset({1})
+    )
     chart = altair().Chart(values([{"name": name, "value": 1}])).mark_bar().encode(x="name:N", y="value:Q")
     blocks = (
         Stats((Stat(name, name, name, (), name, "good"),)),
         table,
         Chart(name, name, name, (), "chart", spec_of(chart), table),
         Notice(name, "warn", name),
-        Choice("choice", name, ((name, (table,)), ("other", (Notice(name),)))),
+        Selector("choice", name, ((name, (table,)), ("other", (Notice(name),)))),
     )
     return Page(name, name, "en", (Section("section", name, name, blocks),), (name,))
 

@@ -17,7 +17,7 @@ from narrows.benchmarks.compare import Comparison, parse_variants
 from narrows.benchmarks.compare.summary import Cell, Ran, summarise
 from narrows.errors import StoreVersionError
 from narrows.report import write_report
-from narrows.report.blocks import Block, Chart, Choice, Notice, Section, Stats, Table
+from narrows.report.blocks import Block, Chart, Notice, Section, Selector, Stats, Table
 from narrows.report.build import page_of
 from narrows.report.charts import altair
 from narrows.report.facts import Facts
@@ -61,7 +61,7 @@ def blocks_of(section: Section) -> Iterator[Block]:
     def within(blocks: Sequence[Block]) -> Iterator[Block]:
         for block in blocks:
             yield block
-            if isinstance(block, Choice):
+            if isinstance(block, Selector):
                 for _, inner in block.options:
                     yield from within(inner)
 
@@ -235,7 +235,7 @@ def test_many_variants_have_their_accuracies_as_colours_and_the_matrices_are_bou
     found = sections(tmp_path, comparison(methods, (1, 3), (0, 1), tasks=30))
     assert charts(found)["by-task"].spec["mark"]["type"] == "rect"
     assert len(charts(found)["by-task"].table.columns) == 13
-    (choice,) = [block for block in found["by_task"].blocks if isinstance(block, Choice)]
+    (choice,) = [block for block in found["by_task"].blocks if isinstance(block, Selector)]
     assert len(choice.options) == 10  # of 48, and of 24 rows
     assert "10 of the 48 runs" in notices(found)
 

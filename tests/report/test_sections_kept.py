@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import math
+import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,24 +17,26 @@ from PIL import Image as Pillow
 
 from analysis_samples import add, empty_store, random_store
 from narrows.analysis.counter_check import CounterCheck, Finding
-from narrows.analysis.measured import Measured
+from narrows.analysis.measurement_run import measure
+from narrows.analysis.measurements import Measurements
 from narrows.analysis.picture import Picture
 from narrows.analysis.retention import retention
-from narrows.analysis.scoring import Change
-from narrows.analysis.states import STATES, standings
+from narrows.analysis.scoring import ScoreChange
+from narrows.analysis.states import STATES, states_of
 from narrows.analysis.subject import open_subject
+from narrows.analysis.walk import walk
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.runner import run
 from narrows.errors import ConfigError, UnknownNameError
 from narrows.methods import IBM
 from narrows.report import write_report
-from narrows.report.blocks import Chart, Choice, Notice, Pictures, Section, Table
+from narrows.report.blocks import Chart, Notice, Pictures, Section, Selector, Table
 from narrows.report.facts import Facts
-from narrows.report.measuring import Examples, cache_beside, measured_on
-from narrows.report.pixels import STATE_COLOURS, Budget, draw_states
+from narrows.report.page_measurements import PageExamples, cache_beside, measured_on
+from narrows.report.pixels import STATE_COLOURS, PixelBudget, draw_states
 from narrows.report.sections.kept import kept
 from narrows.report.sections.kept import weights as weights_section
-from narrows.report.sections.kept.check import verdict
+from narrows.report.sections.kept.counter_check import verdict
 from narrows.report.sections.kept.weights import draw_weights
 from narrows.report.texts import Texts
 
@@ -49,14 +53,14 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def measured(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    return measured_on(Examples(), open_subject(ran), tmp_path_factory.mktemp("page") / "page.html")
+def measured(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Measurements:
+    return measured_on(PageExamples(), open_subject(ran), tmp_path_factory.mktemp("page") / "page.html")
 
 
 def flat(section: Section) -> Iterator[object]:
     for block in section.blocks:
         yield block
-        if isinstance(block, Choice):
+        if isinstance(block, Selector):
             for _, inner in block.options:
                 yield from inner
 
@@ -81,24 +85,25 @@ def test_the_numbers_of_a_layer_are_those_of_the_analysis(ran: Path):
     found = retention(facts.reader)
     for place, task in enumerate(found):
         chart = charts(section)[f"kept-layers-{place}"]
-        assert [row["kept"] for row in chart.spec["data"]["values"]] == [layer.kept for layer in task.layers]
-        assert [row[2] for row in chart.table.rows] == [SAY.number(k.used) for k in (*task.layers, task.total)]
+        assert [row["kept"] for row in chart.spec["data"]["values"]] == [layer.density for layer in task.layers]
+        assert [row[2] for row in chart.table.rows] == [SAY.number(k.kept) for k in (*task.layers, task.total)]
         assert [row[6] for row in chart.table.rows] == [SAY.number(k.nats) for k in (*task.layers, task.total)]
         nats = charts(section)[f"kept-nats-{place}"]
         assert [row["nats"] for row in nats.spec["data"]["values"]] == [layer.nats for layer in task.layers]
     cells = charts(section)["kept-fraction"].spec["data"]["values"]
-    assert [cell["value"] for cell in cells] == [layer.kept for task in found for layer in task.layers]
+    assert [cell["value"] for cell in cells] == [layer.density for task in found for layer in task.layers]
 
 
 def test_a_picture_with_a_pixel_for_each_weight_has_the_colour_of_each_state(ran: Path):
     reader = open_subject(ran).reader
     drawn = draw_weights(reader, reader.task_names(), 10**6)
     assert (drawn.pooled, drawn.layers_left_out) == (0, 0)
-    for standing in standings(reader):
-        for layer in drawn.tasks[standing.record.name]:
-            codes = standing.states()[layer.layer]
+    for step in walk(reader):
+        states = {found.layer: found for found in states_of(step)}
+        for layer in drawn.tasks[step.name]:
+            codes = states[layer.states.layer].codes
             counts = {state: int((codes == code).sum()) for code, state in enumerate(STATES)}
-            assert dict(zip(STATES, layer.counts, strict=True)) == counts
+            assert dict(zip(STATES, layer.states.counts, strict=True)) == counts
             expected = {STATE_COLOURS[state]: count for state, count in counts.items() if count}
             assert colours_of(layer.drawn.png) == expected
 
@@ -106,7 +111,7 @@ def test_a_picture_with_a_pixel_for_each_weight_has_the_colour_of_each_state(ran
 def test_where_pixels_stand_for_several_weights_colours_keep_their_proportion():
     torch.manual_seed(1)
     codes = torch.multinomial(torch.tensor([0.6, 0.2, 0.1, 0.07, 0.03]), 200 * 300, replacement=True)
-    drawn = draw_states(codes.reshape(200, 300).numpy(), Budget(10**6, 1), 100, 150)
+    drawn = draw_states(codes.reshape(200, 300).numpy(), PixelBudget(10**6, 1), 100, 150)
     found = colours_of(drawn.png)
     for code, state in enumerate(STATES):
         share = float((codes == code).double().mean())
@@ -115,7 +120,7 @@ def test_where_pixels_stand_for_several_weights_colours_keep_their_proportion():
 
 def test_the_colours_are_those_of_the_pages_light_style():
     css = (Path(weights_section.__file__).parents[2] / "assets/page.css").read_text().split("@media")[0]
-    names = {"claimed": "kept", "refined": "refined", "reused": "reused", "passed": "dropped", "free": "free"}
+    names = {"claimed": "kept", "again": "again", "reused": "reused", "passed": "dropped", "free": "free"}
     assert all(f"--{names[state]}: {colour};" in css for state, colour in STATE_COLOURS.items())
 
 
@@ -139,7 +144,7 @@ def test_pictures_of_fifty_tasks_keep_to_their_bytes(tmp_path: Path):
 def test_pictures_of_some_tasks_only(ran: Path):
     names = open_subject(ran).reader.task_names()
     section = kept(Facts(open_subject(ran), drawn=(names[1],)), SAY)
-    (choice,) = (block for block in section.blocks if isinstance(block, Choice))
+    (choice,) = (block for block in section.blocks if isinstance(block, Selector))
     assert [any(isinstance(block, Pictures) for block in blocks) for _, blocks in choice.options] == [False, True]
     assert names[1] in notices(section)
 
@@ -177,10 +182,11 @@ def test_the_command_that_measures_stands_where_nothing_was_measured(ran: Path, 
     assert f"narrows report {ran} --measure" in notices(kept(Facts(open_subject(ran)), SAY))
     told = notices(kept(Facts(open_subject(shop)), SAY))  # made in Python: no command can build its network
     assert "--data" not in told
-    assert "narrows.analysis.measuring.measure" in told
+    (named,) = re.findall(r"narrows\.analysis\.[a-z_.]+", told)
+    assert pkgutil.resolve_name(named) is measure
 
 
-def test_what_was_measured_is_shown_as_it_was(ran: Path, measured: Measured):
+def test_what_was_measured_is_shown_as_it_was(ran: Path, measured: Measurements):
     facts = Facts(open_subject(ran), measured=measured)
     section = kept(facts, SAY)
     for place, found in enumerate(measured.tasks):
@@ -211,26 +217,26 @@ def _moved(layer):
     return () if layer.moved is None else (layer.moved.dropped, layer.moved.control)
 
 
-def test_a_measurement_is_remembered_beside_the_page(ran: Path, measured: Measured, tmp_path: Path):
+def test_a_measurement_is_remembered_beside_the_page(ran: Path, measured: Measurements, tmp_path: Path):
     out = tmp_path / "page.html"
-    write_report(ran, out, verify=False, examples=Examples())
+    write_report(ran, out, verify=False, examples=PageExamples())
     written = cache_beside(out).read_bytes()
     assert sorted(child.name for child in tmp_path.iterdir()) == ["page.html", "page.measured.json"]
-    assert measured_on(Examples(), open_subject(ran), out) == measured
+    assert measured_on(PageExamples(), open_subject(ran), out) == measured
     assert cache_beside(out).read_bytes() == written
 
 
 def test_what_cannot_be_measured_is_refused(ran: Path, shop: Path, tmp_path: Path):
     out = tmp_path / "page.html"
     with pytest.raises(ConfigError, match="its own stream"):
-        measured_on(Examples(sources={"split-01": "x.csv"}), open_subject(ran), out)
+        measured_on(PageExamples(sources={"split-01": "x.csv"}), open_subject(ran), out)
     with pytest.raises(ConfigError, match="--data returns=DATA"):
-        measured_on(Examples(), open_subject(shop), out)
+        measured_on(PageExamples(), open_subject(shop), out)
 
 
 def test_a_finding_names_layer_class_and_error():
-    whole = Change(None, 100, 0.9, 0.93, 0.01, 1e-6)
-    one = Change(HOSTILE, 40, 0.5, 0.8, 0.05, 1e-6)
+    whole = ScoreChange(None, 100, 0.9, 0.93, 0.01, 1e-6)
+    one = ScoreChange(HOSTILE, 40, 0.5, 0.8, 0.05, 1e-6)
     check = CounterCheck("accuracy", 100, 0.9, 0.03, (), (), 1e-4, (Finding("fc", "moved", "accuracy", whole, one),))
     ((text, tone),) = verdict(check, SAY)
     assert tone == "warn"
@@ -241,11 +247,11 @@ def test_a_finding_names_layer_class_and_error():
 
 
 def test_a_budget_is_never_below_nothing():
-    budget = Budget(10, 2)
+    budget = PixelBudget(10, 2)
     budget.spend(50)
     assert budget.share() == 0
     codes = np.zeros((40, 40), dtype=np.uint8)
-    drawn = draw_states(codes, Budget(0, 1), 40, 40)
+    drawn = draw_states(codes, PixelBudget(0, 1), 40, 40)
     assert drawn.height * drawn.width <= 64
     assert math.isfinite(len(drawn.png))
 
@@ -254,5 +260,5 @@ def test_a_large_picture_of_inputs_is_made_smaller():
     from narrows.report.sections.kept.leaning import _map
 
     pixels = Picture.of(np.random.default_rng(0).random((200, 200)), 0, 1)
-    pictures = _map(pixels, "map", Budget(2000, 1), SAY)
+    pictures = _map(pixels, "map", PixelBudget(2000, 1), SAY)
     assert len(pictures.images[0].png) <= 2000

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from narrows.store import StoreDirectory, progress
+from narrows.store import StoreDirectory, checkpoint_file
 from narrows.store.compose import composed, weights_of
 from narrows.subnet import Composition
 from store_samples import assert_tensors, snapshot
@@ -106,8 +106,8 @@ def test_checkpoint(store: StoreDirectory) -> None:
     assert tree == {"step": 7, "done": False, "best": None, "losses": [0.5, float("inf"), [1, "二"]]}
     (file,) = GOLDEN.glob("progress/*")
     assert file.name == "next-c6c1c9a9c8543f1e.ckpt"
-    again = progress.decode(file.read_bytes(), "x")
-    assert progress.encode(again, "x") == file.read_bytes()
+    again = checkpoint_file.decode(file.read_bytes(), "x")
+    assert checkpoint_file.encode(again, "x") == file.read_bytes()
 
 
 def test_it_is_sound_and_goes_on(store: StoreDirectory) -> None:

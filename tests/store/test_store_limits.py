@@ -17,8 +17,8 @@ from test_store_forged import forge, forge_task
 from narrows.errors import ConfigError, DamagedStoreError, ModelBuildError, StoreError, nearest
 from narrows.networks import mlp
 from narrows.production.model_factory import ModelRecord
-from narrows.store import StoreDirectory, TensorSpec, change, records, recover, strict_json
-from narrows.store.progress import ProgressFile
+from narrows.store import StoreDirectory, TensorSpec, change, recover, strict_json
+from narrows.store.checkpoint_file import CheckpointFile
 from store_samples import assert_sound, base, content, record
 
 Act = Callable[[Path], object]
@@ -120,7 +120,7 @@ def test_what_readers_refuse_is_not_written(root, monkeypatch):
     with store.lock(), pytest.raises(StoreError, match="401 digits"):
         store.append(record("a number", metrics={"loss": 10**400}), content(2))
     with monkeypatch.context() as patch:
-        patch.setattr(records, "MAX_BESIDE", -16 * header.base.bytes + 1500)
+        patch.setattr("narrows.store.header.MAX_BESIDE", -16 * header.base.bytes + 1500)
         private = content(2).private | {"large": torch.zeros(500)}
         state = {"scores": torch.zeros(500)}
         for tensors, carry in ((replace(content(2), private=private), None), (content(2), state)):
@@ -131,7 +131,7 @@ def test_what_readers_refuse_is_not_written(root, monkeypatch):
 
 
 def test_a_checkpoint_has_a_limit(tmp_path):
-    progress = ProgressFile(tmp_path, "x", 1000)
+    progress = CheckpointFile(tmp_path, "x", 1000)
     progress.save({"step": 1})
     with pytest.raises(StoreError, match=r"bytes, more than 1000"):
         progress.save({"weights": torch.zeros(1000)})

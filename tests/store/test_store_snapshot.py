@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from narrows.store import StoreDirectory, TaskContent, commit
-from narrows.store.change import Change, with_snapshot
+from narrows.store.change import StoreChange, with_snapshot
 from narrows.store.compose import composed
 from narrows.store.snapshot import EVERY
 from narrows.subnet import Composition
@@ -105,7 +105,7 @@ def test_a_snapshot_of_other_tasks_is_named(store: StoreDirectory) -> None:
     before.values["a.weight"][0] += 1
     with store.lock():
         fresh = replace(store.header, next_index=store.header.next_index + 1)
-        commit.apply(store.path, store.header, with_snapshot(Change(fresh), before.held()))
+        commit.apply(store.path, store.header, with_snapshot(StoreChange(fresh), before.held()))
     (problem,) = store.verify()
     assert "does not hold what the tasks hold" in problem.what
 

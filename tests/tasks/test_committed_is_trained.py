@@ -610,7 +610,7 @@ def test_outputs_in_any_form_are_compared(tmp_path: Path) -> None:
 def test_the_last_bit_of_every_output_agrees(tmp_path: Path, toy: Any) -> None:
     store = nw.TaskStore.create(tmp_path / "store", toy.make())
     with store.begin("t", METHOD, head=toy.head(3)) as task:
-        task.fit([toy.batch(8, 3)], 6, loss=toy.loss)
+        task.fit([toy.batch(8, 3)], nw.Training(6, loss=toy.loss))
         task.commit()
     x, _ = toy.batch(5, 3, seed=4)
     assert torch.equal(logits(store.load("t"), x), logits(task.model, x))
@@ -677,7 +677,7 @@ def test_an_attribute_that_the_first_batch_does_not_show_is_named_by_a_later_one
     store = nw.TaskStore.create(tmp_path / "store", Running())
     x, y = torch.randn(32, 4) * 5, torch.arange(32) % 3
     with store.begin("a", nw.IBM(density=0.5)) as task:
-        task.fit([(x * 0, y), *[(x, y)] * 9], epochs=4)
+        task.fit([(x * 0, y), *[(x, y)] * 9], nw.Training(4))
         with pytest.raises(ModelMismatchError, match="scale"):
             task.commit()
     assert not store.names()

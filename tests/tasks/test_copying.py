@@ -125,7 +125,7 @@ def test_a_wrapped_network_is_stored_as_the_network_itself(tmp_path: Path, wrap:
     path, head = MLP.head(3)
     with store.begin("a", METHOD, head=(path, wrap(head))) as task:
         task.model = wrap(task.model)
-        task.fit([MLP.batch(8, 3)], 6, progress=False)
+        task.fit([MLP.batch(8, 3)], nw.Training(6), progress=False)
         record = task.commit()
     assert record.head is not None
     assert record.head["kind"] == "Linear"
@@ -145,7 +145,7 @@ def test_a_store_that_was_made_of_a_compiled_network_goes_on(tmp_path: Path, par
     store = nw.TaskStore.open(tmp_path / "store", model)
     assert list(state(store.network())) == list(base)
     with store.begin("a", METHOD, head=("head" if part else "_orig_mod.head", nn.Linear(16, 3))) as task:
-        task.fit([MLP.batch(8, 3)], 6, progress=False)
+        task.fit([MLP.batch(8, 3)], nw.Training(6), progress=False)
         task.commit()
     assert same(state(store.load("a")), state(task.model))
 

@@ -14,6 +14,7 @@ from checkpoints import Memory, stop_at
 from narrows.errors import ConfigError, DataError, Interrupted, OptimizerError
 from narrows.training import read_history
 from toys import METHODS, MLP, learn, logits, same, state, violations
+from trainings import training
 
 METHOD = METHODS["laplace"]
 BATCHES = [MLP.batch(8, 3, seed) for seed in (1, 2)]
@@ -40,7 +41,7 @@ def begin(store: nw.TaskStore, method: nw.Method = METHOD) -> nw.Task:
 
 def fit(task: nw.Task, epochs: int = 4, **options: Any) -> nw.Fit:
     torch.manual_seed(4)
-    return task.fit(BATCHES, epochs, **PLAN, **options)
+    return task.fit(BATCHES, training(epochs, options, **PLAN), **options)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -183,7 +184,7 @@ def test_a_fit_that_never_began_takes_nothing_away(store: nw.TaskStore) -> None:
         fit(task)
         weights = state(task.model)
         with pytest.raises(DataError, match="nothing to train on"):
-            task.fit(BATCHES, 0)
+            task.fit([], nw.Training(2))
         assert same(state(task.model), weights)
         assert task.commit().name == "new"
 
@@ -203,8 +204,8 @@ def test_an_optimizer_of_the_users_own_trains_alone(store: nw.TaskStore) -> None
 def test_what_a_fit_began_from_is_not_kept_when_it_is_over(store: nw.TaskStore) -> None:
     with begin(store) as task:
         fit(task)
-        assert task._fits._begun == {}
+        assert task.fits._begun == {}
         with pytest.raises(KeyboardInterrupt):
             fit(task, callbacks=[stop_at(1, KeyboardInterrupt)])
-        assert task._fits._begun
-    assert task._fits._begun == {}
+        assert task.fits._begun
+    assert task.fits._begun == {}

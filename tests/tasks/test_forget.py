@@ -23,7 +23,7 @@ def learn(store: TaskStore, name: str, method: nw.Method, seed: int) -> None:
     torch.manual_seed(seed)
     x, y = TOY.batch(24, 2, seed)
     with store.begin(name, method, head=TOY.head(2)) as task:
-        task.fit([(x, y)] * 4, epochs=2, examples=24, batch_size=24)
+        task.fit([(x, y)] * 4, nw.Training(2, examples=24, batch_size=24))
         task.commit()
 
 

@@ -15,7 +15,7 @@ import torch
 import narrows as nw
 from narrows.errors import DamagedStoreError, StoreError
 from narrows.store import change, commit
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.tasks import TaskStore
 from toys import METHODS, TOYS, learn, logits
 
@@ -155,6 +155,6 @@ def test_parents_that_cannot_be_are_refused(store: TaskStore, parents: tuple[str
         record, files = change.encode_task(replace(ours.record("c"), parents=parents), ours.blobs("c"), 77)
         tasks = tuple(change.ref_of(record, files) if ref.name == "c" else ref for ref in ours.header.tasks)
         forged = replace(ours.header, tasks=tasks, next_index=78)
-        commit.apply(ours.path, ours.header, change.Change(forged, {record.directory: files}))
+        commit.apply(ours.path, ours.header, change.StoreChange(forged, {record.directory: files}))
     with pytest.raises(DamagedStoreError, match="names parents that are not tasks before it"):
         TaskStore.open(store.path, TOY.make()).load("c")

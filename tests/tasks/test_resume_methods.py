@@ -56,7 +56,7 @@ class World:
         store = nw.TaskStore.open(copied, self.toy.make(seed + 50))
         torch.manual_seed(seed)
         with store.begin("second", self.method, head=self.toy.head(3)) as task:
-            self.fit = task.fit(self.loader(), EPOCHS, lr=0.05, checkpoint=checkpoint, **options)
+            self.fit = task.fit(self.loader(), nw.Training(EPOCHS, lr=0.05), checkpoint=checkpoint, **options)
             assert not strange(task.state()["learner"])
             task.commit()
         return store

@@ -15,7 +15,7 @@ from torch.nn.utils import parametrizations, parametrize
 import narrows as nw
 from narrows.errors import ModelMismatchError
 from narrows.store import StoreDirectory
-from narrows.store.records import TensorSpec
+from narrows.subnet import TensorSpec
 from narrows.tasks.partition import named_tensors
 from narrows.tasks.sharing import shared_specs
 from toys import MLP, learn, logits, same, state
@@ -170,7 +170,7 @@ def test_the_first_head_takes_its_place_out_and_leaves_the_rest_as_it_was_said(t
     store = create(tmp_path, model, shared=["1"])
     for name in ("a", "b"):
         with store.begin(name, METHOD, head=("2", nn.Linear(16, 3))) as task:
-            task.fit([MLP.batch(8, 3)], 6, progress=False)
+            task.fit([MLP.batch(8, 3)], nw.Training(6), progress=False)
             task.commit()
         assert same(state(store.load(name)), state(task.model))
     assert names(store) == ["0.weight", "1.weight"]
@@ -184,7 +184,7 @@ def test_a_store_keeps_what_it_was_made_with(tmp_path: Path) -> None:
     StoreDirectory.create(tmp_path / "store", {name: t.detach() for name, t in base.items()}, everything, ())
     store = nw.TaskStore.open(tmp_path / "store", model)
     with store.begin("a", METHOD, head=("2", nn.Linear(16, 3))) as task:
-        task.fit([MLP.batch(8, 3)], 6, progress=False)
+        task.fit([MLP.batch(8, 3)], nw.Training(6), progress=False)
         task.commit()
     assert names(store) == ["0.weight", "1.weight"]
     assert same(state(store.load("a")), state(task.model))
@@ -214,7 +214,9 @@ def test_parametrized_layers_learn_and_load_as_trained(tmp_path: Path, wrap: Any
     trained = {}
     for name in ("a", "b"):
         with store.begin(name, nw.IBM(density=0.3), head=("4", nn.Linear(32, 4))) as task:
-            task.fit([(x[i : i + 50], y[i : i + 50]) for i in range(0, 200, 50)], 20, lr=1e-2, progress=False)
+            task.fit(
+                [(x[i : i + 50], y[i : i + 50]) for i in range(0, 200, 50)], nw.Training(20, lr=1e-2), progress=False
+            )
             task.commit()
         trained[name] = state(task.model)
         assert all(same(state(store.load(known)), trained[known]) for known in trained)
@@ -251,7 +253,7 @@ def test_class_tokens_and_positions_stay_whole(tmp_path: Path, method: nw.Method
     ]
     x, y = torch.randn(12, 1, 6, 6), torch.arange(12) % 3
     with store.begin("a", method, head=("head", nn.Linear(16, 3))) as task:
-        task.fit([(x, y)], 12, progress=False)
+        task.fit([(x, y)], nw.Training(12), progress=False)
         task.commit()
     loaded = store.load("a")
     assert same(state(loaded), state(task.model))
@@ -289,7 +291,7 @@ def test_a_tied_head_that_is_registered_first_is_refused_with_two_ways(tmp_path:
     own = nw.TaskStore.create(tmp_path / "own", Language(head_first=True), private=["head"])
     for store, shared in ((last, ["words.weight", "middle.weight"]), (own, ["middle.weight"])):
         with store.begin("a", METHOD, head=("head", nn.Linear(8, 3))) as task:
-            task.fit([(torch.arange(24).reshape(8, 3) % 12, torch.arange(8) % 3)], 6, progress=False)
+            task.fit([(torch.arange(24).reshape(8, 3) % 12, torch.arange(8) % 3)], nw.Training(6), progress=False)
             task.commit()
         assert names(store) == shared
         assert same(state(store.load("a")), state(task.model))
@@ -303,7 +305,7 @@ def test_a_head_breaks_the_tie_for_its_own_task_only(tmp_path: Path) -> None:
     trained = {}
     for name, head in (("tied", None), ("own", ("head", nn.Linear(8, 12)))):
         with store.begin(name, METHOD, head=head) as task:
-            task.fit([(words, targets)], 8, progress=False)
+            task.fit([(words, targets)], nw.Training(8), progress=False)
             task.commit()
         trained[name] = state(task.model)
         assert (task.model.head.weight is task.model.words.weight) == (head is None)

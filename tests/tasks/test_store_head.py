@@ -23,7 +23,7 @@ def test_a_number_of_outputs_or_a_module_is_enough(tmp_path: Path) -> None:
     assert store.head == "head"
     for name, head in (("five", 5), ("module", nn.Linear(16, 3, bias=False)), ("path", ("head", nn.Linear(16, 4)))):
         with store.begin(name, METHOD, head=head) as task:
-            task.fit([MLP.batch(8, 3)], 2)
+            task.fit([MLP.batch(8, 3)], nw.Training(2))
             task.commit()
     assert [store.load(name).head.weight.shape[0] for name in store.names()] == [5, 3, 4]
     assert store.load("five").head.bias is not None

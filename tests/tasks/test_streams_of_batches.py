@@ -15,6 +15,7 @@ import narrows as nw
 from checkpoints import Memory, stop_at
 from narrows.errors import ConfigError, DataError, Interrupted
 from toys import MLP, TOYS, same, state
+from trainings import training
 
 METHOD = nw.IBM(density=0.4, prune_every=2)
 X, Y = MLP.batch(16, 3)
@@ -39,7 +40,7 @@ def store(tmp_path: Path) -> nw.TaskStore:
 def train(store: nw.TaskStore, batches: Any, **options: Any) -> tuple[dict[str, Any], nw.Fit]:
     torch.manual_seed(1)
     with store.begin("new", METHOD, head=MLP.head(3)) as task:
-        fit = task.fit(batches, 3, **options)
+        fit = task.fit(batches, training(3, options), **options)
         return state(task.model), fit
 
 
@@ -97,7 +98,7 @@ def test_what_comes_once_cannot_be_gone_on_with_or_measured_first(store: nw.Task
         train(store, iter([(X, Y)] * 9), steps_per_epoch=3, checkpoint=Memory())
     method = nw.IBM(beta=1e-5, ratio="features", prune_every=2)
     with store.begin("new", method, head=MLP.head(3)) as task, pytest.raises(ConfigError, match="not an iterator"):
-        task.fit(iter([(X, Y)] * 9), 3, steps_per_epoch=3, examples=16, batch_size=16)
+        task.fit(iter([(X, Y)] * 9), nw.Training(3, steps_per_epoch=3, examples=16, batch_size=16))
 
 
 @pytest.mark.parametrize("stop", [4, 6])
@@ -132,8 +133,8 @@ def test_a_frozen_batchnorm_keeps_its_statistics_to_the_bit(tmp_path: Path) -> N
     with store.begin("new", METHOD, head=NORM.head(3)) as task:
         task.model.norm.eval()
         before = statistics(task.model)
-        task.fit(batches, 4, valid=batches, patience=2)
-        task.fit(batches, 2)
+        task.fit(batches, nw.Training(4, patience=2), valid=batches)
+        task.fit(batches, nw.Training(2))
         assert same(statistics(task.model), before)
         task.commit()
     assert same(statistics(store.load("new")), before)
@@ -148,7 +149,7 @@ def test_a_batchnorm_frozen_before_the_store_was_made_stays_so_and_an_evaluated_
         store = nw.TaskStore.create(tmp_path / name, network.eval() if evaluated else network)
         with store.begin("new", METHOD, head=NORM.head(3)) as task:
             assert task.model.training
-            task.fit([NORM.batch(8, 3)], 4)
+            task.fit([NORM.batch(8, 3)], nw.Training(4))
             assert int(task.model.norm.num_batches_tracked) == (4 if evaluated else 0)
 
 
@@ -159,7 +160,7 @@ def test_a_checkpoint_is_of_the_layers_that_were_frozen(tmp_path: Path) -> None:
         with store.begin("new", METHOD, head=NORM.head(3)) as task:
             if frozen:
                 task.model.norm.eval()
-            return task.fit([NORM.batch(8, 3)], 4, checkpoint=memory, callbacks=callbacks).steps
+            return task.fit([NORM.batch(8, 3)], nw.Training(4), checkpoint=memory, callbacks=callbacks).steps
 
     with pytest.raises(Interrupted):
         fit(frozen=True, callbacks=[stop_at(2, Interrupted)])

@@ -28,7 +28,7 @@ def swap_private(store: TaskStore, name: str) -> None:
         record, files = change.encode_task(ours.record(name), blobs, 77)
         tasks = tuple(change.ref_of(record, files) if ref.name == name else ref for ref in ours.header.tasks)
         forged = replace(ours.header, tasks=tasks, next_index=78)
-        commit.apply(ours.path, ours.header, change.Change(forged, {record.directory: files}))
+        commit.apply(ours.path, ours.header, change.StoreChange(forged, {record.directory: files}))
     ours.reload()
 
 

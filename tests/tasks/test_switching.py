@@ -83,7 +83,7 @@ def test_heads_may_be_in_other_places_and_not_there_at_all(tmp_path: Path) -> No
     heads = {"small": ("head", nn.Linear(16, 3)), "whole": None, "bent": ("tanh", nn.Sequential(nn.Linear(16, 16)))}
     for name, head in heads.items():
         with store.begin(name, METHOD, head=head) as task:
-            task.fit([MLP.batch(8, 2)], 2)
+            task.fit([MLP.batch(8, 2)], nw.Training(2))
             task.commit()
     given = {"bent": nn.Sequential(nn.Linear(16, 16))}
     model = store.load("bent", head=given["bent"])
@@ -120,7 +120,7 @@ def test_what_only_some_tasks_change_goes_back(tmp_path: Path) -> None:
     for name, trained in (("a", True), ("b", False)):
         with store.begin(name, METHOD, head=("head", nn.Linear(16, 2))) as task:
             task.model.fixed.requires_grad_(trained)
-            task.fit([MLP.batch(8, 2)], 2)
+            task.fit([MLP.batch(8, 2)], nw.Training(2))
             task.commit()
     model = store.load("a")
     assert not torch.equal(model.fixed.weight, store.load("b").fixed.weight)

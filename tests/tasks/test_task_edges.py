@@ -37,7 +37,7 @@ def test_a_sparse_embedding_may_be_private(tmp_path: Path) -> None:
     store = nw.TaskStore.create(tmp_path / "s", embedding(sparse=True), private=["0"])
     words, labels = torch.tensor([[0, 1], [2, 3]]), torch.tensor([0, 1])
     with store.begin("t", nw.IBM(density=0.5)) as task:
-        task.fit([(words, labels)], 4, optimizer=torch.optim.SGD, progress=False)
+        task.fit([(words, labels)], nw.Training(4, optimizer=torch.optim.SGD), progress=False)
         task.commit()
         assert same(state(task.model), state(store.load("t")))
 
@@ -47,7 +47,7 @@ def test_the_callers_head_is_copied(tmp_path: Path) -> None:
     path, head = MLP.head(2)
     before = state(head)
     with store.begin("t", nw.IBM(density=0.5), head=(path, head)) as task:
-        task.fit([MLP.batch(16, 2)], 4, progress=False)
+        task.fit([MLP.batch(16, 2)], nw.Training(4), progress=False)
         task.commit()
     assert same(before, state(head))
 
@@ -57,7 +57,7 @@ def test_bfloat16_weights_keep_their_fisher_in_float32(tmp_path: Path) -> None:
     x, y = MLP.batch(16, 2)
     path, head = MLP.head(2)
     with store.begin("t", nw.IBM(density=0.5), head=(path, head.to(torch.bfloat16))) as task:
-        task.fit([(x.to(torch.bfloat16), y)], 6, progress=False)
+        task.fit([(x.to(torch.bfloat16), y)], nw.Training(6), progress=False)
         record = task.commit()
         assert same(state(task.model), state(store.load("t")))
     kept = sum(layer["used"] for layer in record.layers.values())
@@ -86,7 +86,7 @@ def test_an_abandoned_first_task_leaves_the_store_as_it_was(tmp_path: Path) -> N
         store.begin("t", nw.IBM(new=0.001, reuse=0.0), head=("0", nn.Linear(4, 8)))
     assert (store.path / "store.json").read_bytes() == before
     with store.begin("t", nw.IBM(density=0.5), head=("2", nn.Linear(8, 3))) as task:
-        task.fit([(torch.randn(9, 4), torch.arange(9) % 3)], 4, progress=False)
+        task.fit([(torch.randn(9, 4), torch.arange(9) % 3)], nw.Training(4), progress=False)
         task.commit()
     assert [spec.name for spec in nw.TaskStore.open(store.path, model).shared] == ["0.weight"]
 
@@ -94,7 +94,7 @@ def test_an_abandoned_first_task_leaves_the_store_as_it_was(tmp_path: Path) -> N
 def test_a_head_in_the_place_of_all_that_is_shared_is_refused(tmp_path: Path) -> None:
     store = nw.TaskStore.create(tmp_path / "s", nn.Sequential(nn.Linear(4, 3)))
     with store.begin("whole", nw.IBM(density=0.5)) as task:
-        task.fit([(torch.randn(9, 4), torch.arange(9) % 3)], 4, progress=False)
+        task.fit([(torch.randn(9, 4), torch.arange(9) % 3)], nw.Training(4), progress=False)
         task.commit()
     with pytest.raises(ModelMismatchError, match="no parameter left to share"):
         store.begin("head", nw.IBM(density=0.5), head=("0", nn.Linear(4, 2)))
@@ -134,7 +134,7 @@ def test_fit_takes_each_epoch_of_the_batches_once(tmp_path: Path, ratio: str) ->
     x, y = MLP.batch(16, 2)
     batches = Batches(x, y, 8, shuffle=True)
     with store.begin("t", nw.make_method("ibm", {"density": 0.5, "ratio": ratio}), head=MLP.head(2)) as task:
-        task.fit(batches, 3, progress=False)
+        task.fit(batches, nw.Training(3), progress=False)
     assert batches.epoch == 3
 
 

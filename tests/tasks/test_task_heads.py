@@ -116,7 +116,7 @@ def test_a_head_of_ones_own_making(tmp_path: Path) -> None:
     store = create(tmp_path, MLP.make())
     learn(store, "plain", METHOD)
     with store.begin("made", METHOD, head=("head", custom(5))) as task:
-        task.fit([MLP.batch(8, 5)], 6)
+        task.fit([MLP.batch(8, 5)], nw.Training(6))
         task.commit()
     x, _ = MLP.batch(4, 5)
     with pytest.raises(ModelMismatchError, match=r"a Sequential, .*store\.load\('made', head=Sequential\(\.\.\.\)\)"):
@@ -142,7 +142,7 @@ def test_heads_at_different_places(tmp_path: Path, method: str) -> None:
     trained = {}
     for name, head in heads.items():
         with store.begin(name, METHODS[method], head=head) as task:
-            task.fit([MLP.batch(8, 2)], 8)
+            task.fit([MLP.batch(8, 2)], nw.Training(8))
             record = task.commit()
         trained[name] = state(task.model)
         used = {layer.name: layer.used for layer in task.explain()}
@@ -164,7 +164,7 @@ def test_other_dtypes(tmp_path: Path, dtype: torch.dtype) -> None:
     for name in ("a", "b"):
         with store.begin(name, METHOD, head=("head", nn.Linear(16, 3, dtype=dtype))) as task:
             x, y = MLP.batch(8, 3)
-            task.fit([(x.to(dtype), y)], 8)
+            task.fit([(x.to(dtype), y)], nw.Training(8))
             task.commit()
         trained[name] = state(task.model)
         assert all(same(state(store.load(known)), trained[known]) for known in trained)
@@ -201,7 +201,7 @@ def test_what_is_written_down(tmp_path: Path) -> None:
     store = create(tmp_path, MLP.make())
     with store.begin("a", METHOD, head=MLP.head(3)) as task:
         loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*MLP.batch(20, 3)), batch_size=8)
-        fit = task.fit(loader, 2)
+        fit = task.fit(loader, nw.Training(2))
         assert fit.steps == 6
         record = task.commit(metrics={"accuracy": 0.5}, data={"rows": 20})
     assert (record.metrics, record.data, record.seconds) == ({"accuracy": 0.5}, {"rows": 20}, round(fit.seconds, 3))
@@ -214,7 +214,7 @@ def test_what_is_written_down(tmp_path: Path) -> None:
 def test_a_generator_of_batches_lasts_for_all_epochs(tmp_path: Path) -> None:
     store = create(tmp_path, MLP.make())
     with store.begin("a", METHOD, head=MLP.head(3)) as task:
-        assert task.fit((MLP.batch(8, 3, seed) for seed in range(3)), 4).steps == 12
+        assert task.fit((MLP.batch(8, 3, seed) for seed in range(3)), nw.Training(4)).steps == 12
 
 
 def test_the_ratio_is_measured_while_fitting(tmp_path: Path) -> None:

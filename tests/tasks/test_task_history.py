@@ -19,6 +19,7 @@ from narrows.store import TaskRecord
 from narrows.training import Point, read_history
 from narrows.training.tracking import Trackers
 from toys import MLP, learn
+from trainings import training
 
 METHOD = nw.IBM(density=0.4, prune_every=2)
 DENSITY = 0.3977  # 140 of 352 weights, to four digits
@@ -62,7 +63,7 @@ def train(store: nw.TaskStore, name: str, epochs: int = 4, **options: Any) -> Ta
     torch.manual_seed(3)
     metrics = options.pop("metrics", None)
     with store.begin(name, options.pop("method", METHOD), head=MLP.head(3)) as task:
-        task.fit(BATCHES, epochs, examples=40, batch_size=8, **options)
+        task.fit(BATCHES, training(epochs, options, examples=40, batch_size=8), **options)
         return task.commit(metrics=metrics)
 
 
@@ -191,7 +192,7 @@ def test_forgetting_another_keeps_it(store: nw.TaskStore) -> None:
 
 def test_it_can_be_left_out(store: nw.TaskStore) -> None:
     with store.begin("first", METHOD, head=MLP.head(3)) as task:
-        task.fit(BATCHES, 4)
+        task.fit(BATCHES, nw.Training(4))
         record = task.commit(history=False)
     assert record.history is None
     assert b"history" not in (store.path / "tasks" / record.directory / "task.json").read_bytes()
@@ -220,7 +221,7 @@ def test_trackers_are_told_what_the_history_keeps(store: nw.TaskStore) -> None:
 def test_a_task_that_is_given_up_ends_without_figures(store: nw.TaskStore) -> None:
     told = Told()
     with store.begin("first", METHOD, head=MLP.head(3)) as task:
-        task.fit(BATCHES, 4, trackers=[told])
+        task.fit(BATCHES, nw.Training(4), trackers=[told])
     assert told.of("end") == [None]
 
 

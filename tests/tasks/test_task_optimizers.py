@@ -207,7 +207,13 @@ def test_the_optimizer_is_let_go_after_the_commit(store: nw.TaskStore) -> None:
     optimizer.step()  # the model is the user's own now: it moves, dropped weights too, the store does not
     assert (task.model.two.weight != 0).sum() > (stored["two.weight"] != 0).sum()
     assert same(state(store.load("new")), stored)
-    for again in (task.commit, task.state, task.sample, lambda: task.attach(optimizer), lambda: task.fit([], 1)):
+    for again in (
+        task.commit,
+        task.state,
+        task.sample,
+        lambda: task.attach(optimizer),
+        lambda: task.fit([], nw.Training(1)),
+    ):
         with pytest.raises(NarrowsError, match="committed or abandoned"):
             again()
 
@@ -256,7 +262,7 @@ def test_fit_is_the_plain_loop(tmp_path: Path) -> None:
                     optimizer.zero_grad()
                     scheduler.step()
             else:
-                fit = task.fit(batches, 4)
+                fit = task.fit(batches, nw.Training(4))
                 assert (fit.steps, len(fit.losses)) == (12, 4)
                 assert fit.seconds_per_step == fit.seconds / 12
             task.commit()

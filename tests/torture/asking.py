@@ -143,7 +143,7 @@ def library(path: str, task: str) -> Ask:
         from narrows import TaskStore
         from narrows.analysis.capacity import capacity
         from narrows.analysis.forecast import forecast
-        from narrows.store.reading import StoreReader
+        from narrows.store.reader import StoreReader
         from narrows.tasks.account import figures_of
         from narrows.training import read_history
 

@@ -19,7 +19,8 @@ import zstandard
 
 import store_samples
 from narrows.errors import NarrowsError
-from narrows.store import TensorSpec, mask_file, progress, records, snapshot, strict_json, tensors_file
+from narrows.store import TensorSpec, checkpoint_file, mask_file, records, snapshot, strict_json, tensors_file
+from narrows.store.header import header_from_json, header_to_json
 from narrows.subnet import Composition, Part, SubNetwork
 from subnets import subnet_of
 
@@ -44,7 +45,7 @@ def framed(payload: bytes) -> bytes:
 
 def checkpoint(payload: bytes) -> bytes:
     """A checkpoint file around any payload."""
-    return progress.MAGIC + hashlib.sha256(payload).digest() + payload
+    return checkpoint_file.MAGIC + hashlib.sha256(payload).digest() + payload
 
 
 def tree(text: bytes) -> bytes:
@@ -54,8 +55,8 @@ def tree(text: bytes) -> bytes:
 
 
 def _header(data: bytes) -> None:
-    header = records.header_from_json(data)
-    assert records.header_from_json(records.header_to_json(header)) == header, "what is read is written otherwise"
+    header = header_from_json(data)
+    assert header_from_json(header_to_json(header)) == header, "what is read is written otherwise"
 
 
 def _record(data: bytes) -> None:
@@ -75,7 +76,7 @@ def _mask(data: bytes) -> None:
 
 
 def _progress(data: bytes) -> None:
-    progress.encode(progress.decode(data, "newest.ckpt"), "newest.ckpt")
+    checkpoint_file.encode(checkpoint_file.decode(data, "newest.ckpt"), "newest.ckpt")
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -111,7 +112,7 @@ def seeds() -> dict[str, list[bytes]]:
     open_headers = [_unsealed(data) for data in headers]
     masks = [file.read_bytes() for file in sorted(GOLDEN.rglob("mask.bin"))]
     masks += [mask_file.encode(subnet_of(MASKED, *masks_of(share))) for share in (0.2, 0.5, 1.0)]
-    saved = progress.encode({"step": 1, "x": [torch.ones(2), None, 1.5, float("nan"), {"a": "b"}]}, "x")
+    saved = checkpoint_file.encode({"step": 1, "x": [torch.ones(2), None, 1.5, float("nan"), {"a": "b"}]}, "x")
     parsed: Any = tensors_file.decode(saved[40:], "x")["tree"].numpy().tobytes()
     tensors = [file.read_bytes() for file in sorted(GOLDEN.rglob("*.safetensors"))]
     archive = io.BytesIO()

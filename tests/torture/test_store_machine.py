@@ -31,7 +31,7 @@ from disk_faults import Fault, Killed, disk
 from narrows.errors import StoreError
 from narrows.store import StoreDirectory, UnconfirmedCommitError
 from narrows.store.compose import composed, weights_of
-from narrows.subnet import digest
+from narrows.subnet import SubNetwork, digest, digest_kept
 from subnets import content_of
 
 NAMES = st.sampled_from(["one", "two", "three", "four", "five", "six", "seven", "eight"])
@@ -51,6 +51,15 @@ faults = st.sampled_from(["none"] * len(FAULTS) + list(FAULTS))
 Sets = tuple[frozenset[int], frozenset[int]]  # weights to use, and which of them to refine where they are frozen
 SETS = st.tuples(BITS, BITS)
 moments = st.integers(0, 60)
+
+
+def committed(model: Claims, name: str, version: int) -> str:
+    """The digest of a task by that version of task.json."""
+    weights, own = spread(model.weights(name)), private(model.tasks[name].private)
+    if version == 1:
+        return digest(weights, own)
+    kept = mask(model.tasks[name].used)
+    return digest_kept(SubNetwork.of(SPECS, kept, kept, weights), own)
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -109,12 +118,14 @@ class StoreMachine(RuleBasedStateMachine):
             {key: value[mask(set(claims))[key]] for key, value in spread(claims).items()},
             private(task.private),
         )
+        version = 1 + len(after.tasks) % 2  # both kinds of digest, beside each other
         record = store_samples.record(
             name,
             isolation=isolation,
             method={"name": method},
             parents=after.parents(name) if isolation == "shared" else (),
-            weights_sha256=digest(spread(after.weights(name)), private(task.private)),
+            weights_sha256=committed(after, name, version),
+            version=version,
         )
         carry = {"state": torch.tensor(after.carry[1])} if leaves and after.carry else None
         self.change(lambda: self.store.append(record, given, carry=carry), after, fault, moment)
@@ -215,7 +226,7 @@ class StoreMachine(RuleBasedStateMachine):
             expected = digest(spread(model.weights(name)), private(task.private))
             assert digest(*weights_of(store, name)) == expected
             if task.isolation != "none":
-                assert record.weights_sha256 == expected
+                assert record.weights_sha256 == committed(model, name, record.version)
         for anew in (False, True):
             frozen = composed(store, anew=anew)
             assert digest(frozen.masks(), {}) == digest(mask(set(model.frozen())), {})

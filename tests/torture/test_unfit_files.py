@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from narrows.analysis.measured import Cache, LeftOut
+from narrows.analysis.measurements import Cache, LeftOut
 from narrows.analysis.subject import open_subject
 from narrows.analysis.underway import under_way
+from narrows.benchmarks.compare.comparison_file import read_comparison
 from narrows.benchmarks.compare.folder import open_folder
-from narrows.benchmarks.compare.reading import read_comparison
 from narrows.benchmarks.datasets.cifar import open_cifar100
 from narrows.benchmarks.datasets.idx import read_idx
 from narrows.benchmarks.datasets.parquet import open_parquet
@@ -25,7 +25,7 @@ from narrows.production.model_factory import ModelRecord
 from narrows.production.trust import is_trusted
 from narrows.production.weights import load_weights
 from narrows.store import StoreDirectory, bounded
-from narrows.store.progress import ProgressFile
+from narrows.store.checkpoint_file import CheckpointFile
 from narrows.trackers import read_live
 
 
@@ -65,7 +65,7 @@ def a_grid(path: Path) -> object:
 
 
 def a_checkpoint(path: Path) -> object:
-    progress = ProgressFile(path.parent.parent, "x", 1 << 30)
+    progress = CheckpointFile(path.parent.parent, "x", 1 << 30)
     path.rename(path.parent.parent / progress.file)
     return progress.load()
 

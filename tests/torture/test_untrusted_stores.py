@@ -42,7 +42,7 @@ def ask_everything(root: Path, tolerant: bool = True) -> None:
     def learn() -> None:
         store = opened()
         with store.begin("of mine", nw.WSN(density=0.3)) as task:
-            task.fit([(torch.ones(4, 4), torch.arange(4) % 3)], epochs=1)
+            task.fit([(torch.ones(4, 4), torch.arange(4) % 3)], nw.Training(1))
             task.commit()
 
     asks: list[Callable[[], object]] = [

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from narrows.analysis.scoring import Change
+from narrows.analysis.scoring import ScoreChange
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Moved:
 
     size: float
     control_size: float
-    dropped: Change
-    control: Change
-    advantage: Change
-    classes: tuple[Change, ...]
-    class_advantages: tuple[Change, ...]
+    dropped: ScoreChange
+    control: ScoreChange
+    advantage: ScoreChange
+    classes: tuple[ScoreChange, ...]
+    class_advantages: tuple[ScoreChange, ...]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class LayerCheck:
 
     Attributes:
         layer: its parameter.
-        weights, kept: how many there are and how many the task uses.
+        weights, kept: how many there are and how many the task keeps.
         perturbed: for each level of noise.
         removed: with all its kept weights at 0.
         offered: dropped weights that earlier tasks have a value of.
@@ -82,10 +82,10 @@ class LayerCheck:
     weights: int
     kept: int
     perturbed: tuple[Perturbed, ...]
-    removed: Change | None
+    removed: ScoreChange | None
     offered: int
-    put_back: Change | None
-    put_back_classes: tuple[Change, ...]
+    put_back: ScoreChange | None
+    put_back_classes: tuple[ScoreChange, ...]
     moved: Moved | None
 
 
@@ -104,8 +104,8 @@ class Finding:
     layer: str
     way: Literal["put back", "moved"]
     score: str
-    change: Change
-    class_change: Change | None
+    change: ScoreChange
+    class_change: ScoreChange | None
 
     def text(self) -> str:
         """A sentence."""
@@ -140,7 +140,3 @@ class CounterCheck:
     left_out: tuple[str, ...]
     threshold: float
     findings: tuple[Finding, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,14 +18,14 @@ from narrows.analysis.subject import Subject
 from narrows.benchmarks.results import Result
 from narrows.errors import DamagedStoreError
 from narrows.store.compose import weights_of
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 
 _RECENT = 5
 """Tasks whose median is what a task that comes now is taken to cost."""
 
 
 @dataclass(frozen=True)
-class Measured:
+class CostFigures:
     """The figures of a plan and where each is from.
 
     Attributes:
@@ -42,12 +41,8 @@ class Measured:
     sources: Mapping[str, str]
     assumed: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
-
-def measure(subject: Subject, forecast: Forecast | None = None) -> Measured | None:
+def cost_figures(subject: Subject, forecast: Forecast | None = None) -> CostFigures | None:
     """The figures of a store or run; None where no task has been learned.
 
     Args:
@@ -75,7 +70,7 @@ def measure(subject: Subject, forecast: Forecast | None = None) -> Measured | No
         found.assume("step_ratio", 1.0, why)
     _fitting(found, forecast, int(found.values["tasks"] or 0))
     switch = _switch_seconds(reader, names[-1]) if reader and names else None
-    return Measured(Figures(**found.values), switch, found.sources, tuple(found.assumed))  # type: ignore[arg-type]
+    return CostFigures(Figures(**found.values), switch, found.sources, tuple(found.assumed))  # type: ignore[arg-type]
 
 
 class _Found:

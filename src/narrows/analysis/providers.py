@@ -15,15 +15,15 @@ import torch
 from narrows.analysis.inputs import TaskInputs
 from narrows.analysis.labelled import Labelled
 from narrows.benchmarks.holdout import first_tasks, held_out
-from narrows.benchmarks.material import TEST_BATCH, Material
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.results import Result
+from narrows.benchmarks.stream_data import TEST_BATCH, StreamData
 from narrows.benchmarks.streams import Stream, make_stream, stream_names
 from narrows.data import DataOptions
 from narrows.errors import DataError, StoreMissingError, UnknownNameError, nearest
 from narrows.methods import make_method
 from narrows.production import open_store
-from narrows.production.material import Source, in_order, read_for
+from narrows.production.learning_data import Source, in_order, read_for
 from narrows.production.tasks import schema_of
 from narrows.tasks import TaskStore
 
@@ -111,7 +111,7 @@ def cache_file(path: Path) -> Path:
     return path.parent / f".{path.name}.measured.json"
 
 
-def _of_stream(material: Material, index: int) -> Callable[[], Labelled]:
+def _of_stream(material: StreamData, index: int) -> Callable[[], Labelled]:
     def read() -> Labelled:
         task = material.stream.tasks[index]
         batches = list(material.test_batches(task))
@@ -133,7 +133,7 @@ def _of_source(store: TaskStore, name: str, source: Source, options: DataOptions
     return read
 
 
-def _material(result: Result, data: Path | None) -> Material:
+def _material(result: Result, data: Path | None) -> StreamData:
     """The run's stream and network. DataError where they cannot be made as they were."""
     config, description = result.config, result.stream_description
     try:
@@ -147,7 +147,7 @@ def _material(result: Result, data: Path | None) -> Material:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"result.json does not say how its stream was made ({error}): run it again.") from error
-    return Material(options, replace(stream, description=description))
+    return StreamData(options, replace(stream, description=description))
 
 
 def _same_stream(result: Result, data: Path | None) -> Stream:

@@ -28,7 +28,7 @@ SCORES: dict[Kind, str] = {"classification": "accuracy", "regression": "r2", "mu
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class ScoredOutputs:
     """A network on examples.
 
     Attributes:
@@ -50,7 +50,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Change:
+class ScoreChange:
     """A score before and after something was done to a network, on the same examples.
 
     Attributes:
@@ -76,7 +76,7 @@ class Change:
 
 
 @torch.no_grad()
-def outcome(model: nn.Module, data: Labelled) -> Outcome:
+def outcome(model: nn.Module, data: Labelled) -> ScoredOutputs:
     """How a network does on examples, in eval mode.
 
     The score of a classification is that of `narrows.training.accuracy` on the same batches, to the last bit.
@@ -92,7 +92,7 @@ def outcome(model: nn.Module, data: Labelled) -> Outcome:
     return outcome_of(outputs, data)
 
 
-def outcome_of(outputs: Tensor, data: Labelled) -> Outcome:
+def outcome_of(outputs: Tensor, data: Labelled) -> ScoredOutputs:
     """The same of outputs (n, outputs)."""
     y = data.y
     if outputs.dim() != 2 or (data.kind != "classification" and outputs.shape != y.shape):
@@ -102,25 +102,25 @@ def outcome_of(outputs: Tensor, data: Labelled) -> Outcome:
     if data.kind == "classification":
         right = outputs.argmax(1) == y
         score = int(right.sum()) / len(y)
-        return Outcome(score, right.double() - score, right, y)
+        return ScoredOutputs(score, right.double() - score, right, y)
     if data.kind == "multilabel":
         predicted, truth = outputs > 0, y > 0.5
         above = 2.0 * (predicted & truth).sum(1).double()
         below = predicted.sum(1).double() + truth.sum(1).double()
         total = float(below.sum())
         score = float(above.sum()) / total if total else 0.0
-        return Outcome(score, (above - score * below) / max(total / len(y), 1e-300), None, y)
+        return ScoredOutputs(score, (above - score * below) / max(total / len(y), 1e-300), None, y)
     errors, spread = (outputs.double() - y.double()).square(), (y.double() - y.double().mean(0)).square()
     known = spread.mean(0) > 0  # an output that is always the same has no R2
     if not bool(known.any()):
-        return Outcome(0.0, torch.zeros(len(y)).double(), None, y)
+        return ScoredOutputs(0.0, torch.zeros(len(y)).double(), None, y)
     errors, spread = errors[:, known], spread[:, known]
     lost = errors.mean(0) / spread.mean(0)
     influence = ((lost * spread - errors) / spread.mean(0)).mean(1)
-    return Outcome(1 - float(lost.mean()), influence, None, y)
+    return ScoredOutputs(1 - float(lost.mean()), influence, None, y)
 
 
-def compare(before: Outcome, after: Outcome) -> Change:
+def compare(before: ScoredOutputs, after: ScoredOutputs) -> ScoreChange:
     """What became better or worse, over all examples.
 
     >>> data = Labelled(torch.zeros(4, 1), torch.tensor([0, 0, 1, 1]))
@@ -135,10 +135,10 @@ def compare(before: Outcome, after: Outcome) -> Change:
         p = 1 - NormalDist().cdf(gain / error) if error > 0 else 0.5
     else:
         p = sign_test(int((after.right & ~before.right).sum()), int((before.right & ~after.right).sum()))
-    return Change(None, len(before.y), before.score, after.score, error, p)
+    return ScoreChange(None, len(before.y), before.score, after.score, error, p)
 
 
-def compare_classes(before: Outcome, after: Outcome, names: tuple[str, ...]) -> tuple[Change, ...]:
+def compare_classes(before: ScoredOutputs, after: ScoredOutputs, names: tuple[str, ...]) -> tuple[ScoreChange, ...]:
     """The same for the recall of each class that has examples; () but for a classification."""
     if before.right is None or after.right is None:
         return ()
@@ -148,7 +148,7 @@ def compare_classes(before: Outcome, after: Outcome, names: tuple[str, ...]) -> 
         one, other = before.right[rows].double(), after.right[rows].double()
         p = sign_test(int((other > one).sum()), int((one > other).sum()))
         name = names[label] if label < len(names) else str(label)
-        changes.append(Change(name, len(one), float(one.mean()), float(other.mean()), _error(other - one), p))
+        changes.append(ScoreChange(name, len(one), float(one.mean()), float(other.mean()), _error(other - one), p))
     return tuple(changes)
 
 

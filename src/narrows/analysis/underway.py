@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from narrows.analysis.glancing import Files, Unread
+from narrows.analysis.live_files import LiveFiles, Unread
 from narrows.analysis.subject import COMPARISON_FILE, RESULT_FILE, STORE_FOLDER, Kind
 from narrows.trackers import LiveTask
 
@@ -21,7 +21,7 @@ JOB_FOLDERS: Final = ("tuning", "runs")
 
 
 @dataclass(frozen=True)
-class Job:
+class LiveJob:
     """A run or a `narrows learn` that is not finished. From live.jsonl, result.json (stream_description) and the log.
 
     Attributes:
@@ -44,10 +44,6 @@ class Job:
     line: str
     file: str
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class UnderWay:
@@ -61,16 +57,12 @@ class UnderWay:
         unread: files, and lines of them, that could not be read.
     """
 
-    jobs: tuple[Job, ...] = ()
+    jobs: tuple[LiveJob, ...] = ()
     done: int | None = None
     left: int | None = None
     failed: int | None = None
     complete: bool | None = None
     unread: tuple[Unread, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 def under_way(kind: Kind, path: Path, now: float | None = None) -> UnderWay:
@@ -80,7 +72,7 @@ def under_way(kind: Kind, path: Path, now: float | None = None) -> UnderWay:
         kind: what the folder holds.
         now: seconds since the epoch; default: by the clock.
     """
-    now, files = time.time() if now is None else now, Files(path)
+    now, files = time.time() if now is None else now, LiveFiles(path)
     if kind == "comparison":
         found = _grid(files, path, now)
     elif kind == "store":
@@ -90,7 +82,7 @@ def under_way(kind: Kind, path: Path, now: float | None = None) -> UnderWay:
     return replace(found, unread=tuple(files.unread))
 
 
-def _of_run(files: Files, path: Path, now: float) -> UnderWay:
+def _of_run(files: LiveFiles, path: Path, now: float) -> UnderWay:
     complete, learned, of = _standing(files, path)
     if complete:
         return UnderWay(complete=True)
@@ -102,8 +94,8 @@ def _of_run(files: Files, path: Path, now: float) -> UnderWay:
     return UnderWay(_latest_first(jobs), complete=False)
 
 
-def _grid(files: Files, path: Path, now: float) -> UnderWay:
-    jobs: list[Job] = []
+def _grid(files: LiveFiles, path: Path, now: float) -> UnderWay:
+    jobs: list[LiveJob] = []
     for folder in JOB_FOLDERS:
         for child in files.inside(path / folder, ""):
             if files.is_folder(child):
@@ -130,7 +122,7 @@ def _counts(found: dict[str, Any]) -> tuple[int, int, int]:
     return done, left, len({failure.get("job") for failure in found["failures"]})
 
 
-def _run(files: Files, path: Path, name: str, now: float, learned: int, of: int | None) -> list[Job]:
+def _run(files: LiveFiles, path: Path, name: str, now: float, learned: int, of: int | None) -> list[LiveJob]:
     """The job in a folder of `narrows run`; none where nothing was written that tells of it."""
     file = path / LIVE_FILE
     tasks = files.live(file)
@@ -147,19 +139,19 @@ def _run(files: Files, path: Path, name: str, now: float, learned: int, of: int 
     if name:  # beside it
         log = path.with_name(f"{path.name}.log")
         line, written = files.last_line(log), max(written, files.written(log))
-    return [Job(name, task, learned, of, remaining, max(0.0, now - written), line, files.label(file))]
+    return [LiveJob(name, task, learned, of, remaining, max(0.0, now - written), line, files.label(file))]
 
 
-def _learning(files: Files, store: Path, now: float) -> Iterator[Job]:
+def _learning(files: LiveFiles, store: Path, now: float) -> Iterator[LiveJob]:
     """Tasks that `narrows learn` is at, each with a file of its own beside its checkpoint."""
     for file in files.inside(store / "progress", ".live.jsonl"):
         for task in files.live(file)[-1:]:
             if task.state != "done":
                 silent = max(0.0, now - files.written(file))
-                yield Job("", task, 0, None, task.remaining, silent, "", files.label(file))
+                yield LiveJob("", task, 0, None, task.remaining, silent, "", files.label(file))
 
 
-def _standing(files: Files, path: Path) -> tuple[bool, int, int | None]:
+def _standing(files: LiveFiles, path: Path) -> tuple[bool, int, int | None]:
     """Of a run: whether it is complete, tasks learned, tasks in all."""
     found = files.json(path / RESULT_FILE)
     tasks, described = found.get("tasks"), found.get("stream_description")
@@ -171,5 +163,5 @@ def _standing(files: Files, path: Path) -> tuple[bool, int, int | None]:
     )
 
 
-def _latest_first(jobs: Iterable[Job]) -> tuple[Job, ...]:
+def _latest_first(jobs: Iterable[LiveJob]) -> tuple[LiveJob, ...]:
     return tuple(sorted(jobs, key=lambda job: job.silent))

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from narrows.benchmarks.environment import StepClock, environment
-from narrows.benchmarks.following import ALL, following
 from narrows.benchmarks.holdout import first_tasks, held_out
-from narrows.benchmarks.material import HEAD, Material
-from narrows.benchmarks.measuring import accuracies, task_row, used_after
+from narrows.benchmarks.joint_trackers import ALL, following
 from narrows.benchmarks.options import RunOptions, with_defaults
 from narrows.benchmarks.results import Result, Row
+from narrows.benchmarks.run_listener import ForReference, RunListener, SilentRun
+from narrows.benchmarks.stream_data import HEAD, StreamData
 from narrows.benchmarks.streams import Stream, make_stream
+from narrows.benchmarks.task_rows import accuracies, task_row, used_after
 from narrows.benchmarks.together import Member, learn_together
-from narrows.benchmarks.watcher import ForReference, Silent, Watcher
 from narrows.errors import ConfigError, StoreError
 from narrows.methods import Independent
 from narrows.tasks import TaskStore
@@ -36,7 +36,9 @@ LIVE = "live.jsonl"
 """In the folder of a run: its training as it goes on."""
 
 
-def run(options: RunOptions, out: Path, watcher: Watcher | None = None, trackers: Iterable[Tracker] = ()) -> Result:
+def run(
+    options: RunOptions, out: Path, listener: RunListener | None = None, trackers: Iterable[Tracker] = ()
+) -> Result:
     """Learns the stream into `out`, or goes on with the run that is there.
 
     Args:
@@ -49,7 +51,7 @@ def run(options: RunOptions, out: Path, watcher: Watcher | None = None, trackers
         DatasetMissingError, DataError: the stream's data.
         StoreError: the store is locked or damaged.
     """
-    watcher = watcher or Silent()
+    listener = listener or SilentRun()
     stream = make_stream(
         options.stream,
         data=options.data,
@@ -62,19 +64,17 @@ def run(options: RunOptions, out: Path, watcher: Watcher | None = None, trackers
         stream = first_tasks(stream, options.first)
     if options.holdout is not None:
         stream = held_out(stream, options.holdout, options.seed)
-    return _Runner(with_defaults(options), stream, out, watcher, trackers).run()
+    return _Runner(with_defaults(options), stream, out, listener, trackers).run()
 
 
 class _Runner:
     def __init__(
-        self, options: RunOptions, stream: Stream, out: Path, watcher: Watcher, trackers: Iterable[Tracker] = ()
+        self, options: RunOptions, stream: Stream, out: Path, listener: RunListener, trackers: Iterable[Tracker] = ()
     ) -> None:
-        self.options, self.stream, self.out, self.watcher = options, stream, out, watcher
+        self.options, self.stream, self.out, self.listener = options, stream, out, listener
         self._others = tuple(trackers)
-        # with_defaults has filled these in
-        self.epochs, self.batch_size = options.epochs or 0, options.batch_size or 0
-        self.lr = options.lr or 0.0
-        self.material = Material(options, stream)
+        self.training = options.training()
+        self.material = StreamData(options, stream)
         self.result = self._fresh_result()
 
     def run(self) -> Result:
@@ -105,7 +105,7 @@ class _Runner:
             self._learn(index)
             self._measure(index)
             self._save()
-            self.watcher.learned(self.result)
+            self.listener.learned(self.result)
 
     def _run_together(self) -> None:
         """Learns all tasks at once and measures them when they are in the store, if they are not yet."""
@@ -114,24 +114,23 @@ class _Runner:
         if not self.result.tasks:
             if len(self.store.tasks()) < count:
                 method, members = self.options.method, [self._member(index) for index in range(count)]
-                total = self.epochs * sum(len(member.batches) for member in members)
-                schedule = Schedule(total_steps=total, epochs=self.epochs, lr=self.lr, cosine=True)
-                training = self.watcher.training(ALL, 1, 1)
+                total = self.training.steps(sum(len(member.batches) for member in members))
+                schedule = Schedule(total_steps=total, epochs=self.training.epochs, lr=self.training.lr, cosine=True)
+                listening = self.listener.training(ALL, 1, 1)
                 learn_together(
                     self.store,
                     method,
                     members,
                     trained,
                     identity=self.result.identity(),
-                    epochs=self.epochs,
-                    lr=self.lr,
+                    training=self.training,
                     seed=self.options.seed,
                     device=self.options.device,
-                    training=following(self.trackers, method, schedule, training),
+                    listening=following(self.trackers, method, schedule, listening),
                 )
             self._measure_together()
             self._save()
-            self.watcher.learned(self.result)
+            self.listener.learned(self.result)
         trained.unlink(missing_ok=True)
 
     def _member(self, index: int) -> Member:
@@ -152,13 +151,13 @@ class _Runner:
         train = self.material.train_batches(index)
         with (
             self.store.begin(data.name, self.options.method, head=(HEAD, head)) as task,
-            self.watcher.training(data.name, index + 1, len(self.stream.tasks)) as callback,
+            self.listener.training(data.name, index + 1, len(self.stream.tasks)) as callback,
         ):
             task.model.to(self.options.device)
             start = accuracy(task.model, test)
             clock = StepClock(self.options.device)
             callbacks = [clock, *([callback] if callback else [])]
-            fit = task.fit(train, self.epochs, lr=self.lr, progress=False, callbacks=callbacks, trackers=self.trackers)
+            fit = task.fit(train, self.training, progress=False, callbacks=callbacks, trackers=self.trackers)
             task.commit(
                 metrics={
                     "start_accuracy": start,
@@ -219,7 +218,7 @@ class _Runner:
     def _reference(self) -> dict[str, Any]:
         """One dense network per task, trained with the same data, network, batches and epochs."""
         options = replace(self.options, method=Independent(), lr=Independent.learning_rate, reference=False)
-        result = _Runner(options, self.stream, self.out / "reference", ForReference(self.watcher)).run()
+        result = _Runner(options, self.stream, self.out / "reference", ForReference(self.listener)).run()
         return {
             "accuracy": [task.accuracy for task in result.tasks],
             "ACC": average_accuracy(result.rows),
@@ -259,9 +258,8 @@ class _Runner:
             method=self.options.method.name,
             config={
                 "method": json.loads(json.dumps(self.options.method.config())),  # lists for tuples, as it is read back
-                "epochs": self.epochs,
-                "batch_size": self.batch_size,
-                "lr": self.lr,
+                **self.training.terms(),
+                "batch_size": self.training.batch_size,
                 "optimizer": "Adam",
                 "schedule": "cosine to 0 over each task",
                 "network": self.options.network,

@@ -11,7 +11,7 @@ from typing import overload
 
 from torch import Tensor
 
-from narrows.benchmarks.datasets.base import Source
+from narrows.benchmarks.datasets.base import ImageSource
 
 _CACHE_BYTES = 512 * 2**20
 
@@ -37,7 +37,7 @@ class Recipe:
     """What a task is made of: these classes of a source, re-numbered in that order and transformed."""
 
     name: str
-    source: Source
+    source: ImageSource
     classes: Sequence[int]
     transform: Transform
 

@@ -51,7 +51,7 @@ def compare_command(
     """
     from narrows.benchmarks.compare import CompareOptions, compare, parse_numbers, parse_seeds, parse_variants
     from narrows.benchmarks.compare.folder import without_password
-    from narrows.cli.progress import GridProgress
+    from narrows.cli.grid_bar import GridBar
 
     options = CompareOptions(
         stream=stream,
@@ -76,7 +76,7 @@ def compare_command(
     where = out or Path("runs") / f"compare-{stream}"
     errors = Screen(stderr=True)
     try:
-        with GridProgress(errors) as progress:
+        with GridBar(errors) as progress:
             comparison = compare(options, where, progress)
     except KeyboardInterrupt:
         errors.print()

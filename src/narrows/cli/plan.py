@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ from narrows.errors import ConfigError
 from narrows.store import outside
 
 if TYPE_CHECKING:
-    from narrows.analysis.cost import Measured
+    from narrows.analysis.cost import CostFigures
     from narrows.analysis.plan import Month, Plan
 
 _GB = 1e9
@@ -58,7 +59,7 @@ def plan_command(
     Every figure is measured, with its source, or assumed, and said so. Prices are in a currency of your own.
     """
     from narrows.analysis.capacity import capacity
-    from narrows.analysis.cost import measure
+    from narrows.analysis.cost import cost_figures
     from narrows.analysis.forecast import forecast
     from narrows.analysis.plan import plan, to_csv
     from narrows.analysis.subject import open_subject
@@ -89,7 +90,7 @@ def plan_command(
         if missing.what == "unread result":
             say(Screen(stderr=True), f"{missing.why} The plan rests on the store alone.")
     told = forecast(capacity(subject.reader)) if subject.reader else None
-    measured = measure(subject, told)
+    measured = cost_figures(subject, told)
     if measured is None:
         raise ConfigError(f"{path} holds no task yet, so there is nothing to measure: learn one, then plan.")
     made = plan(measured.figures, assumptions)
@@ -112,21 +113,21 @@ def _write(out: Path | None, text: str) -> None:
         outside.replace_text(out, text)
 
 
-def _everything(measured: Measured, assumptions: Assumptions, given: dict[str, Any], made: Plan) -> dict[str, Any]:
+def _everything(measured: CostFigures, assumptions: Assumptions, given: dict[str, Any], made: Plan) -> dict[str, Any]:
     return {
-        "measured": measured.to_json(),
-        "assumptions": assumptions.to_json(),
+        "measured": asdict(measured),
+        "assumptions": asdict(assumptions),
         "given": sorted(given),
-        "plan": made.to_json(),
+        "plan": asdict(made),
     }
 
 
-def _print(console: Screen, measured: Measured, assumptions: Assumptions, given: dict[str, Any], made: Plan) -> None:
+def _print(console: Screen, measured: CostFigures, assumptions: Assumptions, given: dict[str, Any], made: Plan) -> None:
     table = plain_table()
     table.title = "Measured"
     for heading in ("figure", "value", "source"):
         table.add_column(heading, justify="right" if heading == "value" else "left")
-    for name, value in measured.figures.to_json().items():
+    for name, value in asdict(measured.figures).items():
         table.add_row(name, _number(value), measured.sources[name])
     if measured.switch_seconds is not None:
         source = "put together from disk, here and now"
@@ -169,7 +170,7 @@ def _told_months(made: Plan) -> list[Month]:
     return [month for month in made.months if month.month % every == 0 or month is made.months[-1]]
 
 
-def _sentences(measured: Measured, assumptions: Assumptions, made: Plan) -> list[str]:
+def _sentences(measured: CostFigures, assumptions: Assumptions, made: Plan) -> list[str]:
     figures, last = measured.figures, made.months[-1]
     part = figures.task_bytes / figures.dense_bytes if figures.dense_bytes else 0.0
     lines = [

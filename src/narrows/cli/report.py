@@ -59,14 +59,14 @@ def report_command(
     from rich.progress import Progress
 
     from narrows.report.build import write_report
-    from narrows.report.measuring import Examples
+    from narrows.report.page_measurements import PageExamples
 
     examples = None
     if measure or folder or data:
         sources = _sources(path, data or ())
         if sources:
             trust_to_build(path, trust, *sources.values())
-        examples = Examples(folder, sources, data_options(bad=bad), trust, device)
+        examples = PageExamples(folder, sources, data_options(bad=bad), trust, device)
     console = Screen(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("report")

@@ -4,13 +4,13 @@ Knows no store, task, method or benchmark. `read_training` fits a `Schema` to tr
 whatever comes later, `make_batches` feeds a network.
 """
 
+from narrows.data.batch_loader import make_batches
 from narrows.data.batches import Batches
-from narrows.data.doubles import in_both
+from narrows.data.duplicate_examples import in_both
 from narrows.data.examples import Examples, Skipped, split
+from narrows.data.examples_reader import read_training, read_with
 from narrows.data.inputs import ArrayInputs, CategoryColumn, HookInputs, ImageInputs, NumberColumn, TableInputs
-from narrows.data.loading import make_batches
 from narrows.data.options import DataOptions
-from narrows.data.reading import read_training, read_with
 from narrows.data.schema import Schema
 from narrows.data.target import Target
 

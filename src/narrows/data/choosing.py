@@ -15,7 +15,7 @@ import numpy as np
 from narrows.data.column import Column, Values
 from narrows.data.faults import Faults
 from narrows.data.names import differ_in_case
-from narrows.data.nearly import nearly
+from narrows.data.nearly_numbers import nearly
 from narrows.data.options import DataOptions
 from narrows.data.sources import Raw
 from narrows.data.spelling import WORDS, Spelling, find

@@ -12,7 +12,7 @@ from narrows.data.choosing import note_case, spelling_of
 from narrows.data.column import Column
 from narrows.data.faults import Faults
 from narrows.data.labels import LIST, MARK, are_lists, doubt_classes, doubt_labels, find_mark, label_sets
-from narrows.data.nearly import nearly
+from narrows.data.nearly_numbers import nearly
 from narrows.data.options import DataOptions, Kind
 from narrows.data.sources.raw import Raw
 from narrows.data.spelling import WORDS, Spelling, find

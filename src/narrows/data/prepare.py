@@ -40,7 +40,7 @@ class Prepared(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
+class PreparedImages:
     """uint8 (n, C, H, W), in their final size."""
 
     x: Pixels
@@ -55,7 +55,7 @@ class Images:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class PreparedTable:
     """Columns of numbers and categories; `ids` and `without` are as in `TableInputs`."""
 
     blocks: Blocks
@@ -73,7 +73,7 @@ class Table:
 
 
 @dataclass(frozen=True, eq=False)
-class Array:
+class PreparedArray:
     """float32 (n, ...), or what a function gave, to be taken as it is."""
 
     x: Values
@@ -107,9 +107,9 @@ def prepare_new(raw: Raw, options: DataOptions, targets: Sequence[str], faults: 
         return _as_is(raw, faults)
     found = None if raw.array is None else images_in(raw.array)
     if found is not None or raw.image is not None:
-        return Images(read_images(raw, found, fit_shape(raw, found, options, faults), faults))
+        return PreparedImages(read_images(raw, found, fit_shape(raw, found, options, faults), faults))
     assert raw.array is not None
-    return Array(read_array(raw.array, faults))
+    return PreparedArray(read_array(raw.array, faults))
 
 
 def require_kind(raw: Raw, inputs: Inputs) -> None:
@@ -134,13 +134,13 @@ def prepare_known(raw: Raw, inputs: Inputs, targets: Sequence[str], faults: Faul
         case TableInputs() if raw.is_table:
             return _known_table(raw, inputs, targets, faults)
         case HookInputs() if raw.as_is:
-            return Array(_require_shape(_as_is(raw, faults).x, inputs, raw.where), as_is=True)
+            return PreparedArray(_require_shape(_as_is(raw, faults).x, inputs, raw.where), as_is=True)
         case ArrayInputs() if raw.array is not None:
-            return Array(_require_shape(read_array(raw.array, faults), inputs, raw.where))
+            return PreparedArray(_require_shape(read_array(raw.array, faults), inputs, raw.where))
         case ImageInputs():
             found = None if raw.array is None else images_in(raw.array)
             if found is not None or raw.image is not None:
-                return Images(read_images(raw, found, (inputs.channels, inputs.height, inputs.width), faults))
+                return PreparedImages(read_images(raw, found, (inputs.channels, inputs.height, inputs.width), faults))
     raise _another_kind(raw, inputs)
 
 
@@ -151,7 +151,7 @@ def _another_kind(raw: Raw, inputs: Inputs) -> DataError:
     return DataError(f"{raw.where} holds {held}; the task was learned from {inputs.summary()}")
 
 
-def _new_table(raw: Raw, options: DataOptions, targets: Sequence[str], faults: Faults) -> Table:
+def _new_table(raw: Raw, options: DataOptions, targets: Sequence[str], faults: Faults) -> PreparedTable:
     apart = {*targets, *options.without, *options.id}
     names = [name for name in options.features or raw.names if options.features or name not in apart]
     for name in names:
@@ -171,7 +171,7 @@ def _new_table(raw: Raw, options: DataOptions, targets: Sequence[str], faults: F
     if not (chosen.numbers or chosen.categories):
         faults.refuse(f"there is no column to predict {', '.join(targets)} from{_because(chosen.without)}")
     blocks = blocks_of(chosen.numbers, chosen.categories, len(raw), faults)
-    return Table(blocks, options.id, (*options.without, *chosen.without))
+    return PreparedTable(blocks, options.id, (*options.without, *chosen.without))
 
 
 def _because(left_out: Sequence[str]) -> str:
@@ -179,7 +179,7 @@ def _because(left_out: Sequence[str]) -> str:
     return f": {shown} cannot be learned from (name features to do so)" if left_out else ""
 
 
-def _known_table(raw: Raw, inputs: TableInputs, targets: Sequence[str], faults: Faults) -> Table:
+def _known_table(raw: Raw, inputs: TableInputs, targets: Sequence[str], faults: Faults) -> PreparedTable:
     known = frozenset(map(raw.spelled, (*inputs.names, *inputs.ids, *inputs.without, *targets)))
     missing = [name for name in inputs.names if raw.spelled(name) not in raw.known]
     if missing:
@@ -195,12 +195,12 @@ def _known_table(raw: Raw, inputs: TableInputs, targets: Sequence[str], faults: 
         faults.note(f"columns that the task does not use: {', '.join(extra[:10])}{', ...' if len(extra) > 10 else ''}")
     numbers = [raw.column(column.name).spelled(column.spelling) for column in inputs.numbers]
     categories = [raw.column(column.name) for column in inputs.categories]
-    return Table(blocks_of(numbers, categories, len(raw), faults))
+    return PreparedTable(blocks_of(numbers, categories, len(raw), faults))
 
 
-def _as_is(raw: Raw, faults: Faults) -> Array:
+def _as_is(raw: Raw, faults: Faults) -> PreparedArray:
     assert raw.array is not None
-    return Array(
+    return PreparedArray(
         raw.array if raw.array.dtype == np.uint8 and raw.array.ndim > 1 else read_array(raw.array, faults), True
     )
 

@@ -3,17 +3,15 @@
 This layer knows parameters and gradients; it does not know the store, data or the training loop.
 """
 
-from narrows.methods.base import Learner, Method, Plan, SharedWeights
+from narrows.methods.base import Extent, Learner, Method, SharedWeights
+from narrows.methods.dense import Finetune, Independent, Joint
 from narrows.methods.ewc import EWC
-from narrows.methods.finetune import Finetune
 from narrows.methods.hat import HAT
 from narrows.methods.ibm import IBM
-from narrows.methods.independent import Independent
-from narrows.methods.joint import Joint
 from narrows.methods.magnitude import Magnitude
 from narrows.methods.packnet import PackNet
 from narrows.methods.registry import METHODS, make_method
-from narrows.methods.signals import Signals
+from narrows.methods.sizes import Sizes
 from narrows.methods.supsup import SupSup
 from narrows.methods.wsn import WSN
 
@@ -23,6 +21,7 @@ __all__ = [
     "IBM",
     "METHODS",
     "WSN",
+    "Extent",
     "Finetune",
     "Independent",
     "Joint",
@@ -30,9 +29,8 @@ __all__ = [
     "Magnitude",
     "Method",
     "PackNet",
-    "Plan",
     "SharedWeights",
-    "Signals",
+    "Sizes",
     "SupSup",
     "make_method",
 ]

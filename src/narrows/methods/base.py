@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from narrows.errors import OptimizerError
 from narrows.masks import fill_, marked, pick, places, put_, spread
-from narrows.methods.signals import Signals
+from narrows.methods.sizes import Sizes
 
 Isolation = Literal["shared", "own", "none"]
 
@@ -94,7 +94,7 @@ class SharedWeights:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Extent:
     """What is known of a task's training before it starts.
 
     Attributes:
@@ -144,7 +144,7 @@ class Learner(abc.ABC):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters of the method's own (scores, gates) for the user's optimizer to train.
 
-        Their gradients are the learner's to set (before the step, or as `narrows.methods.own` does); they are cleared
+        Their gradients are the learner's to set (before the step, or as `narrows.methods.own_parameters` does); they are cleared
         after each.
         """
         return []
@@ -201,11 +201,11 @@ class Learner(abc.ABC):
         """The steps between which the sub-network shrinks to its size; None where it always has it, or says nothing."""
         return None
 
-    def signals(self) -> Signals:
+    def sizes(self) -> Sizes:
         """The size of the sub-network of the moment. It counts every mask: ask now and then, not at each step."""
         total = self.shared.total()
         used, new = (sum(int(mask.sum()) for mask in masks) for masks in (self.masks, self.claims))
-        return Signals(new / total, (used - new) / total)
+        return Sizes(new / total, (used - new) / total)
 
     def log_alpha(self) -> Tensor | None:
         """log(sigma^2 / theta^2) of the gate of each weight that is in, 1-D; None where the method has no such gates.
@@ -258,7 +258,7 @@ class Method(abc.ABC):
                 put_(param, at, values)
 
     @abc.abstractmethod
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:
         """The learner of one task."""
 
     def check(self, shared: SharedWeights) -> None:  # noqa: B027

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from narrows.errors import ConfigError, OptimizerError
-from narrows.methods.base import Isolation, Learner, Method, Plan, SharedWeights, State, copy_each
+from narrows.methods.base import Extent, Isolation, Learner, Method, SharedWeights, State, copy_each
 from narrows.methods.dense import DenseLearner
 
 MEASURED = 0.2
@@ -56,14 +56,14 @@ class EWC(Method):
         if not 0 <= self.gamma <= 1:
             raise ConfigError(f"ewc: gamma is from 0 to 1; got {self.gamma}.")
 
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:
         return EWCLearner(shared, self, plan, carry)
 
 
 class EWCLearner(DenseLearner):
     """Adds the penalty's gradient, and measures this task's Fisher information for the next."""
 
-    def __init__(self, shared: SharedWeights, config: EWC, plan: Plan, carry: Mapping[str, Tensor] | None) -> None:
+    def __init__(self, shared: SharedWeights, config: EWC, plan: Extent, carry: Mapping[str, Tensor] | None) -> None:
         super().__init__(shared)
         if not plan.batch_size:
             raise OptimizerError(

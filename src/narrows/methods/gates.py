@@ -10,7 +10,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from narrows.methods.own import precise
+from narrows.methods.own_parameters import precise
 
 REACH = 6.0
 """Embeddings are kept within -REACH and REACH, as in the published code."""

@@ -33,10 +33,11 @@ from torch import Tensor
 
 from narrows.errors import ConfigError, OptimizerError
 from narrows.masks import fill_, put_
-from narrows.methods.base import Learner, Method, Plan, SharedWeights, State, copy_each
+from narrows.methods.base import Extent, Learner, Method, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.gates import REACH, Gates
-from narrows.methods.own import lent
+from narrows.methods.options import check_choices
+from narrows.methods.own_parameters import lent
 
 
 @dataclass(frozen=True)
@@ -72,17 +73,16 @@ class HAT(Method):
             raise ConfigError(f"hat: smax is a finite number above 1; got {self.smax}.")
         if not 0 < self.gate_lr <= 10:
             raise ConfigError(f"hat: gate_lr is above 0, at most 10; got {self.gate_lr}.")
-        if self.anneal not in ("task", "epoch"):
-            raise ConfigError(f"hat: anneal is one of task, epoch; got {self.anneal!r}.")
+        check_choices(self)
 
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
         return HATLearner(shared, self, plan)
 
 
 class HATLearner(Learner):
     """Holds the gate-free weights beside the parameters, which carry `weight * open`, softly within `sample`."""
 
-    def __init__(self, shared: SharedWeights, config: HAT, plan: Plan) -> None:
+    def __init__(self, shared: SharedWeights, config: HAT, plan: Extent) -> None:
         super().__init__(shared)
         self._config = config
         self._total = plan.require_steps("hat")
@@ -194,7 +194,7 @@ class HATLearner(Learner):
             param.copy_(gates.cut(weight))
 
 
-def _steps_per_epoch(plan: Plan, total: int) -> int:
+def _steps_per_epoch(plan: Extent, total: int) -> int:
     if not plan.examples or not plan.batch_size:
         raise OptimizerError(
             'hat with anneal="epoch" must know how long an epoch is: say '

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from narrows.lazy import lazily
 
 if TYPE_CHECKING:
-    from narrows.production.adopting import adopt
+    from narrows.production.adopting import Adoption, adopt
     from narrows.production.describing import describe
     from narrows.production.evaluating import Evaluation, Evaluations, evaluate, evaluate_all
-    from narrows.production.learning import Learned, learn
+    from narrows.production.learning import LearnedTask, learn
     from narrows.production.model_factory import ModelRecord
     from narrows.production.opening import init, model_record, open_store
     from narrows.production.predicting import predict, route
@@ -37,9 +37,10 @@ else:
     )
 
 __all__ = [
+    "Adoption",
     "Evaluation",
     "Evaluations",
-    "Learned",
+    "LearnedTask",
     "ModelRecord",
     "OutputCheck",
     "Predictions",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from narrows.production.tasks import PROBE
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.tasks import TaskStore
 from narrows.tasks.account import counts_of
 

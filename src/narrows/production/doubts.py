@@ -16,9 +16,8 @@ from torch.nn import functional
 from narrows.data import Examples
 from narrows.errors import DataError
 from narrows.production.evaluating import outputs_of
-from narrows.production.material import Material, in_order
-from narrows.tasks import Fit
-from narrows.training import History
+from narrows.production.learning_data import LearningData, in_order
+from narrows.training import Fit, History
 
 MEASURED = 1024
 """Training examples that are looked at where there are no validation data."""
@@ -33,7 +32,7 @@ REMEDY = (
 )
 
 
-def doubts_of(network: nn.Module, material: Material, fit: Fit, history: History) -> tuple[str, ...]:
+def doubts_of(network: nn.Module, material: LearningData, fit: Fit, history: History) -> tuple[str, ...]:
     """A sentence for each doubt, with what can be done; () where all is well.
 
     Args:
@@ -47,7 +46,7 @@ def doubts_of(network: nn.Module, material: Material, fit: Fit, history: History
     return (*found[:-1], f"{found[-1]} {REMEDY}") if found else ()
 
 
-def _near_chance(network: nn.Module, material: Material, kind: str) -> list[str]:
+def _near_chance(network: nn.Module, material: LearningData, kind: str) -> list[str]:
     held = material.valid
     examples = _first(material.train) if held is None else held
     assert examples.y is not None
@@ -72,7 +71,7 @@ def _near_chance(network: nn.Module, material: Material, kind: str) -> list[str]
     ]
 
 
-def _fallen(material: Material, kind: str, fit: Fit, history: History) -> list[str]:
+def _fallen(material: LearningData, kind: str, fit: Fit, history: History) -> list[str]:
     """Of the best epoch while the sub-network was not down to its size, and the one that was kept."""
     planned, settled = history.schedule, history.schedule.prune_until
     if not settled or not planned.total_steps or not planned.epochs:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from narrows.data import DataOptions, Examples, Schema
 from narrows.errors import DataError, StoreError, UnknownNameError
-from narrows.production.material import Source, in_order, read_for
+from narrows.production.learning_data import Source, in_order, read_for
 from narrows.production.scores import Scores, classification_scores, multilabel_scores, regression_scores
 from narrows.production.tasks import schema_of
 from narrows.tasks import TaskStore

@@ -18,11 +18,11 @@ from narrows.production.model_factory import ModelRecord
 from narrows.production.trust import OURS, remember, require_trust
 from narrows.production.weights import load_weights, put_weights
 from narrows.store import DamagedFileError, StoreDirectory
+from narrows.store.header import RESTORE_STORE
 from narrows.store.names import STORE_FILE
-from narrows.store.records import RESTORE_STORE
 from narrows.tasks import TaskStore
-from narrows.tasks.copying import unwrapped
 from narrows.tasks.heads import require_place
+from narrows.tasks.module_copy import unwrapped
 from narrows.tasks.sharing import Rule, require_not_tied, shared_specs
 
 

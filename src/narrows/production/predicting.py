@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from narrows.data import DataOptions, Schema
 from narrows.errors import DataError, RoutingError, UnknownNameError
 from narrows.production.evaluating import outputs_of
-from narrows.production.material import Source, in_order, read_for
+from narrows.production.learning_data import Source, in_order, read_for
 from narrows.production.predictions import Predictions
 from narrows.production.tasks import schema_of
 from narrows.tasks import Routing, TaskStore

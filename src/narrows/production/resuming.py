@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from narrows.errors import ConfigError
-from narrows.store.progress import ProgressFile
+from narrows.store.checkpoint_file import CheckpointFile
 
 _TERMS, _TRAINING = "terms", "training"
 SHOWN = 100
@@ -30,7 +30,7 @@ class TermsCheckpoint:
         resumed: whether `load` found a training to go on with.
     """
 
-    def __init__(self, inner: ProgressFile, name: str, terms: Mapping[str, Any], *, restart: bool = False) -> None:
+    def __init__(self, inner: CheckpointFile, name: str, terms: Mapping[str, Any], *, restart: bool = False) -> None:
         self._inner, self._name, self._restart = inner, name, restart
         self._terms: dict[str, Any] = json.loads(json.dumps(dict(terms)))  # as it will be read back
         self.resumed = False
@@ -59,7 +59,7 @@ class TermsCheckpoint:
         return kept[_TRAINING]
 
     def save(self, tree: Any, /) -> None:
-        """See `narrows.tasks.checkpoint.Checkpoint.save`."""
+        """See `narrows.training.checkpoint.Checkpoint.save`."""
         self._inner.save({_TERMS: self._terms, _TRAINING: tree})
 
     def drop(self) -> None:

@@ -15,7 +15,7 @@ from torch import nn
 from narrows.data import DataOptions, HookInputs, Schema
 from narrows.errors import DataError, ModelMismatchError
 from narrows.production import probe
-from narrows.production.material import Material
+from narrows.production.learning_data import LearningData
 from narrows.store.durable import DamagedFileError
 from narrows.tasks import TaskStore
 from narrows.training import evaluating
@@ -23,7 +23,7 @@ from narrows.training import evaluating
 SCHEMA, PROBE = "schema", "probe"
 
 
-def about(network: nn.Module, material: Material, options: DataOptions, training: dict[str, Any]) -> dict[str, Any]:
+def about(network: nn.Module, material: LearningData, options: DataOptions, training: dict[str, Any]) -> dict[str, Any]:
     """What stands in the record's `data`.
 
     Args:
@@ -49,7 +49,7 @@ def about(network: nn.Module, material: Material, options: DataOptions, training
     }
 
 
-def ask(network: nn.Module, material: Material) -> dict[str, Any] | None:
+def ask(network: nn.Module, material: LearningData) -> dict[str, Any] | None:
     """What the network, on the CPU, answers to its task's probe; None where it fails on it. ModelMismatchError."""
     x, inputs = material.train.x, material.schema.inputs
     # Other inputs reach the network scaled: what was whole is so no longer.
@@ -63,7 +63,7 @@ def ask(network: nn.Module, material: Material) -> dict[str, Any] | None:
         return None
 
 
-def tried(network: nn.Module, material: Material) -> Material:
+def tried(network: nn.Module, material: LearningData) -> LearningData:
     """The material, with a note where the network, not trained yet, fails on the probe. ModelMismatchError."""
     if ask(network, material) is not None:
         return material

@@ -16,7 +16,7 @@ MANY_ROWS: Final = 15
 
 
 @dataclass(frozen=True)
-class Source:
+class Citation:
     """Where a number stands, so that it can be looked up.
 
     Attributes:
@@ -45,7 +45,7 @@ class Explained:
     title: str
     explain: str
     term: str = ""
-    sources: tuple[Source, ...] = ()
+    sources: tuple[Citation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selector:
     """Of several groups of blocks one is shown at a time; the reader picks.
 
     Attributes:
@@ -181,7 +181,7 @@ class Calculator(Explained):
     details: Table | None = None
 
 
-Block = Stats | Table | Chart | Pictures | Notice | Choice | Calculator
+Block = Stats | Table | Chart | Pictures | Notice | Selector | Calculator
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from narrows.analysis.subject import open_subject
 from narrows.errors import NarrowsError, StoreError, UnknownNameError, nearest
 from narrows.report.blocks import Notice, Page, Section
 from narrows.report.facts import Facts
-from narrows.report.measuring import Examples, measured_on
+from narrows.report.page_measurements import PageExamples, measured_on
 from narrows.report.render import render
 from narrows.report.sections import SECTIONS
 from narrows.report.sections.comparing import COMPARING
@@ -67,7 +67,7 @@ def write_report(
     verify: bool = True,
     command: str = "",
     tasks: Sequence[str] = (),
-    examples: Examples | None = None,
+    examples: PageExamples | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Writes the page of the store, run, result or comparison at `path`, and says where.
@@ -83,7 +83,7 @@ def write_report(
     Raises:
         StoreMissingError: there is nothing of narrows at `path`.
         UnknownNameError: there is no such task; suggests the nearest name.
-        NarrowsError: it cannot be measured on the examples; see `narrows.report.measuring`.
+        NarrowsError: it cannot be measured on the examples; see `narrows.report.page_measurements`.
         ConfigError: the language is not there, or the extra `report` is not installed.
         StoreError: the page cannot be written.
     """

@@ -20,14 +20,14 @@ from narrows.analysis.capacity import Capacity, capacity
 from narrows.analysis.forecast import Forecast, forecast
 from narrows.analysis.forgettable import Forgettable, forgettable
 from narrows.analysis.insides import Inside, insides, store_of
-from narrows.analysis.measured import Measured
+from narrows.analysis.measurements import Measurements
 from narrows.analysis.overlap import Overlap, overlap
 from narrows.analysis.retention import Retention, retention
 from narrows.analysis.subject import Missing, Subject
 from narrows.benchmarks.results import Result
 from narrows.errors import DamagedStoreError, NarrowsError, UntrustedModelError
 from narrows.store import TaskRecord
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.training import History, read_history
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Facts:
     subject: Subject
     verify: bool = True
     command: str = field(default="")
-    measured: Measured | None = None
+    measured: Measurements | None = None
     options: tuple[str, ...] = ()
     drawn: tuple[str, ...] = ()
 
@@ -65,6 +65,11 @@ class Facts:
     @property
     def result(self) -> Result | None:
         return self.subject.result
+
+    @cached_property
+    def metrics(self) -> Mapping[str, float | None] | None:
+        """Of the result; None without one, or without a task."""
+        return None if self.result is None or not self.result.tasks else self.result.metrics()
 
     @property
     def store_folder(self) -> str:
@@ -124,13 +129,13 @@ class Facts:
         return None if self.capacity is None else back_test(self.capacity, of="taken")
 
     @cached_property
-    def figures(self) -> cost.Measured | None:
+    def figures(self) -> cost.CostFigures | None:
         """What a plan rests on; None where no task has been learned."""
         try:
             found = self.forecast
         except NarrowsError:  # a mask is damaged: the plan does without it, and says so
             found = None
-        return cost.measure(self.subject, found)
+        return cost.cost_figures(self.subject, found)
 
     @cached_property
     def overlap(self) -> Overlap | None:

@@ -23,12 +23,12 @@ Colour = tuple[int, int, int]
 
 STATE_COLOURS: Final = {
     "claimed": "#0072b2",
-    "refined": "#d55e00",
+    "again": "#d55e00",
     "reused": "#009e73",
     "passed": "#e69f00",
     "free": "#d8dee4",
 }
-"""Of `narrows.analysis.states.STATES`, in the order in which a pixel is given to them: --kept, --refined, --reused,
+"""Of `narrows.analysis.states.STATES`, in the order in which a pixel is given to them: --kept, --again, --reused,
 --dropped and --free of the page's light colours (Okabe and Ito 2008, told apart without seeing red or green). A picture
 cannot follow light and dark, so it has these in both."""
 _CODES: Final = (3, 4, 2, 1, 0)  # of the same states, in the same order
@@ -39,10 +39,10 @@ _SMALLEST: Final = 64  # pixels; below it a picture shows nothing
 
 
 @dataclass
-class Budget:
+class PixelBudget:
     """Bytes for so many pictures. What one leaves over goes to those after it.
 
-    >>> budget = Budget(1000, 4)
+    >>> budget = PixelBudget(1000, 4)
     >>> budget.share()
     250
     >>> budget.spend(100)
@@ -72,13 +72,13 @@ class Drawn:
     width: int
 
 
-def draw_states(codes: Array, budget: Budget, height: int, width: int) -> Drawn:
+def draw_states(codes: Array, budget: PixelBudget, height: int, width: int) -> Drawn:
     """Codes (`narrows.analysis.states.STATES`) of a matrix as colours, at most `height` x `width` pixels.
 
     Where weights are more than pixels, a pixel stands for several of them and has the colour of one of their states,
     each as often as there are weights in it: any part of the picture has its colours in true proportion.
 
-    >>> drawn = draw_states(np.zeros((3, 5), dtype=np.uint8), Budget(1000, 1), 128, 192)
+    >>> drawn = draw_states(np.zeros((3, 5), dtype=np.uint8), PixelBudget(1000, 1), 128, 192)
     >>> drawn.height, drawn.width
     (3, 5)
     """

@@ -20,8 +20,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from narrows.errors import ConfigError
 from narrows.report import PORT
+from narrows.report.connection_slots import PlacesServer, Until
 from narrows.report.follow import Follower, Shown
-from narrows.report.places import PlacesServer, Until
 from narrows.report.render import render
 
 _TRIES: Final = 20

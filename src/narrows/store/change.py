@@ -15,12 +15,23 @@ from narrows.errors import StoreError, TaskExistsError
 from narrows.store import content, durable, names, records, snapshot, tensors_file
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
-from narrows.store.records import CarryRef, FileRef, SnapshotRef, StoreHeader, TaskRecord, TaskRef
+from narrows.store.header import (
+    MAX_PRIVATE,
+    MAX_SHARED,
+    MAX_TASKS,
+    CarryRef,
+    FileRef,
+    SnapshotRef,
+    StoreHeader,
+    TaskRef,
+    fingerprint,
+)
+from narrows.store.records import TaskRecord
 from narrows.subnet import Held, TensorSpec
 
 
 @dataclass(frozen=True)
-class Change:
+class StoreChange:
     """The next store.json, and what it lists anew.
 
     Attributes:
@@ -46,7 +57,7 @@ def new_header(
         created=records.utc_now(),
         shared=_checked_shared(base, shared),
         private=_checked_private(private),
-        fingerprint=records.fingerprint(shared, base),
+        fingerprint=fingerprint(shared, base),
         base=FileRef(names.BASE_FILE, "", 0),
         head=head,
         model=None if model is None else dict(model),
@@ -55,7 +66,7 @@ def new_header(
 
 def add_task(
     header: StoreHeader, record: TaskRecord, tensors: TaskContent, carry: Mapping[str, Tensor] | None
-) -> tuple[TaskRecord, Change]:
+) -> tuple[TaskRecord, StoreChange]:
     """The completed record, as it will be read back, and the change that commits it.
 
     TaskExistsError, ConfigError for the name, StoreError if record or tensors cannot be stored.
@@ -63,7 +74,7 @@ def add_task(
     names.check_task_name(record.name)
     if record.name in {names.one_form(task.name) for task in header.tasks}:
         raise TaskExistsError(f"the store already holds a task {record.name!r}; choose another name")
-    if len(header.tasks) >= records.MAX_TASKS:
+    if len(header.tasks) >= MAX_TASKS:
         raise StoreError(f"the store holds {len(header.tasks)} tasks, the most that one may; begin another store")
     index = header.next_index
     record, task_files = encode_task(record, content.encode(tensors, header.shared), index)
@@ -78,10 +89,10 @@ def add_task(
         _require_sizes(header, files)
         kept = CarryRef(file, durable.sha256(state), len(state), method)
     changed = replace(header, tasks=(*header.tasks, ref_of(record, task_files)), next_index=index + 1, carry=kept)
-    return record, Change(changed, {record.directory: task_files}, files)
+    return record, StoreChange(changed, {record.directory: task_files}, files)
 
 
-def with_snapshot(change: Change, held: Held) -> Change:
+def with_snapshot(change: StoreChange, held: Held) -> StoreChange:
     """The same change with a snapshot of what all its tasks hold."""
     file = names.snapshot_file(change.header.next_index - 1)
     data = snapshot.encode(held, file)
@@ -92,12 +103,12 @@ def with_snapshot(change: Change, held: Held) -> Change:
 
 def reshape(
     header: StoreHeader, base: Mapping[str, Tensor], shared: Sequence[TensorSpec], private: Sequence[str]
-) -> Change:
+) -> StoreChange:
     """The change that shares other base tensors. StoreError if there are tasks, or they do not fit."""
     if header.tasks:
         raise StoreError(f"what is shared cannot change any more: the store holds {len(header.tasks)} tasks")
     fresh = new_header(base, shared, private)
-    return Change(replace(header, shared=fresh.shared, private=fresh.private, fingerprint=fresh.fingerprint))
+    return StoreChange(replace(header, shared=fresh.shared, private=fresh.private, fingerprint=fresh.fingerprint))
 
 
 def encode_task(record: TaskRecord, blobs: Mapping[str, bytes], index: int) -> tuple[TaskRecord, dict[str, bytes]]:
@@ -126,10 +137,8 @@ def ref_of(record: TaskRecord, files: Mapping[str, bytes]) -> TaskRef:
 
 
 def _checked_private(private: Sequence[str]) -> tuple[str, ...]:
-    if len(private) > records.MAX_PRIVATE:
-        raise StoreError(
-            f"{len(private)} patterns of what is private cannot be kept, {records.MAX_PRIVATE} are the most"
-        )
+    if len(private) > MAX_PRIVATE:
+        raise StoreError(f"{len(private)} patterns of what is private cannot be kept, {MAX_PRIVATE} are the most")
     return tuple(private)
 
 
@@ -147,8 +156,8 @@ def _checked_shared(base: Mapping[str, Tensor], shared: Sequence[TensorSpec]) ->
     for spec in shared:
         if spec.name not in base or TensorSpec.of(spec.name, base[spec.name]) != spec:
             raise StoreError(f"the shared parameter {spec} is not a tensor of the base network")
-    if len(shared) > records.MAX_SHARED:
-        raise StoreError(f"{len(shared)} parameters cannot be shared, {records.MAX_SHARED} are the most")
+    if len(shared) > MAX_SHARED:
+        raise StoreError(f"{len(shared)} parameters cannot be shared, {MAX_SHARED} are the most")
     if len({spec.name for spec in shared}) != len(shared):
         raise StoreError("a shared parameter is listed twice")
     return tuple(shared)

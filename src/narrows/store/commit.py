@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING
 
 from narrows.errors import StoreError
 from narrows.store import bounded, durable, names, strict_json
-from narrows.store.records import RESTORE_STORE, VERSION, StoreHeader, header_from_json, header_to_json, origin_of
+from narrows.store.header import RESTORE_STORE, VERSION, StoreHeader, header_from_json, header_to_json, origin_of
 from narrows.store.unlisted import listed, refuse_newer, unlisted
 
 if TYPE_CHECKING:
-    from narrows.store.change import Change
+    from narrows.store.change import StoreChange
 
 
 class UnconfirmedCommitError(StoreError):
     """store.json was replaced, or may have been, but the disk failed before it could be confirmed."""
 
 
-def chained(root: Path, old: StoreHeader, change: Change) -> Change:
+def chained(root: Path, old: StoreHeader, change: StoreChange) -> StoreChange:
     """The change with a store.json that says which one it replaces, and which directories it takes out.
 
     By the first the next writer knows what a killed change had begun, by the second what is left of what it removed.
@@ -41,7 +41,7 @@ def chained(root: Path, old: StoreHeader, change: Change) -> Change:
     return replace(change, header=header)
 
 
-def apply(root: Path, old: StoreHeader, change: Change) -> tuple[str, ...]:
+def apply(root: Path, old: StoreHeader, change: StoreChange) -> tuple[str, ...]:
     """Turn the store whose header is `old` into the changed one (as `chained` gives it), on disk, all or nothing.
 
     Returns what is no longer listed and could not be removed, as paths from the store; the next change tries again.

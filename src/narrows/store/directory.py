@@ -17,14 +17,15 @@ from torch import Tensor
 from narrows.errors import StoreError
 from narrows.memory import enough_memory
 from narrows.store import change, commit, durable, names, snapshot, tensors_file, unlisted, verify
+from narrows.store.checkpoint_file import CheckpointFile
 from narrows.store.compose import composed
 from narrows.store.content import TaskContent
 from narrows.store.forget import Forgetting, Revise, forget
+from narrows.store.header import FileRef, StoreHeader
 from narrows.store.listing import T, read_header
 from narrows.store.lock import StoreLock
-from narrows.store.progress import ProgressFile
-from narrows.store.reading import StoreReader
-from narrows.store.records import FileRef, StoreHeader, TaskRecord
+from narrows.store.reader import StoreReader
+from narrows.store.records import TaskRecord
 from narrows.subnet import TensorSpec
 
 
@@ -82,10 +83,10 @@ class StoreDirectory(StoreReader):
         newest = type(self).open(self.path)
         return super(StoreDirectory, newest).steadily(read)
 
-    def progress(self, name: str) -> ProgressFile:
+    def progress(self, name: str) -> CheckpointFile:
         """The checkpoint of the task `name` while it is learned. ConfigError: no task can have that name."""
         # The model, gradients, an optimizer's state, the method's and the best so far.
-        return ProgressFile(self.path, name, 8 * self.header.most_bytes)
+        return CheckpointFile(self.path, name, 8 * self.header.most_bytes)
 
     @enough_memory("verify the store")
     def verify(self, progress: verify.Progress | None = None, *, deep: bool = False) -> list[verify.Problem]:
@@ -194,12 +195,14 @@ class StoreDirectory(StoreReader):
             self.progress(name).drop()
         bare = replace(self.header, snapshot=None, next_index=self.header.next_index + 1)
         if snapshot.due(bare):
-            self._apply(change.with_snapshot(change.Change(bare), composed(self, anew=True).held()))
+            self._apply(change.with_snapshot(change.StoreChange(bare), composed(self, anew=True).held()))
         else:
-            self._apply(change.Change(bare))
+            self._apply(change.StoreChange(bare))
         return before - self.bytes_total()
 
-    def _with_snapshot(self, changed: change.Change, stored: TaskRecord, content: TaskContent) -> change.Change:
+    def _with_snapshot(
+        self, changed: change.StoreChange, stored: TaskRecord, content: TaskContent
+    ) -> change.StoreChange:
         """The change with a snapshot where one is due, from what the tasks before it and itself hold."""
         if not snapshot.due(changed.header):
             return changed
@@ -219,7 +222,7 @@ class StoreDirectory(StoreReader):
         unlisted.refuse_newer(self.path, self.header)
         self.header = replace(self.header, next_index=unlisted.free_index(self.path, self.header))
 
-    def _apply(self, changed: change.Change) -> tuple[str, ...]:
+    def _apply(self, changed: change.StoreChange) -> tuple[str, ...]:
         changed = commit.chained(self.path, self.header, changed)
         try:
             left = commit.apply(self.path, self.header, changed)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, NoReturn
 
+from narrows.errors import StoreVersionError
 from narrows.store.durable import RESTORE, DamagedFileError
 
 MAX_SIZES: Final = 64  # of a shape: as many dimensions as torch knows
@@ -117,3 +118,16 @@ def _is_time(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def version_of(fields: Fields, expected: str, newest: int) -> int:
+    """The version of a file of the format `expected`. StoreVersionError where it is above `newest`."""
+    if fields.get("format") != expected:
+        fields.fail("format", f"is not {expected!r}")
+    version = fields.integer("version")
+    if not 1 <= version <= newest:
+        raise StoreVersionError(
+            f"{fields.label} is of format version {version}, and this narrows knows versions up to {newest} only; "
+            "use the narrows that wrote it, or a newer one"
+        )
+    return version

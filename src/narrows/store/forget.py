@@ -15,13 +15,14 @@ from torch import Tensor
 
 from narrows.errors import DamagedStoreError, StoreError
 from narrows.store import change, content, snapshot
-from narrows.store.change import Change
-from narrows.store.compose import composed
+from narrows.store.change import StoreChange
+from narrows.store.compose import composed, digest_of
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
-from narrows.store.reading import StoreReader
-from narrows.store.records import StoreHeader, TaskRecord
-from narrows.subnet import Composition, Part, SubNetwork, TensorSpec, dense, digest
+from narrows.store.header import StoreHeader
+from narrows.store.reader import StoreReader
+from narrows.store.records import TaskRecord
+from narrows.subnet import Composition, Part, SubNetwork, TensorSpec
 
 Revise = Callable[[TaskRecord, SubNetwork], TaskRecord]
 """Brings what a record says of the task's layers up to its new content."""
@@ -54,7 +55,7 @@ class Forgetting:
     leftovers: tuple[str, ...] = ()
 
 
-def forget(reader: StoreReader, name: str, revise: Revise) -> tuple[Forgetting, Change]:
+def forget(reader: StoreReader, name: str, revise: Revise) -> tuple[Forgetting, StoreChange]:
     """What forgetting `name` does, and the change that does it.
 
     StoreError if a rewritten task would not have the weights it was committed with. DamagedStoreError where a damaged
@@ -223,7 +224,7 @@ def _gather(after: _After) -> Composition | None:
                 raise
             continue
         if subnet and name in after.records:
-            found = digest(dense(composition.resolve(subnet)), after.private_of(name))
+            found = digest_of(after.records[name], composition.resolve(subnet), after.private_of(name))
             if found != after.records[name].weights_sha256:
                 raise StoreError(
                     f"{name!r} would not keep the weights it was committed with; nothing was changed. "
@@ -233,7 +234,7 @@ def _gather(after: _After) -> Composition | None:
     return composition if composition.tasks == after.task_names() else None
 
 
-def _change(header: StoreHeader, after: _After, then: Composition | None) -> tuple[Change, int]:
+def _change(header: StoreHeader, after: _After, then: Composition | None) -> tuple[StoreChange, int]:
     """The next store.json, the directories of the tasks that are rewritten, and a snapshot where there was one.
 
     And the bytes of what it writes beside store.json.
@@ -251,7 +252,7 @@ def _change(header: StoreHeader, after: _After, then: Composition | None) -> tup
             tasks.append(ref)
     # One more index than tasks need: a snapshot's name, too, is never used twice.
     header = replace(header, tasks=tuple(tasks), next_index=index + 1, snapshot=None)
-    changed = Change(header, _Directories(after, rewritten))
+    changed = StoreChange(header, _Directories(after, rewritten))
     if then and snapshot.due(changed.header):
         changed = change.with_snapshot(changed, then.held())
     return changed, written + sum(map(len, changed.files.values()))
@@ -264,7 +265,7 @@ def _account(
     later: dict[str, TaskRecord],
     after: _After,
     then: Composition | None,
-    changed: Change,
+    changed: StoreChange,
     written: int,
 ) -> Forgetting:
     header = reader.header

@@ -18,7 +18,7 @@ _Norm = nn.modules.batchnorm._BatchNorm
 
 
 @dataclass(frozen=True)
-class Scores:
+class Confidence:
     """Of one network: the batch's score, and each example's, shape (n,)."""
 
     batch: float
@@ -29,7 +29,7 @@ class CannotBeRanked(Exception):
     """The measure says nothing of this network; the message says why."""
 
 
-def confidence(outputs: Any) -> Scores:
+def confidence(outputs: Any) -> Confidence:
     """1 - H / log k of logits (n, k, ...), H in nats, averaged over what follows the classes.
 
     >>> confidence(torch.tensor([[0.0, 0.0], [0.0, 100.0]])).examples
@@ -41,7 +41,7 @@ def confidence(outputs: Any) -> Scores:
     logs = outputs.float().log_softmax(1)
     entropy = -(logs.exp() * logs.clamp_min(torch.finfo(logs.dtype).min)).sum(1)
     examples = (1 - entropy / math.log(outputs.shape[1])).unsqueeze(-1).flatten(1).mean(1)
-    return Scores(float(examples.mean()), examples.cpu())
+    return Confidence(float(examples.mean()), examples.cpu())
 
 
 class Norms:
@@ -62,10 +62,10 @@ class Norms:
         self._examples.append(_distance(means, variances, norm.running_mean, norm.running_var, norm.eps))
         self._batches.append(_distance(mean, variance, norm.running_mean, norm.running_var, norm.eps))
 
-    def scores(self) -> Scores:
+    def scores(self) -> Confidence:
         if not self._batches:
             raise CannotBeRanked("its network has no BatchNorm with running statistics")
-        return Scores(-float(torch.stack(self._batches).mean()), -torch.stack(self._examples).mean(0).cpu())
+        return Confidence(-float(torch.stack(self._batches).mean()), -torch.stack(self._examples).mean(0).cpu())
 
 
 def _distance(mean: Tensor, variance: Tensor, to_mean: Tensor, to_variance: Tensor, eps: float) -> Tensor:

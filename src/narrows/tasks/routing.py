@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from narrows.errors import ConfigError, DataError, ModelMismatchError, RoutingError, UnknownNameError, nearest
 from narrows.store import TaskRecord
-from narrows.tasks.confidence import CannotBeRanked, Scores, confidence, listening
+from narrows.tasks.confidence import CannotBeRanked, Confidence, confidence, listening
 from narrows.training.device import device_of, to_device
 from narrows.training.evaluation import evaluating
 
@@ -105,7 +105,7 @@ def route(
     >>> store = narrows.TaskStore.create(tempfile.mkdtemp() + "/store", model)
     >>> for name, side in {"left": -3.0, "right": 3.0}.items():
     ...     with store.begin(name, narrows.IBM(density=0.5), head=("2", nn.Linear(8, 2))) as task:
-    ...         _ = task.fit([(torch.randn(16, 4) + side, torch.arange(16) % 2)], epochs=5)
+    ...         _ = task.fit([(torch.randn(16, 4) + side, torch.arange(16) % 2)], narrows.Training(5))
     ...         _ = task.commit()
     >>> routing = route(store, torch.randn(16, 4) + 3)
     >>> sorted(name for name, _ in routing.ranking), len(routing.examples), routing.margin >= 0
@@ -114,7 +114,7 @@ def route(
     if by not in ("entropy", "statistics"):
         raise ConfigError(f"route: by is 'entropy' or 'statistics'; got {by!r}.")
     records = _chosen(store.tasks(), names)
-    scores: dict[str, Scores] = {}
+    scores: dict[str, Confidence] = {}
     left_out: dict[str, str] = {}
     for record in records:
         try:
@@ -173,7 +173,7 @@ def _kind(data: Mapping[str, Any]) -> str | None:
 
 
 @torch.no_grad()
-def _score(name: str, network: nn.Module, x: Any, by: By) -> Scores:
+def _score(name: str, network: nn.Module, x: Any, by: By) -> Confidence:
     with evaluating(network), listening(network) if by == "statistics" else nullcontext() as norms:
         try:
             outputs = network(to_device(x, device_of(network)))
@@ -193,7 +193,7 @@ def _score(name: str, network: nn.Module, x: Any, by: By) -> Scores:
     return scores
 
 
-def _rank(scores: Mapping[str, Scores], left_out: Mapping[str, str], by: By, *, batch: bool) -> Routing:
+def _rank(scores: Mapping[str, Confidence], left_out: Mapping[str, str], by: By, *, batch: bool) -> Routing:
     names = list(scores)
     winners = torch.stack([score.examples for score in scores.values()]).argmax(0)
     if batch:

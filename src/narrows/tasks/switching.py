@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from narrows.errors import ModelMismatchError
 from narrows.store import TaskRecord
 from narrows.subnet import Part, SubNetwork, TensorSpec, apply_
-from narrows.tasks.copying import copied, require_plain, unwrapped
 from narrows.tasks.heads import Head, build_head, put_head
 from narrows.tasks.loading import moved
+from narrows.tasks.module_copy import copied, require_plain, unwrapped
 from narrows.tasks.partition import live_tensors, matches, named_tensors, require_match
 from narrows.tasks.weights import listed
 from narrows.training.device import device_of

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,16 @@ from narrows.errors import ModelMismatchError, TaskExistsError
 from narrows.memory import enough_memory
 from narrows.methods import Method
 from narrows.store import Problem, StoreDirectory, TaskRecord
-from narrows.store.compose import composed, last_overwriting, proven, proven_weights, weights_of
+from narrows.store.checkpoint_file import CheckpointFile
+from narrows.store.compose import composed, last_overwriting, proven, weights_of
 from narrows.store.forget import Forgetting
 from narrows.store.names import check_task_name, one_form
-from narrows.store.progress import ProgressFile
-from narrows.store.reading import StoreReader
+from narrows.store.reader import StoreReader
 from narrows.subnet import TensorSpec
 from narrows.tasks.account import LayerAccount, read_account, recount
-from narrows.tasks.copying import copied, require_plain, require_whole, unwrapped
 from narrows.tasks.heads import Head, describe_head, like_head, put_head, require_place
 from narrows.tasks.loading import fill, moved, place_head
+from narrows.tasks.module_copy import copied, copied_without, require_plain, require_whole, unwrapped
 from narrows.tasks.partition import assign, matches, named_tensors, require_match, require_plain_state
 from narrows.tasks.putting import isolation_of, taken_in
 from narrows.tasks.routing import Routing, route
@@ -51,7 +50,7 @@ class TaskStore:
     >>> path = tempfile.mkdtemp() + "/store"
     >>> store = TaskStore.create(path, model, head="2")
     >>> with store.begin("first", narrows.IBM(density=0.5), head=3) as task:
-    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 3)], epochs=20)
+    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 3)], narrows.Training(20))
     ...     _ = task.commit()
     >>> [record.name for record in TaskStore.open(path, model).tasks()]
     ['first']
@@ -60,7 +59,6 @@ class TaskStore:
     def __init__(self, directory: StoreDirectory, model: nn.Module | None) -> None:
         self.directory = directory
         self._template = model
-        self._proven: set[str] = set()
 
     @classmethod
     @enough_memory("make a store")
@@ -133,15 +131,15 @@ class TaskStore:
         if model is None:
             return cls(directory, None)
         require_whole(model)
-        base = directory.base()
-        # A store may have been made of a wrapped model, and have its names, before they were left out.
-        if named_tensors(model).keys() != base.keys():
-            model = unwrapped(model)
-            require_plain(model)
+        if not directory.is_like(named_tensors(model)):
+            # A store may have been made of a wrapped model, and have its names, before they were left out.
+            base = directory.base()
+            if named_tensors(model).keys() != base.keys():
+                model = unwrapped(model)
+                require_plain(model)
+            require_match(named_tensors(model), base)
         require_plain_state(model)
-        template = copied(model)
-        require_match(named_tensors(template), base)
-        return cls(directory, template)
+        return cls(directory, copied(model))
 
     @property
     def path(self) -> Path:
@@ -171,7 +169,7 @@ class TaskStore:
         """The tasks' names, in the order they were learned; no task is read."""
         return self.directory.steadily(StoreReader.task_names)
 
-    def progress(self, name: str) -> ProgressFile:
+    def progress(self, name: str) -> CheckpointFile:
         """The checkpoint of the task `name` while it is learned: `load()`, `save(tree)`, `drop()`.
 
         `Task.fit(checkpoint=store.progress(name))` keeps it up to date. It is no part of the store: other tasks do
@@ -204,7 +202,7 @@ class TaskStore:
         try:
             self.directory.reload()
             self._require_new(name)
-            model = self._base_model(self.directory.base())
+            model = self._network(self.directory.base())
             specs, private = self.directory.shared, self.directory.private
             head = self._placed(head, model)
             given = None if head is None or type(head[1]) is nn.Linear else head[1]
@@ -226,8 +224,8 @@ class TaskStore:
                 model,
                 method,
                 head=head,
-                untrained=lambda described, private: place_head(
-                    self._base_model(self.directory.base()), name, described, given, private
+                untrained=lambda described, private, fixed: place_head(
+                    self._network(self._base_of(self.directory, fixed), specs), name, described, given, private
                 ),
                 directory=self.directory,
                 specs=specs,
@@ -297,8 +295,9 @@ class TaskStore:
             network = unwrapped(model)
             require_plain(network)
             require_plain_state(network)
-            untrained = self._base_model(self.directory.base())
             specs, private, module = self.directory.shared, self.directory.private, None
+            others = named_tensors(self._require_template()).keys() - {spec.name for spec in specs}
+            untrained = self._network(self._base_of(self.directory, others), specs)
             if head is not None:
                 require_place(network, head)
                 specs, private = self._shared_beside(head, untrained)
@@ -343,11 +342,9 @@ class TaskStore:
 
         Example: `store.load("first", device="cuda", dtype=torch.bfloat16)`.
         """
-        record, (shared, private), base = self.directory.steadily(
-            lambda reader: (reader.record(name), proven_weights(reader, name), reader.base())
-        )
-        model = fill(place_head(self._base_model(base), name, record.head, head, private), shared, private)
-        return moved(model, device, dtype)
+        task = self.directory.steadily(lambda reader: self._stored(reader, name))
+        model = place_head(self._network(task.base, task.subnet.specs), name, task.record.head, head, task.private)
+        return moved(fill(model, task.subnet, task.private), device, dtype)
 
     @enough_memory("switch the network")
     def switch_(self, model: nn.Module, name: str, *, head: nn.Module | None = None) -> None:
@@ -372,7 +369,7 @@ class TaskStore:
         >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
         >>> for name, classes in (("first", 2), ("second", 3)):
         ...     with store.begin(name, narrows.IBM(density=0.5), head=("2", torch.nn.Linear(8, classes))) as task:
-        ...         _ = task.fit([(torch.randn(16, 4), torch.arange(16) % classes)], epochs=20)
+        ...         _ = task.fit([(torch.randn(16, 4), torch.arange(16) % classes)], narrows.Training(20))
         ...         _ = task.commit()
         >>> network = store.load("first")
         >>> store.switch_(network, "second")
@@ -381,22 +378,17 @@ class TaskStore:
         """
         template = self._require_template()
 
-        def read(reader: StoreReader) -> Stored:
-            record, (subnet, private) = reader.record(name), proven(reader, name, self._proven)
-            names = left_to_base(template, record, private, reader.shared)
-            base = {key: value for key, value in reader.base().items() if key in names} if names else {}
-            return Stored(record, subnet, private, base)
-
         def heads() -> set[str]:
             described = (record.head for record in self.tasks())
             return {str(head.get("path")) for head in described if head is not None}
 
-        switch(model, template, self.directory.steadily(read), head, heads)
+        task = self.directory.steadily(lambda reader: self._stored(reader, name))
+        switch(model, template, task, head, heads)
 
     @enough_memory("copy the store's network")
     def network(self) -> nn.Module:
         """A copy of the network that the store began from, as it was then."""
-        return self._base_model(self.directory.steadily(StoreReader.base))
+        return self._network(self.directory.steadily(StoreReader.base))
 
     def route(self, x: Any, **options: Any) -> Routing:
         """Ranks the tasks for a batch `x` whose task is not known; see `narrows.tasks.routing.route` for all options.
@@ -443,7 +435,7 @@ class TaskStore:
         >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
         >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
         >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
-        ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=20)
+        ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], narrows.Training(20))
         ...     _ = task.commit()
         >>> store.forget("first").freed, store.values_kept()
         (24, 0.0)
@@ -475,10 +467,20 @@ class TaskStore:
         """
         return self.directory.verify(progress, deep=deep)
 
-    def _base_model(self, base: Mapping[str, Tensor]) -> nn.Module:
-        model = copy.deepcopy(self._require_template())
+    def _network(self, base: Mapping[str, Tensor], shared: Iterable[TensorSpec] = ()) -> nn.Module:
+        """The store's network with these values, and zeros in what else tasks share."""
+        model = copied_without(self._require_template(), {spec.name for spec in shared} | base.keys())
         assign(model, base)
         return model
+
+    def _base_of(self, reader: StoreReader, names: Collection[str]) -> dict[str, Tensor]:
+        """Tensors of the base network; its file is read where there are any."""
+        return {key: value for key, value in reader.base().items() if key in names} if names else {}
+
+    def _stored(self, reader: StoreReader, name: str) -> Stored:
+        record, (subnet, private) = reader.record(name), proven(reader, name)
+        names = left_to_base(self._require_template(), record, private, reader.shared)
+        return Stored(record, subnet, private, self._base_of(reader, names))
 
     def _placed(self, head: int | nn.Module | Head | None, model: nn.Module) -> Head | None:
         """The head with its path."""

@@ -10,14 +10,14 @@ Each is told what a task's history keeps (`narrows.training.Tracker`), no more. 
 >>> import tempfile, torch, narrows
 >>> store = narrows.TaskStore.create(tempfile.mkdtemp() + "/store", torch.nn.Linear(4, 2))
 >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
-...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=20, trackers=[Printing()])
+...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], narrows.Training(20), trackers=[Printing()])
 ...     _ = task.commit()
 first ibm
 committed
 """
 
-from narrows.trackers.hearing import Heard, LiveTask, hear, read_live
 from narrows.trackers.live import LiveFile
+from narrows.trackers.live_reader import Heard, LiveTask, hear, read_live
 from narrows.trackers.mlflow import MLflow
 from narrows.trackers.names import TRACKERS, make_tracker
 from narrows.trackers.tensorboard import TensorBoard

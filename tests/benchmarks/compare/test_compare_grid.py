@@ -13,9 +13,9 @@ import pytest
 from grids import OPTIONS, Ended, Endless, LeavesWhenIdle, Shop, works
 from narrows.benchmarks.compare import parse_variants
 from narrows.benchmarks.compare.board import Board, Entry
-from narrows.benchmarks.compare.check import check
+from narrows.benchmarks.compare.grid_checks import check_grid
 from narrows.benchmarks.compare.jobs import Job
-from narrows.benchmarks.compare.plan import Plan
+from narrows.benchmarks.compare.workload import Workload
 from narrows.errors import ConfigError, StorageError
 
 
@@ -192,7 +192,7 @@ def test_workers_on_one_storage_share_the_runs_and_each_prints_the_whole_table(t
         """Another machine joins while this one is at its first run, and does all the rest."""
         if job.kind == "runs" and not theirs:
             with pytest.raises(KeyboardInterrupt):
-                other.run(tmp_path / "b", watcher=LeavesWhenIdle(), storage=storage)
+                other.run(tmp_path / "b", listener=LeavesWhenIdle(), storage=storage)
             theirs.append(json.loads((tmp_path / "b/compare.json").read_text()))
         return works(job)
 
@@ -218,7 +218,7 @@ def test_a_job_done_by_another_while_one_before_it_is_taken_is_not_run_again(tmp
         monkeypatch.setattr(Board, "take", take)
         trial = take(board, job, before)
         with pytest.raises(KeyboardInterrupt):
-            other.run(tmp_path / "b", watcher=LeavesWhenIdle(), storage=storage, tune=0)
+            other.run(tmp_path / "b", listener=LeavesWhenIdle(), storage=storage, tune=0)
         return trial
 
     monkeypatch.setattr(Board, "take", slowly)
@@ -268,7 +268,7 @@ def test_all_workers_run_with_the_values_of_the_first_run(tmp_path):
             shop = Shop()
             others.append(shop.started)
             with pytest.raises(KeyboardInterrupt):
-                shop.run(tmp_path / "b", watcher=LeavesWhenIdle(), storage=storage)
+                shop.run(tmp_path / "b", listener=LeavesWhenIdle(), storage=storage)
         return works(job)
 
     comparison = Shop(diverges).run(tmp_path / "a", storage=storage, jobs=1)
@@ -277,7 +277,7 @@ def test_all_workers_run_with_the_values_of_the_first_run(tmp_path):
 
 
 def test_a_run_taken_with_other_values_than_the_first_is_not_agreed():
-    ibm, plan = OPTIONS.variants[0], Plan(check(OPTIONS))
+    ibm, plan = OPTIONS.variants[0], Workload(check_grid(OPTIONS))
     first, second = (Job("runs", ibm, 1, seed, {"lr": rate}) for seed, rate in ((0, 0.006), (1, 0.001)))
     entries = {job.key: Entry(job, 1, "running", "w", trial) for trial, job in enumerate((first, second))}
     assert plan.agreed(first, entries)

@@ -10,7 +10,7 @@ import pytest
 from grids import OPTIONS
 from narrows import IBM, WSN
 from narrows.benchmarks.compare import parse_numbers, parse_seeds, parse_variants
-from narrows.benchmarks.compare.check import check
+from narrows.benchmarks.compare.grid_checks import check_grid
 from narrows.benchmarks.compare.jobs import Job
 from narrows.errors import CapacityError, ConfigError, DataError, NarrowsError, UnknownNameError
 
@@ -80,10 +80,10 @@ def test_seeds_are_a_count_or_a_list():
 
 
 def test_the_dense_reference_is_added_once():
-    grid = check(OPTIONS)
+    grid = check_grid(OPTIONS)
     assert [variant.label for variant in grid.options.variants] == ["ibm", "finetune", "independent"]
     assert grid.added_dense
-    assert not check(replace(OPTIONS, variants=parse_variants("independent,ibm"))).added_dense
+    assert not check_grid(replace(OPTIONS, variants=parse_variants("independent,ibm"))).added_dense
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_the_dense_reference_is_added_once():
         ({"stream": "tiny-imagenet"}, DataError, "say --data FOLDER"),
         ({"network": "lenet"}, ConfigError, "as small as"),
         ({"network": "transformer"}, ConfigError, "no network"),
-        ({"epochs": (2, 0)}, ConfigError, "epochs must be above 0"),
+        ({"epochs": (2, 0)}, ConfigError, "epochs must be a whole number"),
         ({"seeds": (0, -1)}, ConfigError, "a seed is zero or more"),
         ({"jobs": 0}, ConfigError, "jobs must be at least 1"),
         ({"tune": -1}, ConfigError, "tune"),
@@ -104,7 +104,7 @@ def test_the_dense_reference_is_added_once():
 )
 def test_a_grid_that_cannot_run_is_refused_before_it_begins(changes, error, said):
     with pytest.raises(error, match=said):
-        check(replace(OPTIONS, **changes))
+        check_grid(replace(OPTIONS, **changes))
 
 
 def test_a_method_that_does_not_support_the_stream_is_refused_by_name(monkeypatch):
@@ -114,4 +114,4 @@ def test_a_method_that_does_not_support_the_stream_is_refused_by_name(monkeypatc
 
     monkeypatch.setattr(WSN, "check_tasks", refuse)
     with pytest.raises(NarrowsError, match=r"wsn density=0\.5 cannot learn split-digits: it has room for 1 task of 2"):
-        check(replace(OPTIONS, variants=parse_variants("ibm,wsn:density=0.5")))
+        check_grid(replace(OPTIONS, variants=parse_variants("ibm,wsn:density=0.5")))

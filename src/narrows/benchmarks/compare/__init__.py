@@ -14,8 +14,8 @@ from narrows.benchmarks.compare.summary import Comparison, Figure, Row
 from narrows.errors import ConfigError
 
 if TYPE_CHECKING:
+    from narrows.benchmarks.compare.grid_listener import GridListener
     from narrows.benchmarks.compare.jobs import Job
-    from narrows.benchmarks.compare.watch import Watcher
 
 __all__ = [
     "CompareOptions",
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-def compare(options: CompareOptions, out: Path | str, watcher: Watcher | None = None) -> Comparison:
+def compare(options: CompareOptions, out: Path | str, listener: GridListener | None = None) -> Comparison:
     """Runs a grid into `out`, or goes on with the one that is there.
 
     Each run is a process. After each, compare.json and compare.md are written anew; docs/compare.md describes them.
@@ -51,20 +51,20 @@ def compare(options: CompareOptions, out: Path | str, watcher: Watcher | None = 
     except ImportError as error:
         raise ConfigError('A comparison needs Optuna: pip install "narrows[bench]".') from error
     from narrows.benchmarks.compare.board import Board
-    from narrows.benchmarks.compare.check import check
     from narrows.benchmarks.compare.folder import open_folder
     from narrows.benchmarks.compare.grid import Runner
-    from narrows.benchmarks.compare.watch import Silent
+    from narrows.benchmarks.compare.grid_checks import check_grid
+    from narrows.benchmarks.compare.grid_listener import SilentGrid
     from narrows.benchmarks.compare.workers import Child
 
-    out, watcher = Path(out), watcher or Silent()
-    grid = check(options)
+    out, listener = Path(out), listener or SilentGrid()
+    grid = check_grid(options)
     slots = options.jobs or max(1, (os.cpu_count() or 1) // options.threads)
     with open_folder(out, grid.identity, options.storage) as folder:
         board = Board(folder.storage, grid.identity, folder.worker, options.stale)
-        watcher.begun(grid, slots)
+        listener.begun(grid, slots)
 
         def launch(job: Job) -> Child:
             return Child(job.command(grid.options, out), out / job.key, options.threads)
 
-        return Runner(grid, folder, board, launch, slots, watcher).run()
+        return Runner(grid, folder, board, launch, slots, listener).run()

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from types import FrameType
 
 from narrows.benchmarks.compare.board import Board, Entry
-from narrows.benchmarks.compare.check import Grid
 from narrows.benchmarks.compare.folder import Folder
+from narrows.benchmarks.compare.grid_checks import Grid
+from narrows.benchmarks.compare.grid_listener import GridListener, GridState, Running, SilentGrid
 from narrows.benchmarks.compare.jobs import Job
-from narrows.benchmarks.compare.plan import Outlook, Plan
 from narrows.benchmarks.compare.summary import Comparison, summarise
 from narrows.benchmarks.compare.tables import markdown
-from narrows.benchmarks.compare.watch import Progress, Running, Silent, Watcher
 from narrows.benchmarks.compare.workers import Process
+from narrows.benchmarks.compare.workload import Outlook, Workload
 
 TICK = 0.1
 """Seconds between two looks at the processes."""
@@ -46,11 +46,11 @@ class Runner:
     """Runs a grid to its end, or until it is asked to stop."""
 
     def __init__(
-        self, grid: Grid, folder: Folder, board: Board, launch: Launch, slots: int, watcher: Watcher | None = None
+        self, grid: Grid, folder: Folder, board: Board, launch: Launch, slots: int, listener: GridListener | None = None
     ) -> None:
         self._grid, self._folder, self._board, self._launch = grid, folder, board, launch
-        self._slots, self._watcher = slots, watcher or Silent()
-        self._plan = Plan(grid)
+        self._slots, self._listener = slots, listener or SilentGrid()
+        self._plan = Workload(grid)
         self._held: list[_Held] = []
         self._entries: dict[str, Entry] = {}
         self._looked = self._signed = self._begun = time.monotonic()
@@ -87,7 +87,7 @@ class Runner:
             if not outlook.left:
                 return
             taken = self._start(outlook)
-            self._watcher.progress(self._progress(outlook))
+            self._listener.progress(self._progress(outlook))
             time.sleep(TICK)
             ended = [held for held in self._held if held.process.ended()]
             for held in ended:
@@ -120,11 +120,11 @@ class Runner:
                 self._board.give_up(trial)
                 continue
             self._held.append(_Held(job, trial, self._launch(job)))
-            self._watcher.started(job)
+            self._listener.started(job)
         return bool(wanted)
 
     def _record(self, held: _Held) -> None:
-        """Tells the board and the watcher how a process ended."""
+        """Tells the board and the listener how a process ended."""
         self._held.remove(held)
         seconds, result, reason = held.process.seconds, held.process.result(), None
         if result is not None:
@@ -133,7 +133,7 @@ class Runner:
         else:
             reason = held.process.reason()
             self._board.failed(held.trial, reason)
-        self._watcher.ended(held.job, seconds, reason)
+        self._listener.ended(held.job, seconds, reason)
 
     def _give_sign(self) -> None:
         if time.monotonic() - self._signed > self._grid.options.beat:
@@ -153,11 +153,11 @@ class Runner:
                 self._held.remove(held)
                 self._board.give_up(held.trial)
 
-    def _progress(self, outlook: Outlook) -> Progress:
+    def _progress(self, outlook: Outlook) -> GridState:
         running = [Running(held.job.title, *held.process.progress(), held.process.seconds) for held in self._held]
         elsewhere = max(0, outlook.running - len(self._held))
         pace = self._spent / self._units / (self._slots + elsewhere) if self._units else None
-        return Progress(
+        return GridState(
             running=tuple(running),
             done=outlook.done,
             left=outlook.left,

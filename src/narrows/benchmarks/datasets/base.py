@@ -73,7 +73,7 @@ class Dataset:
         return Dataset(self.name, parts[0], parts[1], parts[2], parts[3], tuple(self.classes[c] for c in classes))
 
 
-class Source(Protocol):
+class ImageSource(Protocol):
     """What a stream draws its tasks from: a `Dataset`, or files decoded only when selected."""
 
     @property

@@ -18,7 +18,7 @@ from narrows.benchmarks.datasets.idx import (
     load_mnist,
 )
 from narrows.benchmarks.datasets.parquet import parquet_files
-from narrows.benchmarks.datasets.spec import DatasetSpec, Layout, class_folders, idx, parquet
+from narrows.benchmarks.datasets.spec import DatasetSpec, FolderLayout, class_folders, idx, parquet
 from narrows.benchmarks.datasets.svhn import SVHN_CLASSES, open_svhn
 from narrows.benchmarks.datasets.tiny_imagenet import holds_tiny_imagenet, open_tiny_imagenet
 
@@ -64,7 +64,7 @@ def _rows() -> tuple[DatasetSpec, ...]:
             "svhn", (3, 32, 32), 0.45, 0.2,
             "The folder holds train_32x32.mat and test_32x32.mat of http://ufldl.stanford.edu/housenumbers/.",
             (
-                Layout("train_32x32.mat and test_32x32.mat", lambda folder, _: open_svhn(folder)),
+                FolderLayout("train_32x32.mat and test_32x32.mat", lambda folder, _: open_svhn(folder)),
                 parquet("svhn", svhn, 3, SVHN_CLASSES),
                 class_folders("svhn", 3),
             ),
@@ -74,7 +74,7 @@ def _rows() -> tuple[DatasetSpec, ...]:
             "cifar10", (3, 32, 32), 0.47, 0.25,
             "Unpack cifar-10-binary.tar.gz of https://www.cs.toronto.edu/~kriz/cifar.html and give its folder.",
             (
-                Layout("data_batch_1.bin to data_batch_5.bin and test_batch.bin, the binary version",
+                FolderLayout("data_batch_1.bin to data_batch_5.bin and test_batch.bin, the binary version",
                        lambda folder, _: open_cifar10(folder)),
                 parquet("cifar10", cifar10, 3, CIFAR10_CLASSES),
                 class_folders("cifar10", 3),
@@ -85,7 +85,7 @@ def _rows() -> tuple[DatasetSpec, ...]:
             "cifar100", (3, 32, 32), 0.47, 0.25,
             "Unpack cifar-100-binary.tar.gz of https://www.cs.toronto.edu/~kriz/cifar.html and give its folder.",
             (
-                Layout("train.bin and test.bin, the binary version", lambda folder, _: open_cifar100(folder)),
+                FolderLayout("train.bin and test.bin, the binary version", lambda folder, _: open_cifar100(folder)),
                 parquet("cifar100", cifar100, 3, CIFAR100_CLASSES),
                 class_folders("cifar100", 3),
             ),
@@ -96,9 +96,9 @@ def _rows() -> tuple[DatasetSpec, ...]:
             "The folder holds Tiny ImageNet as distributed (tiny-imagenet-200.zip, unpacked: train/, val/, wnids.txt), "
             "or the parquet files of a copy on the Hugging Face hub (train-*.parquet, valid-*.parquet).",
             (
-                Layout("train-*.parquet and valid-*.parquet, columns image and label, perhaps in data/",
+                FolderLayout("train-*.parquet and valid-*.parquet, columns image and label, perhaps in data/",
                        lambda folder, size: open_tiny_imagenet(folder, size) if parquet_files(folder) else None),
-                Layout("train/ID/images/*.JPEG and val/val_annotations.txt, the distribution",
+                FolderLayout("train/ID/images/*.JPEG and val/val_annotations.txt, the distribution",
                        lambda folder, size: open_tiny_imagenet(folder, size) if holds_tiny_imagenet(folder) else None),
                 class_folders("tiny-imagenet", 3),
             ),
@@ -115,7 +115,7 @@ def _rows() -> tuple[DatasetSpec, ...]:
             "Unpack images_background.zip and images_evaluation.zip of https://github.com/brendenlake/omniglot into "
             "one folder and give it.",
             (
-                Layout("images_background/ALPHABET/CHARACTER/*.png and images_evaluation/..., perhaps in python/",
+                FolderLayout("images_background/ALPHABET/CHARACTER/*.png and images_evaluation/..., perhaps in python/",
                        lambda folder, size: open_omniglot(folder, size, every=4)),
                 class_folders("omniglot", 1, every=4),
             ),

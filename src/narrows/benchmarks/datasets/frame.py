@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from narrows.benchmarks.datasets.base import Dataset, Source, Split
+from narrows.benchmarks.datasets.base import Dataset, ImageSource, Split
 from narrows.errors import ConfigError
 
 
@@ -22,7 +22,7 @@ class Framed:
     As Serra et al. (HAT, 2018) and those after them bring 28x28 digits to 32x32.
     """
 
-    source: Source
+    source: ImageSource
     shape: tuple[int, ...]
 
     @property
@@ -52,7 +52,7 @@ class Framed:
         return framed.repeat(1, channels // x.shape[1], 1, 1)
 
 
-def framed(source: Source, shape: tuple[int, ...]) -> Source:
+def framed(source: ImageSource, shape: tuple[int, ...]) -> ImageSource:
     """The source itself where its images have that shape, else framed. ConfigError: they do not fit in."""
     if source.shape == shape:
         return source

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from narrows.benchmarks.datasets.base import Source
+from narrows.benchmarks.datasets.base import ImageSource
 from narrows.benchmarks.datasets.catalogue import DATASETS
 from narrows.benchmarks.datasets.digits import load_digits
 from narrows.benchmarks.datasets.frame import framed
@@ -21,7 +21,7 @@ HUB = Path("hub")
 
 def open_dataset(
     name: str, data: Path | None = None, *, shape: tuple[int, int, int] | None = None, seed: int = 0
-) -> Source:
+) -> ImageSource:
     """The data set of that name (a key of `DATASETS`), its images brought to `shape` (C, H, W).
 
     data: a folder in any of the data set's layouts; `HUB`, which may download gigabytes and so is never
@@ -52,7 +52,7 @@ def _default(spec: DatasetSpec) -> Path:
     raise DatasetMissingError(f"{spec.name} needs data: say --data FOLDER{hub} (in Python: data=). {spec.how}")
 
 
-def _open_folder(spec: DatasetSpec, folder: Path, size: int) -> Source:
+def _open_folder(spec: DatasetSpec, folder: Path, size: int) -> ImageSource:
     """The first layout that the folder has."""
     if not folder.is_dir():
         raise DatasetMissingError(f"{spec.name}: there is no folder {folder}. {spec.how}")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from narrows.benchmarks.datasets.base import Source
+from narrows.benchmarks.datasets.base import ImageSource
 from narrows.benchmarks.datasets.folders import open_class_folders
 from narrows.benchmarks.datasets.hub import Hub
 from narrows.benchmarks.datasets.idx import holds_idx
@@ -17,12 +17,12 @@ from narrows.benchmarks.datasets.parquet import Columns, open_parquet, parquet_f
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """One way in which a data set may lie in a folder. `open`: (folder, side of the images) -> the source,
     or None where the folder has none of the layout's files."""
 
     looks_for: str
-    open: Callable[[Path, int], Source | None]
+    open: Callable[[Path, int], ImageSource | None]
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class DatasetSpec:
     mean: float
     std: float
     how: str = ""
-    layouts: tuple[Layout, ...] = ()
+    layouts: tuple[FolderLayout, ...] = ()
     hub: Hub | None = None
     default: Path | None = None
     any_size: bool = False
 
 
-def parquet(name: str, hub: Hub | None, channels: int, classes: tuple[str, ...] | None = None) -> Layout:
+def parquet(name: str, hub: Hub | None, channels: int, classes: tuple[str, ...] | None = None) -> FolderLayout:
     """The hub's files, or others with columns image and label; `classes` where they have no names."""
     columns = Columns()
     inside: tuple[str, ...] = ()
@@ -58,24 +58,24 @@ def parquet(name: str, hub: Hub | None, channels: int, classes: tuple[str, ...] 
         f"perhaps in {'/, '.join(('data', *inside))}/"
     )
 
-    def open_(folder: Path, size: int) -> Source | None:
+    def open_(folder: Path, size: int) -> ImageSource | None:
         files = parquet_files(folder, *inside)
         return None if files is None else open_parquet(name, files, size, channels, columns, classes)
 
-    return Layout(looks_for, open_)
+    return FolderLayout(looks_for, open_)
 
 
-def class_folders(name: str, channels: int, every: int | None = None) -> Layout:
+def class_folders(name: str, channels: int, every: int | None = None) -> FolderLayout:
     """See `open_class_folders`."""
     looks_for = "train/CLASS/*.jpg|png|... and test/CLASS/... (or val, valid, validation)"
     if every:
         looks_for += f", or CLASS/*.jpg|png|... alone, every {every}th of each for testing"
-    return Layout(looks_for, lambda folder, size: open_class_folders(name, folder, size, channels, every))
+    return FolderLayout(looks_for, lambda folder, size: open_class_folders(name, folder, size, channels, every))
 
 
-def idx(load: Callable[[Path], Source]) -> Layout:
+def idx(load: Callable[[Path], ImageSource]) -> FolderLayout:
     """The files of MNIST, which `load` reads."""
-    return Layout(
+    return FolderLayout(
         "the four IDX files: train-images-idx3-ubyte[.gz] and so on",
         lambda folder, _: load(folder) if holds_idx(folder) else None,
     )

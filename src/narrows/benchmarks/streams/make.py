@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from narrows.benchmarks.datasets.base import Source, Split
+from narrows.benchmarks.datasets.base import ImageSource, Split
 from narrows.benchmarks.datasets.catalogue import DATASETS
 from narrows.benchmarks.datasets.opening import HUB, open_dataset
 from narrows.benchmarks.streams.splits import class_groups, task_name, transform
@@ -115,7 +115,7 @@ def _check_options(spec: StreamSpec, seed: int, **options: object) -> None:
         raise ConfigError(f"seed must be zero or more, not {seed}")
 
 
-def _sources(spec: StreamSpec, data: Path | None, seed: int, tasks: int, size: int | None) -> list[Source]:
+def _sources(spec: StreamSpec, data: Path | None, seed: int, tasks: int, size: int | None) -> list[ImageSource]:
     """The data set; or, where each task is one, as many as there are tasks."""
     shapes = [DATASETS[name].shape for name in spec.datasets]
     channels, height, width = (max(sides) for sides in zip(*shapes, strict=True))
@@ -152,7 +152,7 @@ def _described(spec: StreamSpec, recipes: Sequence[Recipe]) -> list[dict[str, An
     """Name, classes and sizes of every task; DataError, now and not at the seventh task, for a class without
     examples."""
     views = 4 if spec.transformation == "quarter-turns" else 1
-    counts: dict[Source, dict[Split, list[int]]] = {
+    counts: dict[ImageSource, dict[Split, list[int]]] = {
         source: {part: source.counts(part) for part in _PARTS} for source in {recipe.source for recipe in recipes}
     }
     described = []

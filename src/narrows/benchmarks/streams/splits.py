@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-from narrows.benchmarks.datasets.base import Source
+from narrows.benchmarks.datasets.base import ImageSource
 from narrows.benchmarks.datasets.cifar import CIFAR100_SUPERCLASSES
 from narrows.benchmarks.streams.table import StreamSpec
 from narrows.benchmarks.task_data import Transform
@@ -21,7 +21,7 @@ _OTHER_NAMES = {"cra": "crab", "computer_keyboard": "keyboard"}  # so on the hub
 
 
 def class_groups(
-    spec: StreamSpec, sources: Sequence[Source], seed: int, tasks: int, classes: int | None
+    spec: StreamSpec, sources: Sequence[ImageSource], seed: int, tasks: int, classes: int | None
 ) -> tuple[list[int], list[list[int]]]:
     """All classes in the order in which they would come, and the classes of each of `tasks` tasks.
 
@@ -70,7 +70,7 @@ def task_name(spec: StreamSpec, task: int) -> str:
     return f"{word}-{task + 1:02d}"
 
 
-def _superclasses(spec: StreamSpec, source: Source) -> list[list[int]]:
+def _superclasses(spec: StreamSpec, source: ImageSource) -> list[list[int]]:
     """The labels of each superclass, found by the names of the classes."""
     names = [name.lower().replace(" ", "_") for name in source.classes]
     number = {_OTHER_NAMES.get(name, name): label for label, name in enumerate(names)}

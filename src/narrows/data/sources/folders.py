@@ -29,7 +29,7 @@ _NAMED = 12
 
 
 @dataclass(frozen=True)
-class Files:
+class FoundFiles:
     """What lies in a folder, sorted.
 
     Attributes:
@@ -75,13 +75,13 @@ def open_images(folder: Path, targets: Targets, training: bool) -> Raw | None:
     return _raw(folder, labelled, labels, notes)
 
 
-def find_files(place: Path, deep: bool = True) -> Files:
+def find_files(place: Path, deep: bool = True) -> FoundFiles:
     """The files in a folder; `deep`: also in the folders below it, and in those that links lead to, each once.
 
     Raises:
         OSError: a folder cannot be read.
     """
-    found = Files()
+    found = FoundFiles()
     # A link to a folder that this one lies in would bring in the images of other classes.
     seen = {os.path.realpath(place.parent), *map(str, Path(os.path.realpath(place.parent)).parents)}
     for here, folders, names in os.walk(place, followlinks=True, onerror=_raise):
@@ -133,7 +133,7 @@ def _raw(folder: Path, paths: list[Path], labels: list[str] | None, notes: list[
     )
 
 
-def _notes(folder: Path, found: Sequence[Files]) -> list[str]:
+def _notes(folder: Path, found: Sequence[FoundFiles]) -> list[str]:
     others = [path for files in found for path in files.others]
     loops = [path.relative_to(folder).as_posix() for files in found for path in files.loops]
     notes = []
@@ -162,7 +162,7 @@ def _notes_of_classes(folder: Path, places: Sequence[Path], paths: Sequence[Path
     return notes
 
 
-def _require_images(folder: Path, inside: dict[Path, Files]) -> None:
+def _require_images(folder: Path, inside: dict[Path, FoundFiles]) -> None:
     empty = [place for place, files in inside.items() if not files.images]
     if not empty:
         return

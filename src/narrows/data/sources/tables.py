@@ -13,8 +13,8 @@ from narrows.data.examples import Skipped
 from narrows.data.extras import require
 from narrows.data.faults import at
 from narrows.data.names import one_form
+from narrows.data.sources.decimal_mark import find_mark
 from narrows.data.sources.dialect import Dialect, find_dialect, require_encoding
-from narrows.data.sources.marks import find_mark
 from narrows.data.sources.own import image_bytes
 from narrows.data.sources.raw import Raw
 from narrows.data.sources.repeated import repeats, without

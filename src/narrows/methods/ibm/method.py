@@ -8,11 +8,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from narrows.methods.base import Learner, Plan, SharedWeights
+from narrows.methods.base import Extent, Learner, SharedWeights
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.laplace import LaplaceLearner
 from narrows.methods.ibm.variational import AdditiveLearner, MultiplicativeLearner
-from narrows.methods.warm_start import scale_free
 
 
 @dataclass(frozen=True)
@@ -74,11 +73,7 @@ class IBM(IBMConfig):
     summary: ClassVar[str] = "Information Bottleneck Masked sub-network: weights kept by the nats they carry"
     learning_rate: ClassVar[float] = 6e-3
 
-    def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:
-        super().initialise(shared, carry)
-        scale_free(shared, self.free_scale)
-
-    def learner(self, shared: SharedWeights, plan: Plan, carry: Mapping[str, Tensor] | None) -> Learner:
+    def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:
         del carry
         if self.estimator == "laplace":
             return LaplaceLearner(shared, self, plan)

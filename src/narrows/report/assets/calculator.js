@@ -1,5 +1,5 @@
 // The calculator of a plan: what the formulas of plan.js give, in words, rows and a chart, anew at each change.
-// narrowsPlanTexts is pure, and says the same as narrows/report/outcome.py, to the letter. Needs plan.js.
+// narrowsPlanTexts is pure, and says the same as narrows/report/plan_outcome.py, to the letter. Needs plan.js.
 "use strict";
 (() => {
   const KINDS = ["storage", "memory", "training", "upkeep"];

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from narrows.report.blocks import Chart, Pictures, Source
+from narrows.report.blocks import Chart, Citation, Pictures
 from narrows.report.charts import short_names
 from narrows.report.heat import Matrix, heat_map
 from narrows.report.texts import Texts
@@ -16,7 +16,7 @@ MOST_TASKS: Final = 50
 
 
 def pairs(
-    key: str, tasks: Sequence[str], matrix: Matrix, show: Callable[[float | None], str], say: Texts, source: Source
+    key: str, tasks: Sequence[str], matrix: Matrix, show: Callable[[float | None], str], say: Texts, source: Citation
 ) -> Chart | Pictures:
     """A symmetric matrix: below its diagonal only, as the rest says the same.
 
@@ -32,17 +32,18 @@ def pairs(
         blocks = [range(start, min(start + every, len(tasks))) for start in range(0, len(tasks), every)]
         rows = columns = [f"{block[0] + 1}-{block[-1] + 1}" for block in blocks]
         below = [[_mean(matrix, one, other) for other in blocks] for one in blocks]
+    title, explain, term = say.told(f"builds.{key}")
     return heat_map(
         f"builds-{key}",
-        say(f"builds.{key}.title"),
-        say(f"builds.{key}.explain"),
+        title,
+        explain,
         below,
         rows=(say("builds.task"), rows),
         columns=(say("builds.and_task"), columns),
         value=say(f"builds.{key}.value"),
         show=show,
         axis_format=say(f"builds.{key}.format"),
-        term=say(f"builds.{key}.term"),
+        term=term,
         sources=(source,),
     )
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 from narrows.analysis.subject import COMPARISON_FILE
 from narrows.benchmarks.compare.spec import DENSE
 from narrows.benchmarks.compare.summary import Comparison, Figure, Row
-from narrows.report.blocks import Source
-from narrows.report.charts import CATEGORIES, altair, category, short_names
+from narrows.report.blocks import Citation
+from narrows.report.charts import CATEGORIES, altair, category, kinds, short_names
 from narrows.report.facts import Facts
 from narrows.report.texts import Texts
 
@@ -101,32 +101,25 @@ class Variants:
         """The dense reference, trained longest."""
         return next((row for row in self.longest if row.method == DENSE), None)
 
-    def source(self, *figures: str) -> tuple[Source, ...]:
+    def source(self, *figures: str) -> tuple[Citation, ...]:
         """Where figures of the rows stand."""
-        return (Source(self.file, ", ".join(f"rows[i].{figure}" for figure in figures)),)
+        return (Citation(self.file, ", ".join(f"rows[i].{figure}" for figure in figures)),)
 
-    def place(self, row: Row, figure: str) -> tuple[Source, ...]:
+    def place(self, row: Row, figure: str) -> tuple[Citation, ...]:
         """Where a figure of one row stands."""
-        return (Source(self.file, f"rows[{self.comparison.rows.index(row)}].{figure}"),)
+        return (Citation(self.file, f"rows[{self.comparison.rows.index(row)}].{figure}"),)
 
     def scales(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Colour and marker of these rows' variants, and their legend; by the field `name`."""
         alt = altair()
         looks = [self.looks[label] for label in dict.fromkeys(row.label for row in rows)]
         names = [look.name for look in looks]
-        legend = alt.Legend(
-            columns=alt.ExprRef("width < 480 ? 1 : width < 760 ? 2 : 3"), labelLimit=260, symbolStrokeWidth=2
-        )
+        columns = alt.ExprRef("width < 480 ? 1 : width < 760 ? 2 : 3")
+        legend = alt.Legend(columns=columns, labelLimit=260, symbolStrokeWidth=2)
+        shapes = {"domain": names, "range": [look.shape for look in looks]}
         return {
-            "color": alt.Color(
-                "name:N",
-                title=None,
-                legend=legend,
-                scale=alt.Scale(domain=names, range=[look.colour for look in looks]),
-            ),
-            "shape": alt.Shape(
-                "name:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=[look.shape for look in looks])
-            ),
+            "color": kinds("name", names, [look.colour for look in looks], legend=legend),
+            "shape": alt.Shape("name:N", title=None, legend=legend, scale=shapes),
         }
 
 
@@ -141,6 +134,11 @@ def with_error(figure: Figure, digits: int = 1) -> str | None:
         return None
     error = "" if figure.se is None else f" ± {100 * figure.se:.{digits}f}"
     return f"{100 * figure.mean:.{digits}f}{error}%"
+
+
+def times_of(ratio: float | None, say: Texts) -> str | None:
+    """How many times as much."""
+    return None if ratio is None else f"{say.number(ratio, 3)}\u00d7"
 
 
 def edges(figure: Figure) -> dict[str, float]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from narrows.errors import DamagedStoreError
-from narrows.report.blocks import Block, Choice, Notice, Section
+from narrows.report.block_makers import section, warning
+from narrows.report.blocks import Block, Notice, Section, Selector
 from narrows.report.facts import Facts
-from narrows.report.pixels import Budget
-from narrows.report.sections.kept import check, layers, leaning, measuring, overview
+from narrows.report.pixels import PixelBudget
+from narrows.report.sections.kept import counter_check, layers, leaning, measurement_note, overview
 from narrows.report.sections.kept.weights import WeightPictures, draw_weights
 from narrows.report.texts import Texts
 
@@ -23,23 +24,27 @@ def kept(facts: Facts, say: Texts) -> Section:
     """From the records, the masks, the network, and examples where it was measured on some."""
     blocks: list[Block]
     if facts.reader is None:
-        blocks = [Notice(say("kept.no_store"), "warn")]
+        blocks = [warning(say, "kept.no_store")]
     elif not facts.retention:
-        blocks = [Notice(say("kept.none"), "warn")]
+        blocks = [warning(say, "kept.none")]
     else:
-        blocks = [*overview.overview(facts, say), *measuring.how(facts, say), *check.all_tasks(facts, say)]
+        blocks = [
+            *overview.overview(facts, say),
+            *measurement_note.how(facts, say),
+            *counter_check.all_tasks(facts, say),
+        ]
         try:
             drawn = draw_weights(facts.reader, facts.pictured, WEIGHTS_BYTES)
         except DamagedStoreError as error:  # a mask: what the records say is shown nevertheless
             drawn = WeightPictures({}, 0)
             blocks.append(Notice(say("page.failed", error=error), "bad"))
         blocks += [*overview.left_out(facts, drawn, say), _tasks(facts, drawn, say)]
-    return Section("kept", say("kept.title"), say("kept.lead"), blocks)
+    return section(say, "kept", blocks)
 
 
-def _tasks(facts: Facts, drawn: WeightPictures, say: Texts) -> Choice:
-    filters = Budget(FILTERS_BYTES, len(facts.pictured))
-    maps = Budget(INPUTS_BYTES, len(facts.pictured))
+def _tasks(facts: Facts, drawn: WeightPictures, say: Texts) -> Selector:
+    filters = PixelBudget(FILTERS_BYTES, len(facts.pictured))
+    maps = PixelBudget(INPUTS_BYTES, len(facts.pictured))
     insides = facts.insides if isinstance(facts.insides, Mapping) else {}
     options = []
     for place, task in enumerate(facts.retention):
@@ -50,6 +55,6 @@ def _tasks(facts: Facts, drawn: WeightPictures, say: Texts) -> Choice:
             inside = insides.get(task.task)
             blocks += leaning.filters(inside, facts, filters, say)
             blocks += leaning.leaning(place, inside, measured, maps, facts, say)
-            blocks += check.one_task(place, measured, say)
+            blocks += counter_check.one_task(place, measured, say)
         options.append((task.task, tuple(blocks)))
-    return Choice("kept-task", say("kept.task"), tuple(options))
+    return Selector("kept-task", say("kept.task"), tuple(options))
