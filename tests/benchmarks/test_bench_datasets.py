@@ -14,7 +14,7 @@ import torch
 from dataset_samples import jpeg, write_parquet
 from PIL import Image
 
-from narrows.benchmarks.datasets import images
+from narrows.benchmarks.datasets import image_source
 from narrows.benchmarks.datasets.digits import load_digits
 from narrows.benchmarks.datasets.tiny_imagenet import open_tiny_imagenet
 from narrows.errors import DataError, DatasetMissingError
@@ -79,16 +79,16 @@ def test_smaller_images_are_means() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
-    small = images.decode(out.getvalue(), (2, 2), "here").astype(float)
+    small = image_source.decode(out.getvalue(), (2, 2), "here").astype(float)
     means = pixels.reshape(2, 2, 2, 2, 3).mean((1, 3)).transpose(2, 0, 1)
     assert np.abs(small - means).max() <= 1  # Pillow rounds after each axis
 
 
 def test_only_wanted_classes_are_decoded(parquet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[str] = []
-    true = images.decode
+    true = image_source.decode
     monkeypatch.setattr(
-        images, "decode", lambda data, size, where, *rest: decoded.append(where) or true(data, size, where, *rest)
+        image_source, "decode", lambda data, size, where, *rest: decoded.append(where) or true(data, size, where, *rest)
     )
     open_tiny_imagenet(parquet).select([2])
     assert len(decoded) == 5

@@ -11,9 +11,9 @@ import pytest
 import torch
 from dataset_samples import write_idx, write_mnist
 
-from narrows.benchmarks.datasets.base import Dataset
 from narrows.benchmarks.datasets.digits import load_digits
 from narrows.benchmarks.datasets.idx import load_fashion_mnist, load_mnist, read_idx
+from narrows.benchmarks.datasets.image_source import Dataset
 from narrows.errors import DataError, DatasetMissingError
 
 

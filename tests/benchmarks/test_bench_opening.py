@@ -22,10 +22,9 @@ from dataset_samples import (
     write_svhn,
 )
 
-from narrows.benchmarks.datasets.base import Dataset
 from narrows.benchmarks.datasets.catalogue import DATASETS
 from narrows.benchmarks.datasets.cifar import CIFAR10_CLASSES, CIFAR100_CLASSES, CIFAR100_SUPERCLASSES
-from narrows.benchmarks.datasets.frame import framed
+from narrows.benchmarks.datasets.image_source import Dataset, framed
 from narrows.benchmarks.datasets.opening import HUB, open_dataset
 from narrows.errors import ConfigError, DataError, DatasetMissingError
 

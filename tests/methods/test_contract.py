@@ -99,11 +99,15 @@ class Life:
         return sum(getattr(layer, what) for layer in self.store.explain(name))
 
 
-LIKE_ANOTHER = {"two-budgets", "price", "multiplicative", "magnitude", "wsn", "wsn-warm-gradual", "packnet-ib"}
-LIKE_ANOTHER |= {"ewc", "finetune", "independent", "joint"}
-"""Methods whose way with a network's layers is that of another, or none: a few networks will do."""
-FEW = ("mlp", "grouped", "tied")
-LIVES = [(toy, method) for toy in TOYS for method in METHODS if toy in FEW or method not in LIKE_ANOTHER]
+EVERYWHERE = ("laplace", "hat")
+"""On every network: the method taken where none is named, and the one that looks at layers and not at tensors."""
+SOME = ("multiplicative", "magnitude-ib", "supsup", "wsn-ib", "packnet")
+"""On a network of each kind: one of each family. The others are these with other options, or keep nothing apart."""
+KINDS = ("mlp", "grouped", "batchnorm", "attention", "tied", "regression")
+"""Dense, of filters, with running statistics, of several inputs, with a shared matrix, without a head."""
+FEW = ("mlp", "tied")
+NETWORKS = {method: KINDS if method in SOME else FEW for method in METHODS} | dict.fromkeys(EVERYWHERE, tuple(TOYS))
+LIVES = [(toy, method) for method, toys in NETWORKS.items() for toy in toys]
 
 
 @pytest.fixture(scope="module", params=LIVES, ids="-".join)

@@ -17,6 +17,7 @@ import pytest
 from narrows.report import connection_slots, serve
 from narrows.report.follow import Follower
 from narrows.report.serve import WatchServer
+from page_server import serving
 
 PATIENCE = 30.0
 """Seconds that an answer may take on a machine that does much else."""
@@ -28,14 +29,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchSer
     monkeypatch.setattr(serve, "_ASKING", 0.5)
     monkeypatch.setattr(connection_slots, "_PLACES", 3)
     follower = Follower(tmp_path / "run", pause=0.05)
-    with WatchServer(follower, port=0) as serving:
-        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield serving
-        serving.ending.set()
-        follower.stop()
-        serving.shutdown()
-        thread.join()
+    with serving(follower) as server:
+        yield server
 
 
 def connect(server: WatchServer) -> socket.socket:

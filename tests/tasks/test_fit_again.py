@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,17 @@ BATCHES = [MLP.batch(8, 3, seed) for seed in (1, 2)]
 PLAN: dict[str, Any] = {"examples": 16, "batch_size": 8}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> nw.TaskStore:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one task, to be copied."""
+    store = nw.TaskStore.create(tmp_path_factory.mktemp("learned") / "store", MLP.make(), head=MLP.place)
     learn(store, "old", METHOD)
-    return store
+    return store.path
+
+
+@pytest.fixture
+def store(learned: Path, tmp_path: Path) -> nw.TaskStore:
+    return nw.TaskStore.open(shutil.copytree(learned, tmp_path / "store"), MLP.make())
 
 
 def begin(store: nw.TaskStore, method: nw.Method = METHOD) -> nw.Task:
@@ -65,8 +72,7 @@ class Stopped(BaseException):
     """Ctrl-C, say."""
 
 
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("step", [1, 5])
+@pytest.mark.parametrize(("name", "step"), [*((name, 5) for name in METHODS), ("laplace", 1), ("hat", 1)])
 def test_a_fit_that_was_stopped_is_begun_anew(store: nw.TaskStore, name: str, step: int) -> None:
     with begin(store, METHODS[name]) as task:
         fit(task)
@@ -113,8 +119,7 @@ class Halting(torch.optim.Adam):
         return super().step(closure)
 
 
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("fits", [0, 1])
+@pytest.mark.parametrize(("name", "fits"), [*((name, 1) for name in METHODS), ("laplace", 0), ("hat", 0)])
 def test_a_fit_that_was_stopped_within_a_step_begins_where_it_began(store: nw.TaskStore, name: str, fits: int) -> None:
     found = []
     for halts in (False, True):

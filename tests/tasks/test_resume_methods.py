@@ -90,9 +90,9 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return world
 
 
-@pytest.mark.parametrize("stop", [5, 9], ids=["within an epoch", "at its end"])
-def test_an_interrupted_task_ends_where_it_would_have_ended(world: World, stop: int) -> None:
-    memory, where = Memory(), f"stopped {stop}"
+def test_an_interrupted_task_ends_where_it_would_have_ended(world: World) -> None:
+    """Within an epoch; at the ends of epochs, too, below."""
+    memory, where, stop = Memory(), "stopped", 5
     with pytest.raises(KeyboardInterrupt):
         world.train(where, 3, memory, callbacks=[stop_at(stop)])
     assert memory.tree["position"]["steps"] == stop

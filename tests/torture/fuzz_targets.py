@@ -80,7 +80,7 @@ def _progress(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    "json": lambda data: strict_json.dump(strict_json.parse(data, "x.json").values, "x.json") and None,
+    "json": lambda data: strict_json.dump(strict_json.parse(data, "x.json"), "x.json") and None,
     "store.json": _header,
     "store.json, sealed": lambda data: _header(seal(data)),
     "task.json": _record,

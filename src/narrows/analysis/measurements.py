@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 from narrows.analysis.attribution import Leaning
 from narrows.analysis.check_results import CounterCheck
 from narrows.analysis.similarity import Similarity
-from narrows.data.plain import from_plain, to_plain
 from narrows.errors import DataError
+from narrows.json_values import from_plain, to_plain
 from narrows.store import outside, strict_json
 from narrows.store.durable import sha256
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from narrows.benchmarks.compare.comparison_file import read_comparison
-from narrows.benchmarks.compare.places import Damage
 from narrows.benchmarks.compare.summary import Comparison
 from narrows.benchmarks.results import Result
 from narrows.errors import StoreError, StoreMissingError
+from narrows.json_values import Damage
 from narrows.store import strict_json
 from narrows.store.names import STORE_FILE
 from narrows.store.reader import StoreReader

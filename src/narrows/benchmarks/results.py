@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from narrows.errors import StoreError, StoreVersionError
+from narrows.json_values import MisfitError, from_plain
 from narrows.store import outside, strict_json
 from narrows.training import metrics
 
 VERSION = 1
 Row = list[float | None]
-_NUMBERS = ("float", "int")  # how the fields of a task that hold numbers are annotated
-_REFERENCE = ("ACC", "lr", "seconds", "step_seconds")
 
 
 @dataclass
@@ -51,6 +49,16 @@ class TaskRow:
     layers: dict[str, float]
 
 
+class Reference(TypedDict):
+    """Dense networks, one for each task: the accuracy of each, its mean, and what training took."""
+
+    accuracy: list[float]
+    ACC: float
+    lr: float
+    seconds: float
+    step_seconds: float
+
+
 @dataclass
 class Result:
     """A run, finished or under way. `rows` is the matrix R; see `narrows.training.metrics`."""
@@ -64,7 +72,7 @@ class Result:
     dense_bytes: int
     rows: list[Row] = field(default_factory=list)
     tasks: list[TaskRow] = field(default_factory=list)
-    reference: dict[str, Any] | None = None
+    reference: Reference | None = None
     complete: bool = False
 
     def metrics(self) -> dict[str, float | None]:
@@ -96,25 +104,14 @@ class Result:
         return sum(task.step_seconds for task in self.tasks) / len(self.tasks)
 
     def require_sound(self) -> None:
-        """ValueError where R, the tasks or the reference have not the shape that docs/result.md gives them."""
+        """ValueError where R or the reference does not go with the tasks, or an entry of R that is needed is null."""
         count = len(self.tasks)
         if len(self.rows) != count or any(len(row) < count for row in self.rows):
             raise ValueError(f"R has not a row and a column for each of the {count} tasks")
-        entries = [entry for row in self.rows for entry in row if entry is not None]
-        last = self.rows[-1][:count] if self.rows else []
-        figures = [getattr(task, field.name) for task in self.tasks for field in fields(task) if field.type in _NUMBERS]
-        densities = [density for task in self.tasks for density in task.layers.values()]
-        reference: list[Any] = []
-        if self.reference is not None:
-            reference = [*self.reference["accuracy"], *(self.reference[key] for key in _REFERENCE)]
-        for number in (*entries, *last, *figures, *densities, *reference, self.dense_bytes):
-            if type(number) not in (int, float) or not abs(number) <= sys.float_info.max:
-                raise ValueError(f"{number!r} stands where a number should")
-        for text in (self.stream, self.method, *(task.name for task in self.tasks)):
-            if not isinstance(text, str):
-                raise ValueError(f"{text!r} stands where a name should")
+        if self.rows and None in self.rows[-1][:count]:
+            raise ValueError("null stands in the last row of R where a number should")
         if self.tasks:
-            self.metrics()  # ValueError where an entry of R is null that they need
+            self.metrics()
 
     def identity(self) -> dict[str, Any]:
         """What must agree for a run to go on where another left off."""
@@ -158,18 +155,11 @@ class Result:
                     f"{path} is a result of version {data['version']}, and this narrows knows version {VERSION} only; "
                     "use the narrows that wrote it, or a newer one."
                 )
-            result = cls(
-                **{name: data[name] for name in ("stream", "method", "config", "seed", "environment")},
-                stream_description=data["stream_description"],
-                dense_bytes=data["metrics"]["dense_bytes"] if data["metrics"] else 0,
-                rows=data["R"],
-                tasks=[TaskRow(**task) for task in data["tasks"]],
-                reference=data["reference"],
-                complete=data["complete"],
-            )
+            data["dense_bytes"] = data["metrics"]["dense_bytes"] if data["metrics"] else 0
+            result = from_plain(cls, data | {"rows": data["R"]}, unknown=True)
             result.require_sound()
             return result
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, MisfitError) as error:
             raise StoreError(
                 f"{path} cannot be read as a result ({type(error).__name__}: {error}). Delete it and run again: "
                 "the tasks are in the store, and their accuracies are measured anew from there."

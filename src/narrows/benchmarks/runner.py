@@ -11,13 +11,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from narrows.benchmarks.environment import StepClock, environment
 from narrows.benchmarks.holdout import first_tasks, held_out
 from narrows.benchmarks.joint_trackers import ALL, following
 from narrows.benchmarks.options import RunOptions, with_defaults
-from narrows.benchmarks.results import Result, Row
+from narrows.benchmarks.results import Reference, Result, Row
 from narrows.benchmarks.run_listener import ForReference, RunListener, SilentRun
 from narrows.benchmarks.stream_data import HEAD, StreamData
 from narrows.benchmarks.streams import Stream, make_stream
@@ -216,7 +215,7 @@ class _Runner:
             if not ours:
                 raise ConfigError(f"{self.out}/store holds tasks of another run; use another --out.")
 
-    def _reference(self) -> dict[str, Any]:
+    def _reference(self) -> Reference:
         """One dense network per task, trained with the same data, network, batches and epochs."""
         options = replace(self.options, method=Independent(), lr=Independent.learning_rate, reference=False)
         result = _Runner(options, self.stream, self.out / "reference", ForReference(self.listener)).run()

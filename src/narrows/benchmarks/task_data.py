@@ -11,7 +11,7 @@ from typing import overload
 
 from torch import Tensor
 
-from narrows.benchmarks.datasets.base import ImageSource
+from narrows.benchmarks.datasets.image_source import ImageSource
 
 _CACHE_BYTES = 512 * 2**20
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from narrows.data.inputs import Inputs, TableInputs
-from narrows.data.plain import from_plain, to_plain
 from narrows.data.target import Target
 from narrows.errors import DataError
+from narrows.json_values import from_plain, to_plain
 
 VERSION = 1
 

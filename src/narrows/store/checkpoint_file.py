@@ -122,7 +122,7 @@ def decode(data: bytes, label: str) -> dict[str, Any]:
     if text is None or text.dtype != torch.uint8:
         raise DamagedFileError(label, "holds no tree", REMEDY)
     try:
-        tree = _tree(strict_json.parse(text.numpy().tobytes(), label, REMEDY).values, tensors)
+        tree = _tree(strict_json.parse(text.numpy().tobytes(), label, REMEDY), tensors)
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise DamagedFileError(label, f"holds a tree that does not fit its tensors ({error})", REMEDY) from error
     if not isinstance(tree, dict):

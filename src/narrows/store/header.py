@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+from narrows.json_values import MisfitError, Most, from_plain
 from narrows.store import names, strict_json
 from narrows.store.durable import RESTORE, DamagedFileError, sha256
-from narrows.store.fields import Fields, version_of
+from narrows.store.rules import Sha256, TaskDirectory, TaskName, Text, Time, misfits_named, version_of
 from narrows.subnet.spec import TensorSpec
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 VERSION: Final = 2
 """Of store.json: what writers make of any store. Version 1 has masks of version 1 only."""
 _USUAL: Final = ("float32", "float16", "bfloat16", "float64")
+_MAX_SIZES: Final = 64  # of a shape: as many dimensions as torch knows; the product of more takes time without end
 RESTORE_STORE: Final = (
     "restore store.json from a backup, or have it written anew by `narrows recover STORE`; the files of the tasks are "
     "untouched"
@@ -38,7 +40,7 @@ class FileRef:
     """A file, its SHA-256 in hex and its size in bytes."""
 
     file: str
-    sha256: str
+    sha256: Sha256
     bytes: int
 
 
@@ -46,7 +48,7 @@ class FileRef:
 class CarryRef(FileRef):
     """Training state, and the name of the method that left it."""
 
-    method: str
+    method: Text
 
 
 @dataclass(frozen=True)
@@ -60,27 +62,27 @@ class SnapshotRef(FileRef):
 class TaskRef:
     """A task as store.json lists it; `sha256` is that of its task.json."""
 
-    name: str
-    directory: str
-    sha256: str
+    name: TaskName
+    directory: TaskDirectory
+    sha256: Sha256
 
 
 @dataclass(frozen=True)
 class StoreHeader:
     """The contents of store.json."""
 
-    created: str
-    shared: tuple[TensorSpec, ...]
-    private: tuple[str, ...]
-    fingerprint: str
+    created: Time
+    shared: Annotated[tuple[TensorSpec, ...], Most(MAX_SHARED)]
+    private: Annotated[tuple[str, ...], Most(MAX_PRIVATE)]
+    fingerprint: Sha256
     base: FileRef
-    tasks: tuple[TaskRef, ...] = ()
+    tasks: Annotated[tuple[TaskRef, ...], Most(MAX_TASKS)] = ()
     next_index: int = 0
     carry: CarryRef | None = None
     snapshot: SnapshotRef | None = None
-    head: str | None = None  # path of the module that tasks bring of their own; without meaning here
+    head: Text | None = None  # path of the module that tasks bring of their own; without meaning here
     model: dict[str, Any] | None = None  # how to build the network; without meaning here
-    replaces: str | None = None  # SHA-256 of the store.json that this one takes the place of
+    replaces: Sha256 | None = None  # SHA-256 of the store.json that this one takes the place of
     removing: tuple[str, ...] = ()  # SHA-256 of the task.json of each task directory that it no longer lists
     version: int = VERSION  # of the file that it was read from; the next change makes it the newest
 
@@ -126,44 +128,47 @@ def header_to_json(header: StoreHeader) -> bytes:
 
 def header_from_json(data: bytes, label: str = names.STORE_FILE) -> StoreHeader:
     """The header in `data`; `label` names the file. StoreVersionError, or DamagedFileError if amiss."""
-    fields = strict_json.parse(data, label, RESTORE_STORE)
-    version = version_of(fields, "narrows-store", VERSION)
+    values = strict_json.parse(data, label, RESTORE_STORE)
+    version_of(values, "narrows-store", VERSION, label, RESTORE_STORE)
     end = _END.search(data)
     if not end or sha256(data[: end.start(1)] + _ZEROS + data[end.end(1) :]) != end[1].decode():
         raise DamagedFileError(label, "was altered: its own SHA-256 does not fit", RESTORE_STORE)
-    header = StoreHeader(
-        created=fields.time("created"),
-        shared=tuple(_spec(item) for item in fields.objects("shared", MAX_SHARED)),
-        private=fields.texts("private", MAX_PRIVATE),
-        fingerprint=fields.sha256("fingerprint"),
-        base=_file(fields.inside("base"), lambda file: file == names.BASE_FILE),
-        tasks=tuple(_task_ref(item) for item in fields.objects("tasks", MAX_TASKS)),
-        next_index=fields.integer("next_index"),
-        carry=None if fields.get("carry") is None else _carry(fields.inside("carry")),
-        snapshot=_snapshot(fields.inside("snapshot")) if fields.has("snapshot") else None,
-        head=fields.text("head") if fields.has("head") else None,
-        model=fields.mapping("model") if fields.has("model") else None,
-        replaces=fields.sha256("replaces") if fields.has("replaces") else None,
-        removing=fields.texts("removing") if fields.has("removing") else (),
-        version=version,
-    )
+    with misfits_named(label, RESTORE_STORE):
+        for key in ("tasks", "next_index", "carry"):
+            if key not in values:
+                raise MisfitError(key, "is missing")
+        header = from_plain(StoreHeader, values, unknown=True)
+        _require_fitting(header)
+    for file in filter(None, (header.carry, header.snapshot)):
+        require_size(header, file.file, file.bytes, label, RESTORE_STORE)
+    return header
+
+
+def _require_fitting(header: StoreHeader) -> None:
+    """MisfitError where what store.json says at one place does not go with what it says at others."""
+    for i, spec in enumerate(header.shared):
+        _require_spec(spec, f"shared[{i}]")
+    for key, ref, fits in (
+        ("base", header.base, lambda file: file == names.BASE_FILE),
+        ("carry", header.carry, lambda file: names.carry_index(file) is not None),
+        ("snapshot", header.snapshot, lambda file: names.snapshot_index(file) is not None),
+    ):
+        if ref and not fits(ref.file):
+            raise MisfitError(f"{key}.file", "should be the plain name of a file of the store")
     if header.snapshot and not 0 < header.snapshot.tasks <= len(header.tasks):
-        fields.fail("snapshot", "should be of 1 or more of the tasks listed")
+        raise MisfitError("snapshot", "should be of 1 or more of the tasks listed")
     for key, found in (
         ("shared", [spec.name for spec in header.shared]),
         ("tasks", header.task_names),
         ("tasks", [names.directory_index(task.directory) for task in header.tasks]),
     ):
         if len(set(found)) != len(found):
-            fields.fail(key, "holds an entry twice")
+            raise MisfitError(key, "holds an entry twice")
     if any((names.directory_index(task.directory) or 0) >= header.next_index for task in header.tasks):
-        fields.fail("next_index", "should be above every task's index")
-    for file in filter(None, (header.carry, header.snapshot)):
-        require_size(header, file.file, file.bytes, label, RESTORE_STORE)
+        raise MisfitError("next_index", "should be above every task's index")
     # Every shared parameter lies in the base: this bounds what a mask may ask of the memory.
     if sum(spec.numel for spec in header.shared) > header.base.bytes:
-        fields.fail("shared", "holds more elements than the base file has bytes")
-    return header
+        raise MisfitError("shared", "holds more elements than the base file has bytes")
 
 
 def require_size(header: StoreHeader, file: str, size: int, label: str, remedy: str = RESTORE) -> None:
@@ -173,9 +178,13 @@ def require_size(header: StoreHeader, file: str, size: int, label: str, remedy: 
         raise DamagedFileError(label, what, remedy)
 
 
-def _spec(fields: Fields) -> TensorSpec:
-    dtype = fields.text("dtype", _is_dtype, "be a dtype")
-    return TensorSpec(fields.text("name"), fields.shape("shape"), dtype)
+def _require_spec(spec: TensorSpec, key: str) -> None:
+    if len(spec.shape) > _MAX_SIZES:
+        raise MisfitError(f"{key}.shape", f"has {len(spec.shape)} entries, more than {_MAX_SIZES}")
+    if not spec.name:
+        raise MisfitError(f"{key}.name", "should be non-empty text")
+    if not _is_dtype(spec.dtype):
+        raise MisfitError(f"{key}.dtype", "should be a dtype")
 
 
 def _is_dtype(name: str) -> bool:
@@ -185,24 +194,3 @@ def _is_dtype(name: str) -> bool:
     import torch
 
     return isinstance(getattr(torch, name, None), torch.dtype)
-
-
-def _file(fields: Fields, accept: Any) -> FileRef:
-    file = fields.text("file", accept, "be the plain name of a file of the store")
-    return FileRef(file, fields.sha256("sha256"), fields.integer("bytes"))
-
-
-def _carry(fields: Fields) -> CarryRef:
-    file = _file(fields, lambda file: names.carry_index(file) is not None)
-    return CarryRef(file.file, file.sha256, file.bytes, fields.text("method"))
-
-
-def _snapshot(fields: Fields) -> SnapshotRef:
-    file = _file(fields, lambda file: names.snapshot_index(file) is not None)
-    return SnapshotRef(file.file, file.sha256, file.bytes, fields.integer("tasks"))
-
-
-def _task_ref(fields: Fields) -> TaskRef:
-    name = fields.text("name", lambda name: not names.name_fault(name), "be a task's name")
-    directory = fields.text("directory", names.is_task_directory, "be the plain name of a task's directory")
-    return TaskRef(name, directory, fields.sha256("sha256"))

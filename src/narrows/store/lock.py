@@ -10,12 +10,14 @@ import os
 import socket
 import stat
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock, Timeout
 
 from narrows.errors import StoreError, StoreLockedError
+from narrows.json_values import MisfitError, from_plain
 from narrows.store import durable, names, strict_json
 from narrows.store.records import utc_now
 
@@ -104,9 +106,17 @@ def _close_to_others(lock: Path) -> None:
             os.chmod(lock, 0o600)
 
 
+@dataclass(frozen=True)
+class _Holder:
+    pid: int
+    host: str
+    since: str
+
+
 def _describe(holder: Path) -> str:
     try:
-        found = strict_json.parse(durable.read(holder, names.HOLDER_FILE, 4096), names.HOLDER_FILE)
-        return f"process {found.integer('pid')} on {found.text('host')} since {found.text('since')}"
-    except StoreError:
+        values = strict_json.parse(durable.read(holder, names.HOLDER_FILE, 4096), names.HOLDER_FILE)
+        found = from_plain(_Holder, values, unknown=True)
+        return f"process {found.pid} on {found.host} since {found.since}"
+    except (StoreError, MisfitError):
         return "another process or thread"

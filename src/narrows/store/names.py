@@ -140,11 +140,6 @@ def is_progress_file(file: str) -> bool:
     return bool(_PROGRESS.fullmatch(file))
 
 
-def is_task_directory(name: str) -> bool:
-    """Whether it is the plain name of a task's directory."""
-    return directory_index(name) is not None
-
-
 def directory_index(directory: str) -> int | None:
     """The index in a task directory's name, or None if that is not such a name (so no path gets out)."""
     match = _DIRECTORY.fullmatch(directory)

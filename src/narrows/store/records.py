@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from narrows.json_values import MisfitError, Rule, from_plain
 from narrows.store import names, strict_json
 from narrows.store.durable import RESTORE
-from narrows.store.fields import version_of
+from narrows.store.rules import Sha256, TaskDirectory, TaskName, Text, Time, misfits_named, version_of
 
 TASK_VERSION: Final = 2
 """Of task.json. Version 1 has a digest of the task's whole network, version 2 of what the task consists of."""
@@ -19,19 +20,19 @@ ISOLATIONS: Final = ("shared", "own", "none")
 class TaskRecord:
     """The contents of a task.json. The caller of `append` leaves index, directory and blobs to it."""
 
-    name: str
+    name: TaskName
     index: int
-    directory: str
-    created: str
-    isolation: str
+    directory: TaskDirectory
+    created: Time
+    isolation: Annotated[str, Rule(f"be one of {', '.join(ISOLATIONS)}", ISOLATIONS.__contains__)]
     method: dict[str, Any]
     head: dict[str, Any] | None
     data: dict[str, Any]
     metrics: dict[str, Any]
-    seconds: float | None
+    seconds: Annotated[float, Rule("be seconds, zero or more", lambda seconds: 0 <= seconds < 1e18)] | None
     parents: tuple[str, ...]
     layers: dict[str, Any]
-    weights_sha256: str
+    weights_sha256: Sha256
     blobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     history: dict[str, Any] | None = None  # how it was trained; without meaning here
     version: int = TASK_VERSION  # a task that is rewritten keeps its own
@@ -61,34 +62,26 @@ def task_to_json(record: TaskRecord) -> bytes:
 
 def task_from_json(data: bytes, label: str, remedy: str = RESTORE) -> TaskRecord:
     """The record in `data`; `label` names the file. StoreVersionError, or DamagedFileError if amiss."""
-    fields = strict_json.parse(data, label, remedy)
-    version = version_of(fields, "narrows-task", TASK_VERSION)
-    fields.inside("method").text("name")
-    record = TaskRecord(
-        name=fields.text("name", lambda name: not names.name_fault(name), "be a task's name"),
-        index=fields.integer("index"),
-        directory=fields.text("directory", names.is_task_directory, "be a task's directory"),
-        created=fields.time("created"),
-        isolation=fields.text("isolation", ISOLATIONS.__contains__, f"be one of {', '.join(ISOLATIONS)}"),
-        method=fields.mapping("method"),
-        head=fields.optional_mapping("head"),
-        data=fields.mapping("data"),
-        metrics=fields.mapping("metrics"),
-        seconds=fields.seconds("seconds"),
-        parents=fields.texts("parents"),
-        layers=fields.mapping("layers"),
-        weights_sha256=fields.sha256("weights_sha256"),
-        blobs=fields.mapping("blobs"),
-        history=fields.mapping("history") if fields.has("history") else None,
-        version=version,
-        task_json_bytes=len(data),
-    )
-    blobs = fields.inside("blobs")
-    if set(record.blobs) != set(names.BLOB_FILES):
-        fields.fail("blobs", f"should list {', '.join(names.BLOB_FILES)}")
-    for name in names.BLOB_FILES:
-        blobs.inside(name).sha256("sha256")
-        blobs.inside(name).integer("bytes")
-    if names.directory_index(record.directory) != record.index:
-        fields.fail("index", "is not that of its directory")
+    values = strict_json.parse(data, label, remedy)
+    version_of(values, "narrows-task", TASK_VERSION, label, remedy)
+    with misfits_named(label, remedy):
+        record = replace(from_plain(TaskRecord, values, unknown=True), task_json_bytes=len(data))
+        from_plain(_Named, record.method, "method", unknown=True)
+        if set(record.blobs) != set(names.BLOB_FILES):
+            raise MisfitError("blobs", f"should list {', '.join(names.BLOB_FILES)}")
+        for name, blob in record.blobs.items():
+            from_plain(_Blob, blob, f"blobs.{name}", unknown=True)
+        if names.directory_index(record.directory) != record.index:
+            raise MisfitError("index", "is not that of its directory")
     return record
+
+
+@dataclass(frozen=True)
+class _Named:
+    name: Text
+
+
+@dataclass(frozen=True)
+class _Blob:
+    sha256: Sha256
+    bytes: int

@@ -14,7 +14,6 @@ from typing import Any, Final, NoReturn
 from narrows.errors import StoreError
 from narrows.store import bounded
 from narrows.store.durable import RESTORE, DamagedFileError
-from narrows.store.fields import Fields
 
 MAX_JSON: Final = 64 << 20  # bytes
 MAX_NESTING: Final = 100  # lists and objects within each other; far below where Python's own recursion ends
@@ -93,7 +92,7 @@ def read_object(path: str | os.PathLike[str], *, finite: bool = True) -> dict[st
     return found
 
 
-def parse(data: bytes, label: str, remedy: str = RESTORE) -> Fields:
+def parse(data: bytes, label: str, remedy: str = RESTORE) -> dict[str, Any]:
     """The JSON object in `data`; DamagedFileError, naming `label`, for anything else."""
     try:
         value = loads(data)
@@ -103,7 +102,7 @@ def parse(data: bytes, label: str, remedy: str = RESTORE) -> Fields:
         raise StoreError(f"{label} is not read: there is no memory for what it holds") from error
     if not isinstance(value, dict):
         raise DamagedFileError(label, "is not a JSON object", remedy)
-    return Fields(value, label, remedy)
+    return value
 
 
 def _too_deep(value: Any) -> bool:

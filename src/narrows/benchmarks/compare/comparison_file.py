@@ -6,13 +6,14 @@ A part that is damaged is left out, or taken as not measured, and named by its k
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from narrows.benchmarks.compare.places import Damage, Place, count, items, mapping, number, numbers, text, whole
-from narrows.benchmarks.compare.summary import FIGURES, VERSION, Comparison, Figure, Row
+from narrows.benchmarks.compare.summary import FIGURES, VERSION, Comparison, Figure, Row, RunAccount
 from narrows.errors import StoreError, StoreVersionError
+from narrows.json_values import Damage, salvage
 from narrows.store import strict_json
 
 FORMAT: Final = "narrows-comparison"
@@ -39,17 +40,7 @@ def read_comparison(file: str | os.PathLike[str]) -> tuple[Comparison, tuple[Dam
         StoreVersionError: it is of a version that this narrows does not know.
         StoreError: it cannot be read, or is no comparison; names the file and the remedy.
     """
-    damage: list[Damage] = []
-    data = Place(_require_known(Path(file)), "", damage)
-    comparison = Comparison(
-        grid=data.get("grid", mapping, {}),
-        rows=tuple(data.each("rows", _row)),
-        failures=tuple(data.each("failures", _failure)),
-        left=data.get("left", count, 0),
-        runs=tuple(data.each("runs", _run)),
-        notes=tuple(data.each("notes", text)),
-        command=tuple(data.each("command", text)),
-    )
+    comparison, damage = salvage(Comparison, _require_known(Path(file)), _fitted)
     return comparison, tuple(damage)
 
 
@@ -70,86 +61,44 @@ def _require_known(file: Path) -> dict[str, Any]:
     return data
 
 
-def _row(row: Place) -> Row:
-    """A row; it is left out where it does not say what was run, and with which seeds."""
-    seeds = tuple(map(whole, items(row.child("seeds"))))
-    tasks = tuple(map(text, items(row.child("tasks"))))
-    return Row(
-        label=text(row.child("label")),
-        method=text(row.child("method")),
-        settings=row.get("settings", mapping, {}),
-        epochs=count(row.child("epochs")),
-        lr=row.get("lr", number, None),
-        values=row.get("values", numbers, {}),
-        tried=tuple(row.each("tried", _trial)),
-        seeds=seeds,
-        asked=count(row.child("asked")),
-        figures=_figures(row, len(seeds)),
-        tasks=tasks,
-        accuracy=_along(row, "accuracy", len(tasks), len(seeds)),
-        used=_along(row, "used", len(tasks), len(seeds)),
-    )
+def _fitted(kind: Any, found: Any, key: str, damage: list[Damage]) -> Any:
+    """Rows and runs whose parts are as many as belong together; what is not counts as not measured."""
+    if kind is RunAccount:
+        return found | {"R": _matrix(found["R"], f"{key}.R", damage)}
+    return _row(found, key, damage) if kind is Row else found
 
 
-def _figures(row: Place, seeds: int) -> dict[str, Figure]:
-    """By name; what is not there was not measured."""
-    nothing = Figure(None, None, (None,) * seeds)
-    known = row.get("figures", mapping, {})
-    if not known:
-        return dict.fromkeys(FIGURES, nothing)
-    place = row.child("figures")
-    return {
-        name: place.get(name, lambda found: _figure(found, seeds), nothing) if name in known else nothing
-        for name in FIGURES
-    }
+def _row(row: Row, key: str, damage: list[Damage]) -> Row:
+    """With a value for each of its seeds in every figure, and a figure for each of its tasks or for none."""
+    nothing = Figure(None, None, (None,) * len(row.seeds))
+    figures = dict.fromkeys(FIGURES, nothing)
+    for name in row.figures.keys() & figures:
+        if _has_each(row, [row.figures[name]], f"{key}.figures.{name}", damage):
+            figures[name] = row.figures[name]
+    accuracy, used = (_along(row, name, f"{key}.{name}", damage) for name in ("accuracy", "used"))
+    return replace(row, figures=figures, accuracy=accuracy, used=used)
 
 
-def _along(row: Place, name: str, tasks: int, seeds: int) -> tuple[Figure, ...]:
-    """A figure for each task; none where there is not one for each."""
-
-    def read(place: Place) -> tuple[Figure, ...]:
-        found = tuple(_figure(item, seeds) for item in items(place))
-        if len(found) != tasks:
-            raise place.wrong(f"{len(found)} figures stand there for {tasks} tasks")
-        return found
-
-    return row.get(name, read, ())
+def _along(row: Row, name: str, key: str, damage: list[Damage]) -> tuple[Figure, ...]:
+    found: tuple[Figure, ...] = getattr(row, name)
+    if len(found) != len(row.tasks):
+        if not any(part.key.startswith(key) for part in damage):
+            damage.append(Damage(key, f"{len(found)} figures stand there for {len(row.tasks)} tasks"))
+        return ()
+    return found if _has_each(row, found, key, damage) else ()
 
 
-def _figure(figure: Place, seeds: int) -> Figure:
-    values = tuple(number(value) for value in items(figure.child("values")))
-    if len(values) != seeds:
-        raise figure.wrong(f"{len(values)} values stand there for {seeds} seeds")
-    return Figure(number(figure.child("mean")), number(figure.child("se")), values)
+def _has_each(row: Row, figures: Sequence[Figure], key: str, damage: list[Damage]) -> bool:
+    """Whether these figures have a value for each seed of the row."""
+    counts = {len(figure.values) for figure in figures} - {len(row.seeds)}
+    if counts:
+        damage.append(Damage(key, f"{min(counts)} values stand there for {len(row.seeds)} seeds"))
+    return not counts
 
 
-def _trial(trial: Place) -> dict[str, Any]:
-    known = mapping(trial)
-    return {
-        "values": numbers(trial.child("values")),
-        "accuracy": trial.get("accuracy", number, None),
-        "reason": text(trial.child("reason")) if known.get("reason") else "",
-    }
-
-
-def _failure(failure: Place) -> Mapping[str, str]:
-    return {name: text(failure.child(name)) for name in ("job", "reason")}
-
-
-def _run(run: Place) -> dict[str, Any]:
-    return {
-        "label": text(run.child("label")),
-        "epochs": count(run.child("epochs")),
-        "seed": whole(run.child("seed")),
-        "worker": text(run.child("worker")),
-        "config": mapping(run.child("config")),
-        "environment": mapping(run.child("environment")),
-        "R": run.get("R", _matrix, []),
-    }
-
-
-def _matrix(place: Place) -> list[list[float | None]]:
-    rows = [[number(cell) for cell in items(row)] for row in items(place)]
-    if any(len(row) < len(rows) for row in rows):
-        raise place.wrong("is no matrix with a row and a column for each task")
-    return [row[: len(rows)] for row in rows]
+def _matrix(rows: list[list[float | None]], key: str, damage: list[Damage]) -> list[list[float | None]]:
+    """R with a row and a column for each task, or nothing."""
+    if any(len(cells) < len(rows) for cells in rows):
+        damage.append(Damage(key, "is no matrix with a row and a column for each task"))
+        return []
+    return [cells[: len(rows)] for cells in rows]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from narrows.benchmarks.compare.spec import CompareOptions, Variant
+from narrows.benchmarks.compare.summary import Trial
 
 TUNING_SEED = 0
 """Every trial of tuning has this seed, whichever seeds the grid has."""
@@ -33,7 +34,7 @@ class Job:
     epochs: int
     number: int
     values: Mapping[str, float] = field(default_factory=dict)
-    tried: Sequence[Mapping[str, Any]] = ()
+    tried: Sequence[Trial] = ()
 
     @property
     def key(self) -> str:

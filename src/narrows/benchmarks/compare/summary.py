@@ -10,9 +10,10 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from narrows.benchmarks.compare.spec import DENSE, Variant
+from narrows.json_values import EACH
 
 Result = Mapping[str, Any]
 """Contents of a result.json."""
@@ -47,7 +48,34 @@ class Figure:
         return cls(statistics.fmean(known) if known else None, error, tuple(values))
 
 
-@dataclass(frozen=True)
+class Trial(TypedDict):
+    """What tuning tried: `values`, its `accuracy` on held-out data (None: failed), and the `reason` of a failure."""
+
+    values: Mapping[str, float]
+    accuracy: float | None
+    reason: str
+
+
+class Failure(TypedDict):
+    """A job that failed, and why."""
+
+    job: str
+    reason: str
+
+
+class RunAccount(TypedDict):
+    """A run that is done: its row and seed, who did it where, and what it measured."""
+
+    label: str
+    epochs: int
+    seed: int
+    worker: str
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    R: list[list[float | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """A variant with a length of training.
 
@@ -55,7 +83,7 @@ class Row:
         label, method, settings, epochs: what was run.
         lr: the learning rate of its runs; None before the first.
         values: what tuning picked; empty where nothing was tuned.
-        tried: what tuning tried: `values`, `accuracy` on held-out data (None: failed), `reason`.
+        tried: what tuning tried.
         seeds: whose runs are done, in order.
         asked: how many runs were asked for.
         figures: by name; those of result.json, and against the dense reference of the same seed and epochs
@@ -66,17 +94,17 @@ class Row:
 
     label: str
     method: str
-    settings: Mapping[str, str]
+    settings: Mapping[str, str] = field(default_factory=dict)
     epochs: int
     lr: float | None
-    values: Mapping[str, float]
-    tried: tuple[Mapping[str, Any], ...]
+    values: Mapping[str, float] = field(default_factory=dict)
+    tried: Annotated[tuple[Trial, ...], EACH] = ()
     seeds: tuple[int, ...]
     asked: int
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, Figure] = field(default_factory=dict)
     tasks: tuple[str, ...]
-    accuracy: tuple[Figure, ...]
-    used: tuple[Figure, ...]
+    accuracy: tuple[Figure, ...] = ()
+    used: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +124,7 @@ class Cell:
     epochs: int
     asked: int
     values: Mapping[str, float] = field(default_factory=dict)
-    tried: tuple[Mapping[str, Any], ...] = ()
+    tried: tuple[Trial, ...] = ()
     runs: tuple[Ran, ...] = ()
 
 
@@ -107,19 +135,19 @@ class Comparison:
     Attributes:
         grid: its identity: stream, tasks, network, protocol of tuning.
         rows: in the order asked for.
-        failures: `job` and `reason` of each that failed.
+        failures: the jobs that failed.
         left: jobs neither done nor failed.
-        runs: each run's row, seed, worker and environment.
+        runs: those that are done.
         notes: what a reader must know.
         command: that printed it.
     """
 
-    grid: Mapping[str, Any]
-    rows: tuple[Row, ...]
-    failures: tuple[Mapping[str, str], ...]
-    left: int
-    runs: tuple[Mapping[str, Any], ...]
-    notes: tuple[str, ...] = ()
+    grid: Mapping[str, Any] = field(default_factory=dict)
+    rows: Annotated[tuple[Row, ...], EACH] = ()
+    failures: Annotated[tuple[Failure, ...], EACH] = ()
+    left: int = 0
+    runs: Annotated[tuple[RunAccount, ...], EACH] = ()
+    notes: Annotated[tuple[str, ...], EACH] = ()
     command: tuple[str, ...] = ()
 
     @property
@@ -157,7 +185,7 @@ def summarise_row(cell: Cell, dense: Mapping[int, Result]) -> Row:
 def summarise(
     grid: Mapping[str, Any],
     cells: Sequence[Cell],
-    failures: Sequence[Mapping[str, str]],
+    failures: Sequence[Failure],
     left: int,
     notes: Sequence[str] = (),
     command: Sequence[str] = (),
@@ -206,7 +234,7 @@ def _step_seconds(result: Result) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def _account(cell: Cell, ran: Ran) -> dict[str, Any]:
+def _account(cell: Cell, ran: Ran) -> RunAccount:
     return {
         "label": cell.variant.label,
         "epochs": cell.epochs,

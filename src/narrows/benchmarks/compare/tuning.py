@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from narrows.benchmarks.compare.spec import Variant
+from narrows.benchmarks.compare.summary import Trial
 
 
 def trial_values(variant: Variant, count: int) -> list[dict[str, float]]:
@@ -54,11 +55,11 @@ def _quietly_created(storage: Any, sampler: Any) -> Any:
         optuna.logging.set_verbosity(before)
 
 
-def pick(tried: Sequence[Mapping[str, Any]]) -> Mapping[str, float] | None:
+def pick(tried: Sequence[Trial]) -> Mapping[str, float] | None:
     """The values of the trial with the best accuracy on held-out data; of equal ones the first. None: all failed.
 
     >>> pick([{"values": {"lr": 0.001}, "accuracy": 0.9}, {"values": {"lr": 0.01}, "accuracy": None}])
     {'lr': 0.001}
     """
     done = [trial for trial in tried if trial["accuracy"] is not None]
-    return max(done, key=lambda trial: float(trial["accuracy"]))["values"] if done else None
+    return max(done, key=lambda trial: trial["accuracy"] or 0.0)["values"] if done else None

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
-from typing import Any
 
 from narrows.benchmarks.compare.board import RUNS, Entry, State, study_of
 from narrows.benchmarks.compare.grid_checks import Grid
 from narrows.benchmarks.compare.jobs import Job, run_jobs, tuning_jobs
 from narrows.benchmarks.compare.spec import Variant
-from narrows.benchmarks.compare.summary import Cell, Ran
+from narrows.benchmarks.compare.summary import Cell, Failure, Ran, Trial
 from narrows.benchmarks.compare.tuning import pick, trial_values
 
 Entries = Mapping[str, Entry]
@@ -41,7 +40,7 @@ class Outlook:
     failed: int
     units: int
     cells: tuple[Cell, ...]
-    failures: tuple[dict[str, str], ...]
+    failures: tuple[Failure, ...]
 
 
 class Workload:
@@ -107,8 +106,8 @@ class Workload:
             units=sum(self.units(job) for job in (*left, *blocked)),
             cells=(*(s.cell(entries) for s in standings), *self._of_others(entries)),
             failures=(
-                *({"job": s.title, "reason": s.why_nothing_picked()} for s in standings if s.settled and not s.ready),
-                *({"job": run.title, "reason": entries[run.key].reason} for run in failed if run.kind == "runs"),
+                *(Failure(job=s.title, reason=s.why_nothing_picked()) for s in standings if s.settled and not s.ready),
+                *(Failure(job=run.title, reason=entries[run.key].reason) for run in failed if run.kind == "runs"),
             ),
         )
 
@@ -132,7 +131,7 @@ class _Standing:
     epochs: int
     trials: list[Job]
     settled: bool
-    tried: tuple[Mapping[str, Any], ...]
+    tried: tuple[Trial, ...]
     values: Mapping[str, float] | None
     runs: list[Job]
 
@@ -140,7 +139,7 @@ class _Standing:
     def of(
         cls, variant: Variant, epochs: int, trials: list[Job], settled: bool, entries: Entries, seeds: Sequence[int]
     ) -> _Standing:
-        tried: Sequence[Mapping[str, Any]] = [_tried(trial, entries) for trial in trials]
+        tried: Sequence[Trial] = [_tried(trial, entries) for trial in trials]
         values: Mapping[str, float] | None = {}
         if begun := _first_begun(variant, epochs, entries):
             values, tried, settled = begun.values, begun.tried, True
@@ -185,7 +184,7 @@ def _cell(job: Job) -> tuple[str, int]:
     return job.variant.label, job.epochs
 
 
-def _tried(trial: Job, entries: Entries) -> Mapping[str, Any]:
+def _tried(trial: Job, entries: Entries) -> Trial:
     """What a trial found: the mean accuracy on held-out data, or the reason why there is none."""
     entry = entries.get(trial.key)
     values = dict(entry.job.values if entry else trial.values)

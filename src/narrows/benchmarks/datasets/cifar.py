@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.benchmarks.datasets.base import Dataset
+from narrows.benchmarks.datasets.image_source import Dataset
 from narrows.errors import DataError
 from narrows.store.bounded import read_bytes
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from narrows.benchmarks.datasets.base import Dataset
+from narrows.benchmarks.datasets.image_source import Dataset
 from narrows.data.extras import require
 from narrows.data.seeds import HOLD_OUT, generator
 

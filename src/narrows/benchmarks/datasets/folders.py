@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from narrows.benchmarks.datasets.base import Split
-from narrows.benchmarks.datasets.images import EncodedImages, encoded_files
+from narrows.benchmarks.datasets.image_source import EncodedImages, Split, encoded_files
 from narrows.data.sources.folders import find_files, sub_folders
 from narrows.errors import DataError
 

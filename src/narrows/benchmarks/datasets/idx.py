@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.benchmarks.datasets.base import Dataset
+from narrows.benchmarks.datasets.image_source import Dataset
 from narrows.errors import DataError, DatasetMissingError
 from narrows.store.bounded import open_regular
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from narrows.benchmarks.datasets.base import ImageSource
 from narrows.benchmarks.datasets.catalogue import DATASETS
 from narrows.benchmarks.datasets.digits import load_digits
-from narrows.benchmarks.datasets.frame import framed
 from narrows.benchmarks.datasets.hub import open_hub
+from narrows.benchmarks.datasets.image_source import ImageSource, framed
 from narrows.benchmarks.datasets.spec import DatasetSpec
 from narrows.errors import ConfigError, DataError, DatasetMissingError
 

@@ -6,15 +6,14 @@ Labels are read first; of the images, only the row groups that hold a wanted cla
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
+from torch import Tensor
 
-from narrows.benchmarks.datasets.base import Split
-from narrows.benchmarks.datasets.images import EncodedImages, Labels, names_for
+from narrows.benchmarks.datasets.image_source import EncodedImages, Split, numbered
 from narrows.data.extras import require
 from narrows.data.huggingface import class_names
 from narrows.data.sources.parquet import read_parquet
@@ -67,49 +66,43 @@ def open_parquet(
     `classes` are the names where the files have none. DataError: a damaged file, other columns than
     `columns`, labels that are null or without a name, parts that disagree about the names.
     """
-    parquet = require("pyarrow.parquet", "bench")
-    labels: dict[Split, Labels] = {}
-    groups: dict[Split, list[tuple[Path, int, int]]] = {}  # file, row group, the group's first row in it
-    starts: dict[Split, list[int]] = {}  # each group's first row in the whole part
+    labels: dict[Split, list[Tensor]] = {split: [] for split in files}
+    groups: dict[Split, list[tuple[Path, int, int]]] = {split: [] for split in files}
+    starts: dict[Split, list[int]] = {split: [] for split in files}  # each group's first row in the whole part
     names: tuple[str, ...] | None = None
-    for split, paths in files.items():
-        read: list[Labels] = []
-        groups[split], starts[split] = [], []
-        for path in paths:
-            file, _, label = _open(parquet, path, columns)
-            own = class_names(file.schema_arrow, path).get(label)
-            if names is not None and own is not None and own != names:
-                raise DataError(f"{path}: its class names are not those of the files before it")
-            names = names or own
-            read.append(_labels(label, path))
-            first = 0
-            for i in range(file.num_row_groups):
-                groups[split].append((path, i, first))
-                starts[split].append(sum(map(len, read[:-1])) + first)
-                first += file.metadata.row_group(i).num_rows
-        labels[split] = np.concatenate(read)
-    names = names_for(name, labels, names or classes)
+    for split, path in ((split, path) for split, paths in files.items() for path in paths):
+        file, _, label = _open(path, columns)
+        own = class_names(file.schema_arrow, path).get(label)
+        if names is not None and own is not None and own != names:
+            raise DataError(f"{path}: its class names are not those of the files before it")
+        names = names or own
+        begin, first = sum(map(len, labels[split])), 0
+        labels[split].append(_labels(label, path))
+        for i in range(file.num_row_groups):
+            groups[split].append((path, i, first))
+            starts[split].append(begin + first)
+            first += file.metadata.row_group(i).num_rows
+    known = {split: torch.cat(parts) for split, parts in labels.items()}
+    held: dict[str, Any] = {"group": None}
 
-    def fetch(split: Split, rows: Sequence[int]) -> Iterator[tuple[str, bytes]]:
-        held: tuple[int, Any] = (-1, None)
-        for row in rows:
-            index = bisect_right(starts[split], row) - 1
-            path, group, first = groups[split][index]
-            if held[0] != index:
-                held = (index, _image_column(_open(parquet, path, columns)[1], path, group))
-            offset = row - starts[split][index]
-            where = f"{path}, row {first + offset}"
-            data = held[1][offset].as_py()
-            if not isinstance(data, bytes):
-                raise DataError(f"{where}: the image's bytes are missing")
-            yield where, data
+    def fetch(split: Split, row: int) -> tuple[str, bytes]:
+        index = bisect_right(starts[split], row) - 1
+        path, group, first = groups[split][index]
+        if held["group"] != (path, group):
+            held.update(group=(path, group), images=_image_column(_open(path, columns)[1], path, group))
+        offset = row - starts[split][index]
+        where = f"{path}, row {first + offset}"
+        data = held["images"][offset].as_py()
+        if not isinstance(data, bytes):
+            raise DataError(f"{where}: the image's bytes are missing")
+        return where, data
 
-    return EncodedImages(name, names, size, labels, fetch, channels)
+    return EncodedImages(name, names or classes or numbered(known), size, known, fetch, channels)
 
 
-def _open(parquet: Any, path: Path, columns: Columns) -> tuple[Any, str, str]:
+def _open(path: Path, columns: Columns) -> tuple[Any, str, str]:
     """The file, and what its columns of images and of labels are called."""
-    arrow = require("pyarrow", "bench")
+    arrow, parquet = require("pyarrow", "bench"), require("pyarrow.parquet", "bench")
     try:
         require_regular(path)
         file = parquet.ParquetFile(path)
@@ -129,12 +122,11 @@ def _open(parquet: Any, path: Path, columns: Columns) -> tuple[Any, str, str]:
     return file, image, label
 
 
-def _labels(label: str, path: Path) -> Labels:
+def _labels(label: str, path: Path) -> Tensor:
     column = read_parquet(path, [label])[label]
     if column.null_count:
         raise DataError(f"{path}: {column.null_count} labels are missing")
-    values: Labels = column.to_numpy().astype(np.int64)
-    return values
+    return torch.from_numpy(column.to_numpy().astype("int64"))
 
 
 def _image_column(image: str, path: Path, group: int) -> Any:

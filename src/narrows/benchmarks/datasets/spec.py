@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from narrows.benchmarks.datasets.base import ImageSource
 from narrows.benchmarks.datasets.folders import open_class_folders
 from narrows.benchmarks.datasets.hub import Hub
 from narrows.benchmarks.datasets.idx import holds_idx
+from narrows.benchmarks.datasets.image_source import ImageSource
 from narrows.benchmarks.datasets.parquet import Columns, open_parquet, parquet_files
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.benchmarks.datasets.base import Dataset
+from narrows.benchmarks.datasets.image_source import Dataset
 from narrows.data.extras import require
 from narrows.errors import DataError
 

@@ -10,8 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from narrows.benchmarks.datasets.base import Split
-from narrows.benchmarks.datasets.images import EncodedImages, encoded_files
+from narrows.benchmarks.datasets.image_source import EncodedImages, Split, encoded_files
 from narrows.benchmarks.datasets.parquet import open_parquet, parquet_files
 from narrows.data.sources.folders import find_files
 from narrows.errors import DataError, DatasetMissingError

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from narrows.benchmarks.datasets.base import ImageSource, Split
 from narrows.benchmarks.datasets.catalogue import DATASETS
+from narrows.benchmarks.datasets.image_source import SPLITS, ImageSource, Split
 from narrows.benchmarks.datasets.opening import HUB, open_dataset
 from narrows.benchmarks.streams.splits import class_groups, task_name, transform
 from narrows.benchmarks.streams.table import STREAMS, StreamSpec
@@ -25,7 +25,6 @@ _SPLITS = {
     "superclasses": "a superclass in every task",
     "datasets": "a data set in every task",
 }
-_PARTS: tuple[Split, ...] = ("train", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,16 +152,16 @@ def _described(spec: StreamSpec, recipes: Sequence[Recipe]) -> list[dict[str, An
     examples."""
     views = 4 if spec.transformation == "quarter-turns" else 1
     counts: dict[ImageSource, dict[Split, list[int]]] = {
-        source: {part: source.counts(part) for part in _PARTS} for source in {recipe.source for recipe in recipes}
+        source: {part: source.counts(part) for part in SPLITS} for source in {recipe.source for recipe in recipes}
     }
     described = []
     for recipe in recipes:
-        for part in _PARTS:
+        for part in SPLITS:
             for label in recipe.classes:
                 if not counts[recipe.source][part][label]:
                     raise DataError(f"{spec.name}: class {recipe.source.classes[label]!r} has no {part} examples")
         sizes: dict[str, int] = {
-            part: views * sum(counts[recipe.source][part][label] for label in recipe.classes) for part in _PARTS
+            part: views * sum(counts[recipe.source][part][label] for label in recipe.classes) for part in SPLITS
         }
         described.append({"name": recipe.name, "classes": [recipe.source.classes[c] for c in recipe.classes], **sizes})
     return described

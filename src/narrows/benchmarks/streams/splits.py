@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import torch
 
-from narrows.benchmarks.datasets.base import ImageSource
 from narrows.benchmarks.datasets.cifar import CIFAR100_SUPERCLASSES
+from narrows.benchmarks.datasets.image_source import ImageSource
 from narrows.benchmarks.streams.table import StreamSpec
 from narrows.benchmarks.task_data import Transform
 from narrows.benchmarks.transformations import angles, permutation, permute, quarter_turns, rotate

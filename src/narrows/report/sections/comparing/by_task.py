@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from narrows.benchmarks.compare.summary import Row
+from narrows.benchmarks.compare.summary import Row, RunAccount
 from narrows.report.block_makers import chart, section, warning
 from narrows.report.blocks import Block, Chart, Citation, Notice, Pictures, Section, Selector
 from narrows.report.charts import MOST_NAMES, altair, short_names
@@ -97,7 +97,7 @@ def _matrices(found: Variants, say: Texts) -> list[Block]:
     known = [(place, run) for place, run in enumerate(found.comparison.runs) if _has_two(run["R"])]
     shown = known
     if _cells(known) > _MOST_CELLS:
-        first: dict[tuple[str, int], tuple[int, Mapping[str, Any]]] = {}
+        first: dict[tuple[str, int], tuple[int, RunAccount]] = {}
         for place, run in sorted(known, key=lambda pair: pair[1]["seed"]):
             first.setdefault((run["label"], run["epochs"]), (place, run))
         shown = sorted(first.values(), key=lambda pair: pair[0])
@@ -112,7 +112,7 @@ def _matrices(found: Variants, say: Texts) -> list[Block]:
     return blocks
 
 
-def _cells(runs: Sequence[tuple[int, Mapping[str, Any]]]) -> int:
+def _cells(runs: Sequence[tuple[int, RunAccount]]) -> int:
     return sum(len(run["R"]) ** 2 for _, run in runs)
 
 
@@ -120,12 +120,12 @@ def _has_two(matrix: Sequence[Sequence[float | None]]) -> bool:
     return sum(cell is not None for i, row in enumerate(matrix) for cell in row[: i + 1]) > 1
 
 
-def _title(run: Mapping[str, Any], found: Variants, say: Texts) -> str:
+def _title(run: RunAccount, found: Variants, say: Texts) -> str:
     name = found.looks[run["label"]].name if run["label"] in found.looks else run["label"]
     return say("by_task.run", method=name, epochs=run["epochs"], seed=run["seed"])
 
 
-def _matrix(place: int, run: Mapping[str, Any], found: Variants, say: Texts) -> Chart | Pictures:
+def _matrix(place: int, run: RunAccount, found: Variants, say: Texts) -> Chart | Pictures:
     row = next((row for row in found.comparison.rows if (row.label, row.epochs) == (run["label"], run["epochs"])), None)
     count = len(run["R"])
     names = list(row.tasks) if row is not None and len(row.tasks) == count else [str(i + 1) for i in range(count)]
