@@ -21,14 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from narrows.benchmarks.batches import Batches
 from torch import nn
 
 import narrows as nw
 from narrows.benchmarks.environment import environment
 from narrows.benchmarks.streams import make_stream
+from narrows.data.batches import Batches
 from narrows.networks import make_network
-from narrows.tasks.adopting import adopt
 from narrows.training import accuracy, train
 
 NETWORK = "resnet18-narrow"
@@ -91,9 +90,7 @@ class FirstTask:
             model.load_state_dict(torch.load(cache, weights_only=True))
             return model.eval()
         batches, epochs = self.train_batches(0), self.setting.epochs
-        optimizer = torch.optim.Adam(model.parameters(), lr=LR)
-        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * len(batches))
-        train(model, optimizer, batches, epochs, total_steps=epochs * len(batches), scheduler=scheduler)
+        train(model, batches, nw.Training(epochs, lr=LR))
         cache.parent.mkdir(parents=True, exist_ok=True)
         torch.save(model.state_dict(), cache)
         return model.eval()
@@ -103,16 +100,15 @@ def measure(task: FirstTask, model: nn.Module, method: nw.Method, epochs: int, l
     """One adoption."""
     torch.manual_seed(task.seed)
     with tempfile.TemporaryDirectory() as folder:
-        store = nw.TaskStore.create(Path(folder) / "store", model)
+        store = nw.TaskStore.create(Path(folder) / "store", model, head="head")
         started = time.perf_counter()
         options: dict[str, Any] = {
             "method": method,
-            "epochs": epochs,
-            "lr": lr,
+            "training": nw.Training(epochs, lr=lr),
             "valid": task.test_batches(),
             "progress": False,
         }
-        found = adopt(store, "first", task.train_batches(1), head="head", **options)
+        found = nw.adopt(store, "first", task.train_batches(1), **options)
         loaded = accuracy(store.load("first"), task.test_batches())
         return {
             "before": found.before,

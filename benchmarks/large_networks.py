@@ -1,10 +1,12 @@
-"""What the store costs at 25 and 120 million weights: seconds to commit, load and forget, and bytes a task.
+"""What the store and a choice cost at 25 and 120 million weights: seconds to commit, load, forget; bytes a task.
 
     python benchmarks/large_networks.py --beside ../before/src --out benchmarks/results/large-networks.json
 
 Each row is measured in a process of its own, this checkout and the one `--beside` in turn, one thread. Tasks keep
 weights drawn at random, half of the reused ones from each of the tasks before; nothing is trained but one step of SGD
-that moves nothing, as what is timed is the store's part. Bytes are of mask.bin, and of all of the task's files.
+that moves nothing, as what is timed is the store's part. Bytes are of mask.bin, and of all of the task's files. A
+choice is one of ibm's, gradients drawn at random. The row of 101 tasks is of a small network: there the last task has
+100 parents, and the second has one.
 """
 
 from __future__ import annotations
@@ -19,12 +21,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
-WIDTHS = {"25M": (2048, 6), "120M": (4096, 7)}
-"""Width and number of square layers: 25,165,824 and 117,440,512 weights."""
+WIDTHS = {"2M": (1024, 2), "25M": (2048, 6), "120M": (4096, 7)}
+"""Width and number of square layers: 2,097,152, 25,165,824 and 117,440,512 weights."""
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -101,6 +104,12 @@ def measure(size: str, density: float, tasks: int) -> dict[str, float]:
         row |= {"begin": begin, "commit": commit}  # of the last task
         row["load first"], _ = timed(lambda: store.load("task 0"))
         row["load last"], _ = timed(lambda: store.load(f"task {tasks - 1}"))
+        if tasks > 2:
+            row["load second"], _ = timed(lambda: store.load("task 1"))
+            for which, name in (("second", "task 1"), ("last", f"task {tasks - 1}")):
+                parents = store.directory.record(name).parents
+                claimed = sum(store.directory.subnet(one).claimed for one in (name, *parents))
+                row[f"ns a value, load {which}"] = row[f"load {which}"] / claimed * 1e9
         row["parents of the last"] = len(store.directory.record(f"task {tasks - 1}").parents)
         first = store.directory.record("task 0")
         row["bytes of the first"] = first.bytes
@@ -108,6 +117,34 @@ def measure(size: str, density: float, tasks: int) -> dict[str, float]:
         if tasks > 1:
             row["forget first"], _ = timed(lambda: store.forget("task 0"))
     return row
+
+
+def choices(size: str) -> dict[str, float]:
+    """Seconds of a choice of ibm at density .05, over a whole schedule of 20 steps, and of all its steps."""
+    import narrows as nw
+    from narrows.methods.gradual import GradualLearner
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    width, layers = WIDTHS[size]
+    model = nn.Sequential(*(nn.Linear(width, width, bias=False) for _ in range(layers)))
+    found: list[float] = []
+    choose = GradualLearner._choose
+
+    def noted(learner: Any, progress: float) -> None:
+        seconds, _ = timed(lambda: choose(learner, progress))
+        found.append(seconds)
+
+    steps = []
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(GradualLearner, "_choose", noted):
+        store = nw.TaskStore.create(f"{folder}/store", model)
+        with store.begin("task", nw.IBM(density=0.05, prune_every=2)) as task:
+            optimizer = task.optimizer(torch.optim.SGD, lr=0.01, total_steps=20)
+            for _ in range(20):
+                for param in task.model.parameters():
+                    param.grad = torch.rand(param.shape).sub_(0.5)
+                steps.append(timed(optimizer.step)[0])
+    return {"choices": len(found), "choice": sum(found) / len(found), "longest": max(found), "steps": sum(steps)}
 
 
 def row_of(source: Path, size: str, density: float, tasks: int) -> dict[str, float]:
@@ -120,8 +157,12 @@ def row_of(source: Path, size: str, density: float, tasks: int) -> dict[str, flo
     return found
 
 
-ROWS = (("25M", 0.01, 1), ("25M", 0.04, 1), ("25M", 0.1, 1), ("25M", 0.01, 4), ("120M", 0.01, 2))
-"""Size, density, tasks."""
+ROWS = (
+    *(("25M", density, 1) for density in (0.01, 0.04, 0.1)),
+    *(("25M", 0.01, 4), ("120M", 0.01, 2), ("2M", 0.01, 101)),
+    *(("25M", 0.05, 0), ("120M", 0.05, 0)),
+)
+"""Size, density, tasks; 0 of them: choices."""
 
 
 def main() -> None:
@@ -132,7 +173,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.one:
         size, density, tasks = options.one
-        print(json.dumps(measure(size, float(density), int(tasks))))
+        print(json.dumps(measure(size, float(density), int(tasks)) if int(tasks) else choices(size)))
         return
     sources = {"now": Path(__file__).parents[1] / "src"} | ({"before": options.beside} if options.beside else {})
     rows = []

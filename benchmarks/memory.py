@@ -65,11 +65,11 @@ def measure(method: nw.Method, folder: Path) -> dict[str, float]:
     """Bytes a shared weight: choosing and settled."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(64, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 10))
-    store = nw.TaskStore.create(folder / "store", model, private=["4"])
+    store = nw.TaskStore.create(folder / "store", model, head="4")
     x, y = torch.randn(64, 64), torch.randint(0, 10, (64,))
     plan = {"examples": 5000, "batch_size": 64}
     with store.begin("before", method) as before:
-        before.fit([(x, y)] * 20, epochs=1, progress=False, **plan)
+        before.fit([(x, y)] * 20, nw.Training(1, **plan), progress=False)
         before.commit()
     task = store.begin("task", method)
     optimizer = task.optimizer(torch.optim.Adam, lr=1e-3, total_steps=STEPS, **plan)
@@ -100,7 +100,7 @@ def choice_seconds(weights: int) -> dict[str, float]:
     seconds = []
     for step in range(30, 241, 10):
         started = time.perf_counter()
-        learner._choose(learner._curve.at(step) if step < 240 else 0.999)
+        learner._choose(learner.pace.curve.at(step) if step < 240 else 0.999)
         seconds.append(time.perf_counter() - started)
     return {"weights": side * side, "first": seconds[0], "mean": sum(seconds) / len(seconds), "most": max(seconds)}
 

@@ -47,9 +47,9 @@ def add(store: nw.TaskStore, number: int) -> dict[str, float]:
     x = torch.randn(BATCH, *SHAPE, generator=generator)
     y = torch.randint(0, 10, (BATCH,), generator=generator)
     name = f"task {number}"
-    begin, task = timed(lambda: store.begin(name, METHOD, head=("head", nn.Linear(512, 10))))
+    begin, task = timed(lambda: store.begin(name, METHOD, head=nn.Linear(512, 10)))
     with task:
-        fit, _ = timed(lambda: task.fit([(x, y)] * STEPS, epochs=1))
+        fit, _ = timed(lambda: task.fit([(x, y)] * STEPS, nw.Training(1)))
         commit, _ = timed(task.commit)
     return {"begin": begin, "commit": commit, "fit": fit, "bytes": store.directory.bytes_of(name)}
 
@@ -102,7 +102,7 @@ def main() -> None:
     adds, rows = [], []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store"
-        store = nw.TaskStore.create(path, model, private=["head"])
+        store = nw.TaskStore.create(path, model, head="head")
         for number in range(options.tasks):
             adds.append(add(store, number))
             if (number + 1) * 4 % options.tasks == 0:

@@ -55,11 +55,11 @@ def main() -> None:
         "centre of ink": (height, 1, F.mse_loss),
     }
     # Positions are added, and so each task's own by the rule of what is shared; to name them says that it is meant.
-    store = nw.TaskStore.create(Path(tempfile.mkdtemp()) / "store", Reader(), private=["position"])
+    store = nw.TaskStore.create(Path(tempfile.mkdtemp()) / "store", Reader(), head="head", private=["position"])
     for name, (target, outputs, loss) in tasks.items():
         loader = DataLoader(TensorDataset(x[~test], target[~test]), batch_size=64, shuffle=True)
-        with store.begin(name, nw.IBM(density=0.2), head=("head", nn.Linear(WIDTH, outputs))) as task:
-            task.fit(loader, epochs=6, lr=1e-2, loss=loss, progress=False)
+        with store.begin(name, nw.IBM(density=0.2), head=outputs) as task:
+            task.fit(loader, nw.Training(6, lr=1e-2, loss=loss), progress=False)
             record = task.commit()
         with torch.no_grad():
             found = store.load(name)(x[test])

@@ -34,8 +34,8 @@ def learn(store: nw.TaskStore, month: str, classes: list[int]) -> None:
     """One month's customer: some digits, unknown before."""
     rows = torch.isin(Y, torch.tensor(classes))
     data = TensorDataset(X[rows], Y[rows] - classes[0])
-    with store.begin(month, nw.IBM(density=0.04), head=("5", nn.Linear(256, len(classes)))) as task:
-        task.fit(DataLoader(data, batch_size=64, shuffle=True), epochs=10, progress=False)
+    with store.begin(month, nw.IBM(density=0.04), head=len(classes)) as task:
+        task.fit(DataLoader(data, batch_size=64, shuffle=True), nw.Training(10), progress=False)
         record = task.commit(data={"examples": len(data)})
     kept = f"{store.values_kept():.2%} of the shared weights used"
     print(f"learned {month}: {record.bytes / 1024:.1f} KiB, {kept}", flush=True)
@@ -50,7 +50,7 @@ def outputs(store: nw.TaskStore, name: str) -> torch.Tensor:
 def one_process(path: Path) -> None:
     """What runs each month."""
     if not (path / "store.json").exists():
-        store = nw.TaskStore.create(path, network())
+        store = nw.TaskStore.create(path, network(), head="5")
         learn(store, "september", [0, 1, 2, 3, 4])
         torch.save(outputs(store, "september"), path.with_suffix(".september"))
         return

@@ -61,12 +61,12 @@ def main() -> None:
     test = torch.arange(len(y)) % 5 == 0
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU())
     model.add_module("head", nn.Linear(256, 5))
-    store = nw.TaskStore.create(Path(tempfile.mkdtemp()) / "store", model)
+    store = nw.TaskStore.create(Path(tempfile.mkdtemp()) / "store", model, head="head")
 
     for name, picked in {"digits 0-4": y < 5, "digits 5-9": y >= 5}.items():
         rows = picked & ~test
         loader = DataLoader(TensorDataset(x[rows], y[rows] % 5), batch_size=BATCH, shuffle=True)
-        with store.begin(name, nw.IBM(density=0.04), head=("head", nn.Linear(256, 5))) as task:
+        with store.begin(name, nw.IBM(density=0.04), head=5) as task:
             learn(task, loader, int(rows.sum()))
             record = task.commit()
         loaded, rows = store.load(name), picked & test

@@ -12,7 +12,7 @@ from torch import Tensor
 from narrows.benchmarks.results import Result, TaskRow
 from narrows.store import StoreDirectory, TaskRecord, TensorSpec
 from narrows.store.compose import composed
-from narrows.subnet import dense, digest
+from narrows.subnet import digest_kept
 from subnets import content_of
 
 SHAPES = {"one.weight": (10, 6), "two.weight": (4, 10)}
@@ -89,7 +89,7 @@ def add(
             }
             for spec in store.shared
         },
-        "weights_sha256": digest(dense(before.resolve(content.subnet)), content.private),
+        "weights_sha256": digest_kept(before.resolve(content.subnet), content.private),
     }
     with store.lock():
         return store.append(TaskRecord(**(values | changes)), content)

@@ -102,12 +102,12 @@ def test_the_code_of_the_page_on_training_runs(tmp_path: Path) -> None:
 USE_OF_THE_METHOD = """
 import torch
 model = torch.nn.Sequential(torch.nn.Linear(8, 40), torch.nn.ReLU(), torch.nn.Linear(40, 3))
-store = nw.TaskStore.create("store", model)
+store = nw.TaskStore.create("store", model, head="2")
 x, y = torch.randn(64, 8), torch.arange(64) % 3
 outputs = []
 for name in ("a", "b"):
-    with store.begin(name, OneShot(density=0.25), head=("2", torch.nn.Linear(40, 3))) as task:
-        task.fit([(x, y)], epochs=10)
+    with store.begin(name, OneShot(density=0.25), head=3) as task:
+        task.fit([(x, y)], nw.Training(10))
         task.commit()
     outputs.append(store.load("a")(x))
 assert torch.equal(*outputs)

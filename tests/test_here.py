@@ -12,8 +12,8 @@ import pytest
 
 from narrows.data.sources.hook import open_hook
 from narrows.errors import DataError, ModelBuildError
+from narrows.factories import Factory
 from narrows.here import _Here, look_here, looking_here, way_to
-from narrows.production import ModelRecord
 
 NETS = "import torch\ndef net():\n    return torch.nn.Linear(1, 1)\n"
 
@@ -34,7 +34,7 @@ def test_only_the_module_that_is_named_is_found(folder):
     for name in ("here_nets", "here_pytz"):
         (folder / f"{name}.py").write_text(NETS)
     look_here("here_nets:net")
-    assert ModelRecord("here_nets:net").build().out_features == 1
+    assert Factory("here_nets:net").build().out_features == 1
     assert importlib.util.find_spec("here_pytz") is None
     assert sys.path == path
 
@@ -44,7 +44,7 @@ def test_modules_of_the_users_own_package_are_found(folder):
     (folder / "here_shop/nets.py").write_text("from here_shop.layers import *\nfrom .layers import *\n")
     (folder / "here_shop/layers.py").write_text(NETS)
     look_here("here_shop.nets:net")
-    assert ModelRecord("here_shop.nets:net").build().out_features == 1
+    assert Factory("here_shop.nets:net").build().out_features == 1
 
 
 def test_an_installed_module_comes_first(folder):
@@ -61,12 +61,12 @@ def test_a_module_beside_it_is_not_found_and_the_way_is_said(folder):
     (folder / "here_nets.py").write_text("from here_layers import net\n")
     look_here("here_nets:net")
     with pytest.raises(ModelBuildError, match=way):
-        ModelRecord("here_nets:net").build()
+        Factory("here_nets:net").build()
     with pytest.raises(DataError, match=way):
         open_hook("here_nets:net")
     (folder / "here_nets.py").write_text("def net():\n    import here_layers\n")
     with pytest.raises(ModelBuildError, match=way):
-        ModelRecord("here_nets:net").build()
+        Factory("here_nets:net").build()
     assert way_to("nowhere_at_all") == way_to(None) == ""
 
 
@@ -83,4 +83,4 @@ def test_the_source_runs_and_not_a_cache_that_came_with_it(folder):
     assert Path(cache).exists()
     (folder / "here_nets.py").write_text(NETS)
     look_here("here_nets:net")
-    assert ModelRecord("here_nets:net").build().out_features == 1
+    assert Factory("here_nets:net").build().out_features == 1

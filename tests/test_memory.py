@@ -79,7 +79,7 @@ def test_a_change_without_memory_changes_nothing(tmp_path):
 def test_a_number_beyond_every_float_is_refused_before_anything_is_written(tmp_path):
     store = nw.TaskStore.create(tmp_path / "s", nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)))
     with store.begin("first", nw.IBM(density=0.5)) as task:
-        task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=5, progress=False)
+        task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], nw.Training(5), progress=False)
         for told in ({"metrics": {"loss": 10**400}}, {"data": {"rows": [{"x": -(10**400)}]}}):
             with pytest.raises(StoreError, match="cannot be written as JSON"):
                 task.commit(**told)

@@ -127,8 +127,12 @@ class Toy:
         torch.manual_seed(seed)
         return self.build()
 
-    def head(self, classes: int) -> tuple[str, nn.Module] | None:
-        return None if self.width is None else ("head", nn.Linear(self.width, classes))
+    @property
+    def place(self) -> str | None:
+        return None if self.width is None else "head"
+
+    def head(self, classes: int) -> nn.Module | None:
+        return None if self.width is None else nn.Linear(self.width, classes)
 
     def batch(self, examples: int, classes: int, seed: int = 1) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(seed)
@@ -164,7 +168,7 @@ def learn(store: nw.TaskStore, name: str, method: nw.Method, toy: Toy = MLP, cla
     """One task learned and committed, by `fit`; the task, and in `task.learner` what it let go of."""
     with store.begin(name, method, head=toy.head(classes)) as task:
         batches = [toy.batch(8, classes, seed) for seed in (1, 2)]
-        task.fit(batches, epochs, loss=toy.loss, examples=16, batch_size=8)
+        task.fit(batches, nw.Training(epochs, loss=toy.loss, examples=16, batch_size=8))
         learner = task._learner
         task.commit()
     task.learner = learner

@@ -11,6 +11,7 @@ from narrows import errors
 from narrows.lazy import lazily
 
 if TYPE_CHECKING:
+    from narrows.factories import Factory
     from narrows.methods import (
         EWC,
         HAT,
@@ -26,20 +27,18 @@ if TYPE_CHECKING:
         SupSup,
         make_method,
     )
+    from narrows.production import Adoption, adopt
     from narrows.tasks import (
-        Adoption,
-        Checkpoint,
-        Fit,
         LayerAccount,
         Routing,
         Task,
         TaskStore,
-        adopt,
         find_head,
         multiplies,
     )
+    from narrows.training import Checkpoint, Fit, Training
 else:
-    __getattr__, __dir__ = lazily(__name__, ".methods", ".tasks")
+    __getattr__, __dir__ = lazily(__name__, ".factories", ".methods", ".tasks", ".training", ".production")
 
 __version__ = "0.1.0"
 
@@ -51,6 +50,7 @@ __all__ = [
     "WSN",
     "Adoption",
     "Checkpoint",
+    "Factory",
     "Finetune",
     "Fit",
     "Independent",
@@ -63,6 +63,7 @@ __all__ = [
     "SupSup",
     "Task",
     "TaskStore",
+    "Training",
     "adopt",
     "errors",
     "find_head",

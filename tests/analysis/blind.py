@@ -80,8 +80,8 @@ def store(path: Path, method: nw.Method) -> nw.TaskStore:
     """A store whose task "shop" was learned by `method`."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 4))
-    made = nw.TaskStore.create(path, model)
-    with made.begin("shop", method, head=("4", nn.Linear(24, 4))) as task:
-        task.fit([examples()], epochs=120, lr=0.02)
+    made = nw.TaskStore.create(path, model, head="4")
+    with made.begin("shop", method, head=nn.Linear(24, 4)) as task:
+        task.fit([examples()], nw.Training(120, lr=0.02))
         task.commit()
     return made

@@ -6,6 +6,7 @@ python tests/analysis/make_plan_cases.py
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from narrows.analysis.assumptions import Assumptions
@@ -40,13 +41,13 @@ CASES = {
 def make() -> list[dict[str, object]]:
     cases = []
     for name, (figures, assumed) in CASES.items():
-        measured, assumptions = Figures(**(FIGURES.to_json() | figures)), Assumptions(**assumed)
+        measured, assumptions = Figures(**(asdict(FIGURES) | figures)), Assumptions(**assumed)
         cases.append(
             {
                 "name": name,
-                "measured": measured.to_json(),
-                "assumptions": assumptions.to_json(),
-                "plan": plan(measured, assumptions).to_json(),
+                "measured": asdict(measured),
+                "assumptions": asdict(assumptions),
+                "plan": asdict(plan(measured, assumptions)),
             }
         )
     return cases

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -31,9 +32,9 @@ def test_a_store_is_measured_by_its_files(tmp_path, tasks):
     assert figures.task_hours == 2.0 / 3600
     assert found.switch_seconds > 0
     assert figures.tasks_per_network is not None
-    assert set(found.sources) == set(figures.to_json())
+    assert set(found.sources) == set(asdict(figures))
     assert found.assumed == (("task_bytes_growth", "step_ratio") if tasks < 6 else ("step_ratio",))
-    json.dumps(found.to_json(), allow_nan=False)
+    json.dumps(asdict(found), allow_nan=False)
 
 
 def test_a_run_with_a_reference_leaves_nothing_to_assume(tmp_path):

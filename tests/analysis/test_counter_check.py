@@ -16,17 +16,19 @@ from narrows.analysis.counter_check import counter_check, findings
 from narrows.analysis.edits import holding, moved, noisy
 from narrows.analysis.labelled import Labelled
 from narrows.analysis.scoring import compare, outcome, outcome_of, sign_test
+from narrows.analysis.states import walked_to
 from narrows.errors import DataError
 from narrows.production.scores import classification_scores, multilabel_scores, regression_scores
-from narrows.subnet import Composition
+from narrows.subnet import Composition, SubNetwork, positions_of
 from narrows.training import accuracy
 
 QUICK = CheckOptions(draws=2, sizes=(0.1, 0.3), steps=2)
 
 
 def checked(made: nw.TaskStore, task: str = "shop", data: Labelled | None = None, **options):
-    used = {name: mask for name, mask in made.directory.subnet(task).kept_masks().items() if not name.startswith("4.")}
-    return counter_check(made.load(task), used, data or labelled(), options=CheckOptions(**options))
+    return counter_check(
+        made.load(task), walked_to(made.directory, task).own, data or labelled(), options=CheckOptions(**options)
+    )
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["from the first step", "when training is over"])
@@ -52,11 +54,11 @@ def test_a_healthy_task_is_not_accused(method, tmp_path):
 
 def test_a_density_that_is_too_low_is_found(tmp_path):
     torch.manual_seed(0)
-    made = nw.TaskStore.create(tmp_path / "s", nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 4)))
+    made = nw.TaskStore.create(tmp_path / "s", nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 4)), head="2")
     x = torch.randn(400, 6, generator=torch.Generator().manual_seed(0))
     y = x[:, :4].argmax(1)
-    with made.begin("shop", nw.IBM(density=3 / 144), head=("2", nn.Linear(24, 4))) as task:
-        task.fit([(x, y)], epochs=120, lr=0.02)
+    with made.begin("shop", nw.IBM(density=3 / 144), head=nn.Linear(24, 4)) as task:
+        task.fit([(x, y)], nw.Training(120, lr=0.02))
         task.commit()
     assert checked(made, data=Labelled(x, y)).findings
 
@@ -71,25 +73,24 @@ def test_the_score_as_it_is_is_the_accuracy_to_the_last_bit(tmp_path):
 @pytest.mark.parametrize("kind", toys.TOYS)
 def test_every_network_can_be_checked_and_stays_as_it_is(kind, tmp_path):
     toy = toys.TOYS[kind]
-    made = nw.TaskStore.create(tmp_path / "s", toy.make())
+    made = nw.TaskStore.create(tmp_path / "s", toy.make(), head=toy.place)
     for name in ("a", "b"):
         toys.learn(made, name, nw.IBM(density=0.4, prune_every=2), toy)
     files = toys.files(made.path)
     before = Composition(made.shared)
     before.add("a", "shared", made.directory.subnet("a"))
     held = before.masks()
-    model, used = made.load("b"), made.directory.subnet("b").kept_masks()
-    used = {name: mask for name, mask in used.items() if not name.startswith("head.")}
+    model, subnet = made.load("b"), walked_to(made.directory, "b").own
+    used = subnet.kept_masks()
     x, y = toy.batch(24, 3)
     data = Labelled(x, y, "regression" if toy.width is None else "classification")
-    earlier = {name: (held[name], before.values[name].view_as(held[name])) for name in used}
     state = toys.state(model)
-    found = counter_check(model, used, data, earlier=earlier, options=QUICK)
+    found = counter_check(model, subnet, data, earlier=before, options=QUICK)
     assert toys.same(state, toys.state(model))
     assert not toys.hooked(model)
     assert toys.files(made.path) == files
     assert [layer.layer for layer in found.layers] == list(used)
-    assert found == counter_check(model, used, data, earlier=earlier, options=QUICK)
+    assert found == counter_check(model, subnet, data, earlier=before, options=QUICK)
     for layer in found.layers:
         offered = int((held[layer.layer] & ~used[layer.layer]).sum())
         assert (layer.kept, layer.offered) == (int(used[layer.layer].sum()), offered)
@@ -108,7 +109,9 @@ def test_a_layer_of_which_nothing_is_kept_is_no_trouble():
     with torch.no_grad():
         model[0].weight.zero_()
     data = Labelled(torch.randn(20, 3), torch.arange(20) % 2)
-    (layer,) = counter_check(model, {"0.weight": torch.zeros(4, 3).bool()}, data, options=QUICK).layers
+    (layer,) = counter_check(
+        model, SubNetwork.of_masks({"0.weight": torch.zeros(4, 3).bool()}), data, options=QUICK
+    ).layers
     assert (layer.perturbed, layer.removed, layer.put_back) == ((), None, None)
     assert layer.moved is not None
     assert layer.moved.control_size == 0
@@ -120,13 +123,15 @@ def test_a_handful_of_examples_proves_nothing(count, tmp_path):
     assert checked(store(tmp_path / "s", Blind()), data=data).findings == ()
 
 
-def test_only_the_weights_let_go_move():
+@pytest.mark.parametrize("dropped", [False, True])
+def test_only_the_weights_let_go_move(dropped):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 3))
-    free = torch.rand(3, 4) > 0.5
+    mask = torch.rand(3, 4) > 0.5
+    kept, free = positions_of(mask.flatten()), mask ^ dropped
     own = model[0].weight.detach().clone()
     data = Labelled(torch.randn(64, 4), torch.arange(64) % 3)
-    value, size = moved(model, model[0].weight, free, data, (0.1, 0.3), 2)
+    value, size = moved(model, model[0].weight, kept, data, (0.1, 0.3), 2, dropped=dropped)
     assert size > 0
     assert torch.equal(value[~free], own[~free])
     assert not torch.equal(value[free], own[free])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -26,14 +26,14 @@ def stream(fresh, weights=(6000, 4000), refined=0, method=OTHER, isolation="shar
     for number, claims in enumerate(fresh):
         taken, kept = taken + claims, kept + sum(claims) + refined
         name, used = f"task {number}", kept / total
-        row = (used, taken.sum() / total, sum(claims) + refined, tuple(claims), 0, tuple(taken / weights))
+        row = (used, taken.sum() / total, sum(claims) + refined, tuple(claims), 0)
         growth.append(Growth(name, isolation, method, *row))
     layers = tuple(
-        LayerCapacity(f"layer {at}", size, int(size - gone), (), int(gone), (), ())
+        LayerCapacity(f"layer {at}", size, int(size - gone), (), int(gone))
         for at, (size, gone) in enumerate(zip(weights, taken, strict=True))
     )
     free = sum(layer.free for layer in layers)
-    return Capacity((), (), (), layers, LayerCapacity("", total, free, (), kept, (), ()), tuple(growth))
+    return Capacity((), (), (), layers, LayerCapacity("", total, free, (), kept), tuple(growth))
 
 
 def test_without_tasks_that_share_there_is_no_forecast(tmp_path):
@@ -168,11 +168,11 @@ def test_forecasts_of_stores_are_plain_json(tmp_path, large_store, tasks):
     told, tested = forecast(known), back_test(known)
     assert len(told.used) == FAN
     assert (tested is None) == (tasks == 1)
-    json.dumps([told.to_json(), tested and tested.to_json()], allow_nan=False)
+    json.dumps([asdict(told), tested and asdict(tested)], allow_nan=False)
 
 
 def test_a_real_store_is_forecast(tmp_path):
-    store = nw.TaskStore.create(tmp_path / "s", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "s", MLP.make(), head=MLP.place)
     for number in range(3):
         learn(store, f"task {number}", nw.IBM(new=0.1, reuse=0.3, prune_every=2))
     told = forecast(capacity(store.directory))

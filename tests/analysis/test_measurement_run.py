@@ -21,7 +21,6 @@ from narrows.data import DataOptions
 from narrows.errors import DataError, StoreMissingError, UnknownNameError
 from narrows.production import evaluate, init, learn
 from narrows.store import StoreDirectory
-from narrows.tasks.heads import put_head
 
 QUICK = MeasureOptions(check=CheckOptions(draws=1, levels=(0.3,), sizes=(0.3,), steps=1), alike=32)
 
@@ -127,7 +126,7 @@ def test_other_weights_under_the_same_name_are_measured_anew(tmp_path):
     x, y = toys.MLP.batch(64, 3)
     data, found = {"a": Labelled(x, y)}, []
     for number in (1, 2):
-        store = nw.TaskStore.create(tmp_path / f"s{number}", toys.MLP.make())
+        store = nw.TaskStore.create(tmp_path / f"s{number}", toys.MLP.make(), head=toys.MLP.place)
         toys.learn(store, "a", nw.IBM(density=0.4, prune_every=2), epochs=6 * number)
         found.append(measure(store, data, options=QUICK, cache=tmp_path / "measured.json"))
     assert found[0].tasks[0].leaning != found[1].tasks[0].leaning
@@ -173,7 +172,7 @@ def test_a_store_is_measured_on_the_users_own_files(tmp_path, monkeypatch):
 
 
 def test_tasks_without_data_and_unknown_tasks(tmp_path):
-    store = nw.TaskStore.create(tmp_path / "s", toys.MLP.make())
+    store = nw.TaskStore.create(tmp_path / "s", toys.MLP.make(), head=toys.MLP.place)
     assert measure(store, {}) == Measurements((), None, ())
     toys.learn(store, "returns", nw.IBM(density=0.4, prune_every=2))
     assert measure(store, {}) == Measurements((), None, ())
@@ -183,11 +182,10 @@ def test_tasks_without_data_and_unknown_tasks(tmp_path):
 
 
 def test_a_head_that_the_store_cannot_build_leaves_its_task_out(tmp_path):
-    store = nw.TaskStore.create(tmp_path / "s", toys.MLP.make())
-    head = ("head", torch.nn.Sequential(torch.nn.Linear(16, 3)))
-    put_head(toys.MLP.make(), head)
+    store = nw.TaskStore.create(tmp_path / "s", toys.MLP.make(), head=toys.MLP.place)
+    head = torch.nn.Sequential(torch.nn.Linear(16, 3))
     with store.begin("a", nw.IBM(density=0.4, prune_every=2), head=head) as task:
-        task.fit([toys.MLP.batch(8, 3)], 6)
+        task.fit([toys.MLP.batch(8, 3)], nw.Training(6))
         task.commit()
     x, y = toys.MLP.batch(8, 3)
     found = measure(store, {"a": Labelled(x, y)}, options=QUICK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -16,32 +17,31 @@ from narrows.analysis.filters import first_filters
 from narrows.analysis.inputs import TaskInputs, inputs_of
 from narrows.analysis.labelled import Labelled
 from narrows.analysis.layers import layers_of
-from narrows.analysis.measurement_run import own_masks
+from narrows.analysis.states import walked_to
 from narrows.data import CategoryColumn, NumberColumn, Schema, TableInputs, Target
+from narrows.subnet import SubNetwork
 
 METHOD = nw.IBM(density=0.4, prune_every=2)
 
 
 @pytest.fixture(scope="module", params=list(toys.TOYS))
 def learned(request, tmp_path_factory):
-    """(toy, network, masks, head's path, examples) of a task on each toy network."""
+    """(toy, network, what it keeps, head's path, examples) of a task on each toy network."""
     toy = toys.TOYS[request.param]
-    store = nw.TaskStore.create(tmp_path_factory.mktemp("toy") / "s", toy.make())
+    store = nw.TaskStore.create(tmp_path_factory.mktemp("toy") / "s", toy.make(), head=toy.place)
     toys.learn(store, "a", METHOD, toy)
-    record = store.tasks()[0]
     x, y = toy.batch(16, 3)
     data = Labelled(x, y, "regression" if toy.width is None else "classification")
-    masks = own_masks(record, store.directory.subnet("a").kept_masks())
-    return toy, store.load("a"), masks, None if toy.width is None else "head", data
+    return toy, store.load("a"), walked_to(store.directory, "a").own, None if toy.width is None else "head", data
 
 
 def test_no_view_changes_the_network(learned):
-    _, model, masks, head, data = learned
+    _, model, subnet, head, data = learned
     model.train()
     model.one.weight.requires_grad_(False) if hasattr(model, "one") else None
     before, asking = toys.state(model), [param.requires_grad for param in model.parameters()]
-    leaning(model, masks, data)
-    connections("a", model, masks, head=head, sample=data.x)
+    leaning(model, subnet.parts, data)
+    connections("a", model, subnet, head=head, sample=data.x)
     assert toys.same(before, toys.state(model))
     assert not toys.hooked(model)
     assert all(module.training for module in model.modules())
@@ -50,39 +50,39 @@ def test_no_view_changes_the_network(learned):
 
 
 def test_every_kept_weight_goes_into_one_unit_and_comes_from_one_input(learned):
-    _, model, masks, _, _ = learned
-    for layer in layers_of(model, masks):
-        mask = masks[layer.parameter].double()
+    _, model, subnet, _, _ = learned
+    for layer in layers_of(model, subnet.parts):
+        mask = subnet.kept_mask(layer.parameter).double()
         assert layer.per_unit(mask).sum() == layer.per_input(mask).sum() == mask.sum()
 
 
 def test_connections_count_the_kept_weights_of_every_layer(learned):
-    _, model, masks, head, data = learned
-    found = connections("a", model, masks, head=head, sample=data.x)
-    assert {layer.parameter for layer in found.layers} == set(masks)
+    _, model, subnet, head, data = learned
+    found = connections("a", model, subnet, head=head, sample=data.x)
+    assert {layer.parameter for layer in found.layers} == set(subnet.parts)
     for layer in found.layers:
-        assert sum(layer.kept_in) == int(masks[layer.parameter].sum())
+        assert sum(layer.kept_in) == len(subnet.parts[layer.parameter].kept)
         if layer.reader is not None:
             assert len(layer.kept_on) == len(layer.kept_in)
-    assert sum(found.inputs.kept) == int(masks[found.inputs.parameter].sum())
-    json.dumps(found.to_json(), allow_nan=False)
+    assert sum(found.inputs.kept) == len(subnet.parts[found.inputs.parameter].kept)
+    json.dumps(asdict(found), allow_nan=False)
 
 
 def test_every_layer_that_is_called_has_units_that_it_leans_on(learned):
-    toy, model, masks, _, data = learned
-    found = leaning(model, masks, data)
+    toy, model, subnet, _, data = learned
+    found = leaning(model, subnet.parts, data)
     layers = {layer.layer for layer in found.layers}
     uncalled = {"attention"}  # its input projection is a function; the output one is called as a module of its own
-    assert {layer.name for layer in layers_of(model, masks)} - layers <= uncalled
+    assert {layer.name for layer in layers_of(model, subnet.parts)} - layers <= uncalled
     assert (found.inputs == () and found.pixels is None) == bool(toy.words)
     for layer in found.layers:
         assert max(layer.units) > 0
-    json.dumps(found.to_json(), allow_nan=False)
+    json.dumps(asdict(found), allow_nan=False)
 
 
 def test_leaning_is_a_mean_over_examples_whatever_the_batch(learned):
-    _, model, masks, _, data = learned
-    whole, parts = (leaning(model, masks, Labelled(data.x, data.y, data.kind, batch=batch)) for batch in (16, 3))
+    _, model, subnet, _, data = learned
+    whole, parts = (leaning(model, subnet.parts, Labelled(data.x, data.y, data.kind, batch=batch)) for batch in (16, 3))
     assert whole.inputs == pytest.approx(parts.inputs, rel=1e-3, abs=1e-6)
     for one, other in zip(whole.layers, parts.layers, strict=True):
         assert one.units == pytest.approx(other.units, rel=2e-3, abs=1e-6)
@@ -97,12 +97,13 @@ def test_a_unit_that_leans_on_nothing_kept_is_dead():
     with torch.no_grad():
         for name, mask in masks.items():
             model.get_parameter(name).mul_(mask)
-    found = connections("a", model, masks, head="5", inputs=TaskInputs.of_shape((1, 4, 4)))
+    subnet = SubNetwork.of_masks(masks)
+    found = connections("a", model, subnet, head="5", inputs=TaskInputs.of_shape((1, 4, 4)))
     conv, linear = found.layers
     assert (conv.reader, conv.dead, conv.kept_on) == ("3", (1, 2), (16, 16, 0))
     assert (linear.reader, linear.dead) == ("5", ())
     data = Labelled(torch.randn(32, 1, 4, 4), torch.arange(32) % 2)
-    assert set(leaning(model, masks, data).layers[0].silent) >= {2}
+    assert set(leaning(model, subnet.parts, data).layers[0].silent) >= {2}
 
 
 class Skips(nn.Module):
@@ -117,8 +118,8 @@ class Skips(nn.Module):
 
 def test_a_skip_connection_leaves_the_reader_open():
     model = Skips()
-    masks = {name: torch.ones(4, 4).bool() for name in ("one.weight", "two.weight")}
-    found = connections("a", model, masks, head="head", inputs=TaskInputs((4,)))
+    subnet = SubNetwork.of_masks({name: torch.ones(4, 4).bool() for name in ("one.weight", "two.weight")})
+    found = connections("a", model, subnet, head="head", inputs=TaskInputs((4,)))
     assert [layer.reader for layer in found.layers] == [None, "head"]
     assert found.layers[0].kept_on == ()
 
@@ -135,9 +136,9 @@ def test_gradient_times_input_is_the_effect_of_each_column_in_a_linear_network()
 
 
 def test_filters_are_the_weights_of_the_first_layer(learned):
-    toy, model, masks, _, _ = learned
-    found = first_filters("a", model, masks, TaskInputs.of_shape(toy.shape))
-    layer = layers_of(model, masks)[0]
+    toy, model, subnet, _, _ = learned
+    found = first_filters("a", model, subnet, TaskInputs.of_shape(toy.shape))
+    layer = layers_of(model, subnet.parts)[0]
     if toy.words or isinstance(layer.module, nn.LSTM | nn.MultiheadAttention) or toy.shape[0] == 4:
         assert found is None  # words, sequences, and images of four channels are no pictures
         return
@@ -146,12 +147,13 @@ def test_filters_are_the_weights_of_the_first_layer(learned):
     shown = weight[list(found.units)]
     shown = shown.permute(0, 2, 3, 1) if shown.dim() == 4 else shown
     assert found.weights.values == pytest.approx(shown.double().numpy(), abs=float(weight.abs().max()) / 127)
-    assert found.kept.pixels.sum() == 255 * int(masks[found.layer].sum())
+    assert found.kept.pixels.sum() == 255 * len(subnet.parts[found.layer].kept)
 
 
 def test_a_linear_layer_over_images_gives_small_images():
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 5, 2))
-    found = first_filters("a", model, {"1.weight": torch.ones(2, 60).bool()}, TaskInputs.of_shape((3, 4, 5)), most=1)
+    subnet = SubNetwork.of_masks({"1.weight": torch.ones(2, 60).bool()})
+    found = first_filters("a", model, subnet, TaskInputs.of_shape((3, 4, 5)), most=1)
     assert (found.kind, found.weights.shape, found.count) == ("images", (1, 4, 5, 3), 2)
     (unit,) = found.units
     expected = model[1].weight.detach()[unit].reshape(3, 4, 5).permute(1, 2, 0).double().numpy()
@@ -164,14 +166,17 @@ def test_a_table_has_its_columns_named():
     inputs = TaskInputs.of_schema(schema)
     assert inputs.names == ("age", "colour = red", "colour = green", "(zero 1)")
     model = nn.Sequential(nn.Linear(4, 2))
-    masks = {"0.weight": torch.ones(2, 4).bool()}
-    assert first_filters("a", model, masks, inputs).columns == inputs.names
-    assert connections("a", model, masks, inputs=inputs).inputs.names == inputs.names
-    assert leaning(model, masks, Labelled(torch.randn(8, 4), torch.arange(8) % 2, inputs=inputs)).names == inputs.names
+    subnet = SubNetwork.of_masks({"0.weight": torch.ones(2, 4).bool()})
+    assert first_filters("a", model, subnet, inputs).columns == inputs.names
+    assert connections("a", model, subnet, inputs=inputs).inputs.names == inputs.names
+    assert (
+        leaning(model, subnet.parts, Labelled(torch.randn(8, 4), torch.arange(8) % 2, inputs=inputs)).names
+        == inputs.names
+    )
 
 
 def test_inputs_are_known_from_the_result_where_there_is_no_schema(tmp_path):
-    store = nw.TaskStore.create(tmp_path / "s", toys.MLP.make())
+    store = nw.TaskStore.create(tmp_path / "s", toys.MLP.make(), head=toys.MLP.place)
     toys.learn(store, "a", METHOD)
     record = store.tasks()[0]
     assert inputs_of(record) is None

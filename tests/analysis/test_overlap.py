@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -45,8 +46,8 @@ def test_the_edges_are_the_parents_and_add_up(tmp_path, tasks):
         assert sum(edge.weights for edge in edges) == sum(
             layer["used"] - layer["claimed"] for layer in record.layers.values()
         )
-    assert [found.common[i][i] for i in range(tasks)] == list(found.used)
-    json.dumps(found.to_json(), allow_nan=False)
+    assert [found.common[i][i] for i in range(tasks)] == list(found.kept)
+    json.dumps(asdict(found), allow_nan=False)
 
 
 def test_a_task_that_uses_nothing_has_no_share(tmp_path):
@@ -59,7 +60,7 @@ def test_a_task_that_uses_nothing_has_no_share(tmp_path):
 
 
 def test_tasks_that_share_nothing_are_left_out(tmp_path):
-    store = nw.TaskStore.create(tmp_path / "s", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "s", MLP.make(), head=MLP.place)
     for name, method in (("a", nw.Independent()), ("b", nw.IBM(density=0.2)), ("c", nw.Finetune())):
         learn(store, name, method)
     found = overlap(store.directory)
@@ -69,8 +70,7 @@ def test_tasks_that_share_nothing_are_left_out(tmp_path):
 def test_a_large_store_is_compared_block_by_block(tmp_path, monkeypatch):
     store = random_store(tmp_path / "s", 7)
     whole = overlap(store)
-    monkeypatch.setattr(module, "BLOCK_BYTES", 30)
-    monkeypatch.setattr(module, "CHUNK", 16)
+    monkeypatch.setattr(module, "MOST", 10)
     assert overlap(store) == whole
     masks = [store.subnet(name).kept_masks() for name in store.task_names()]
     for i, mine in enumerate(masks):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -20,13 +21,13 @@ def test_counts_fractions_and_nats_follow_from_the_record(tmp_path):
     add(store, "a", {"one.weight": [0]}, {"one.weight": [0]}, layers=layers)
     found = retention(store)[0]
     one, two = found.layers
-    assert (one.layer, one.kept, one.reused, one.nats, one.nats_per_weight, one.ratio) == (
+    assert (one.layer, one.density, one.reused, one.nats, one.nats_per_weight, one.ratio) == (
         "one.weight", 0.1, 4, 12.0, 2.0, 0.5,
     )  # fmt: skip
     assert (two.nats, two.nats_per_weight, two.ratio) == (None, None, None)
-    assert (found.total.weights, found.total.used, found.total.claimed, found.total.nats) == (100, 10, 6, 12.0)
+    assert (found.total.weights, found.total.kept, found.total.claimed, found.total.nats) == (100, 10, 6, 12.0)
     assert found.total.nats_per_weight == 2.0  # of the six weights whose nats are known
-    json.dumps(found.to_json(), allow_nan=False)
+    json.dumps(asdict(found), allow_nan=False)
 
 
 def test_a_record_without_an_account_says_nothing_of_layers(tmp_path):

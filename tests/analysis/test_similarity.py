@@ -32,7 +32,7 @@ def test_constant_features_are_not_compared():
 @pytest.mark.parametrize("kind", toys.TOYS)
 def test_every_network_has_features(kind, tmp_path):
     toy = toys.TOYS[kind]
-    store = nw.TaskStore.create(tmp_path / "s", toy.make())
+    store = nw.TaskStore.create(tmp_path / "s", toy.make(), head=toy.place)
     for name in ("a", "b"):
         toys.learn(store, name, nw.IBM(density=0.4, prune_every=2), toy)
     head = None if toy.width is None else "head"

@@ -9,7 +9,7 @@ import torch
 import narrows as nw
 import toys
 from narrows.analysis.picture import Picture, pooled_sums
-from narrows.analysis.states import STATES, layer_states, magnitudes, standing_of
+from narrows.analysis.states import STATES, layer_states, magnitudes, states_of, walked_to
 from narrows.errors import UnknownNameError
 from narrows.store.compose import weights_of
 
@@ -17,7 +17,7 @@ REFINING = nw.IBM(new=0.1, reuse=0.3, prune_every=2)
 
 
 def made(path, toy, method=REFINING, tasks=2):
-    store = nw.TaskStore.create(path, toy.make())
+    store = nw.TaskStore.create(path, toy.make(), head=toy.place)
     for number in range(tasks):
         toys.learn(store, f"t{number}", method, toy)
     return store
@@ -32,8 +32,8 @@ def test_counts_of_states_are_those_of_the_account(kind, tmp_path):
         for found in layer_states(store, task):
             counts = dict(zip(STATES, found.counts, strict=True))
             layer = account[found.layer]
-            assert sum(found.counts) == layer.weights == torch.Size(found.shape).numel()
-            assert counts["claimed"] + counts["refined"] == layer.claimed
+            assert sum(found.counts) == layer.weights == found.codes.numel()
+            assert counts["claimed"] + counts["again"] == layer.claimed
             assert counts["reused"] == layer.reused
         for shown in magnitudes(store, task):
             assert shown.kept == account[shown.layer].used
@@ -52,7 +52,7 @@ def test_a_weight_that_an_earlier_task_has_is_told_from_a_free_one(tmp_path):
     store = made(tmp_path / "s", toys.MLP)
     reader = store.directory
     first, second = (reader.subnet(name).claimed_masks() for name in ("t0", "t1"))
-    codes = standing_of(reader, "t1").states()
+    codes = {found.layer: found.codes for found in states_of(walked_to(reader, "t1"))}
     for name, used in reader.subnet("t1").kept_masks().items():
         held = first[name]
         expected = {
@@ -60,22 +60,20 @@ def test_a_weight_that_an_earlier_task_has_is_told_from_a_free_one(tmp_path):
             "passed": ~used & held,
             "reused": used & ~second[name],
             "claimed": second[name] & ~held,
-            "refined": second[name] & held,
+            "again": second[name] & held,
         }
         for code, state in enumerate(STATES):
             assert torch.equal(codes[name] == code, expected[state])
-    assert any(bool((found == STATES.index("refined")).any()) for found in codes.values())
+    assert any(bool((found == STATES.index("again")).any()) for found in codes.values())
 
 
 def test_small_layers_are_drawn_weight_by_weight_and_large_ones_pooled(tmp_path):
     store = made(tmp_path / "s", toys.MLP)
-    codes = standing_of(store.directory, "t1").states()["one.weight"]
-    (exact,) = layer_states(store, "t1", layer="one.weight")
-    assert exact.cells.pixels.argmax(-1).tolist() == codes.tolist()
-    (pooled,) = layer_states(store, "t1", layer="one.weight", height=3, width=2)
-    assert pooled.cells.shape == (3, 2, 5)
-    assert pooled.cells.values.sum(-1) == pytest.approx(np.ones((3, 2)), abs=0.02)
-    assert pooled.counts == exact.counts
+    (found,) = (found for found in layer_states(store, "t1") if found.layer == "one.weight")
+    assert found.cells().pixels.argmax(-1).tolist() == found.codes.tolist()
+    pooled = found.cells(3, 2)
+    assert pooled.shape == (3, 2, 5)
+    assert pooled.values.sum(-1) == pytest.approx(np.ones((3, 2)), abs=0.02)
 
 
 def test_values_are_those_of_the_loaded_network(tmp_path):

@@ -40,11 +40,6 @@ def test_a_store_without_tasks_says_so(tmp_path):
     assert gaps(open_subject(tmp_path / "store")) == ["result", "tasks"]
 
 
-def test_a_store_within_a_run_points_to_the_run(tmp_path):
-    run_folder(tmp_path)
-    assert str(tmp_path) in open_subject(tmp_path / "store").missing[0].remedy
-
-
 def test_a_run_has_its_result_and_its_store(tmp_path):
     run_folder(tmp_path)
     for path in (tmp_path, tmp_path / "result.json"):

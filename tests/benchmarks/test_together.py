@@ -21,6 +21,7 @@ from narrows.cli.tables import print_summary
 from narrows.data.batches import Batches
 from narrows.errors import StoreError
 from narrows.tasks import TaskStore
+from narrows.training import Training
 from subnets import values_of
 
 OPTIONS = RunOptions("split-digits", Joint(), epochs=2, tasks=3)
@@ -94,7 +95,7 @@ def test_private_parameters_learn_from_their_own_task_alone() -> None:
         x = torch.randn(12, 3, generator=torch.Generator().manual_seed(seed)) + offset
         return Member(str(seed), network(), "2", Batches(x, torch.arange(12) % 2, 4, shuffle=True), 0.5, {})
 
-    trained = train_together([member(1, 0.0), member(2, 50.0)], ["0.weight"], epochs=2, lr=0.01, seed=0)
+    trained = train_together([member(1, 0.0), member(2, 50.0)], ["0.weight"], Training(2, lr=0.01), seed=0)
     one, two = trained.networks
     assert torch.equal(one["0.weight"], two["0.weight"])
     assert not torch.equal(one["0.weight"], network()[0].weight)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import Browser
 
 from browser_pages import listen
@@ -18,14 +17,18 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("what", [None, *FAULTS])
-def test_a_fault_is_seen(what, browser: Browser, tmp_path):
-    file = tmp_path / "page.html"
+def test_a_fault_is_seen(browser: Browser, tmp_path):
+    """Pages of one fault each, and one of none, all open before the first is waited for."""
     head = "<!doctype html><link rel='icon' href='data:,'><p>page</p>"
-    file.write_text(head + (FAULTS[what] if what else "<script>console.log('said')</script>"))
-    complaints: list[str] = []
-    page = browser.new_page()
-    listen(page, file.as_uri(), complaints)
-    page.goto(file.as_uri(), wait_until="networkidle")
-    page.close()
-    assert bool(complaints) == bool(what)
+    complaints: dict[str, list[str]] = {}
+    pages = []
+    for number, (what, body) in enumerate([*FAULTS.items(), ("none", "<script>console.log('said')</script>")]):
+        file = tmp_path / f"{number}.html"
+        file.write_text(head + body)
+        pages.append(browser.new_page())
+        listen(pages[-1], file.as_uri(), complaints.setdefault(what, []))
+        pages[-1].goto(file.as_uri())
+    for page in pages:
+        page.wait_for_load_state("networkidle")
+        page.close()
+    assert {what for what, said in complaints.items() if said} == set(FAULTS)

@@ -26,22 +26,20 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return page_of(folder / "store", folder / "report.html")
 
 
-@pytest.mark.parametrize("kind", INJECTED)
-def test_what_was_put_in_does_not_run(kind: str, report: Path, tmp_path: Path, browser: Browser) -> None:
+def test_what_was_put_in_does_not_run(report: Path, tmp_path: Path, browser: Browser) -> None:
     html = report.read_text(encoding="utf-8")
-    (tmp_path / "injected.html").write_text(html.replace('<main id="content">', f'<main id="content">{INJECTED[kind]}'))
+    injected = "".join(INJECTED.values())
+    (tmp_path / "injected.html").write_text(html.replace('<main id="content">', f'<main id="content">{injected}'))
     page = browser.new_page()
     refused: list[str] = []
     page.on("console", lambda said: refused.append(said.text))
     page.goto((tmp_path / "injected.html").as_uri())
-    if kind == "link":
-        page.locator("#trap").click()
+    page.locator("#trap").click()
     assert page.locator("h1").is_visible()
     assert page.evaluate("window.ran ?? 'nothing'") == "nothing"
-    if kind == "attribute":
-        assert page.locator("#styled").evaluate("(element) => getComputedStyle(element).position") == "static"
+    assert page.locator("#styled").evaluate("(element) => getComputedStyle(element).position") == "static"
     assert not unsound(draw_all(page))
-    assert any("Content Security Policy" in text for text in refused)
+    assert len([text for text in refused if "Content Security Policy" in text]) >= len(INJECTED)
     page.close()
 
 

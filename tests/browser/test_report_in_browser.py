@@ -36,7 +36,7 @@ def report(found: dict[str, Path], tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_chart_is_drawn_and_nothing_sticks_out_on_a_phone(kind, report, visit, screenshot):
-    for width in (1100, 390):
+    for width in (1100, 390) if kind in ("run", "many", "hostile") else (390,):
         page = visit(report(kind), width=width)
         charts = draw_all(page)
         assert not unsound(charts)
@@ -48,10 +48,10 @@ def test_every_chart_is_drawn_and_nothing_sticks_out_on_a_phone(kind, report, vi
         screenshot(page, f"{kind} {width}")
 
 
-@pytest.mark.parametrize(("language", "scheme"), [("en", "dark"), ("ja", "light")])
-def test_both_languages_in_light_and_dark(language, scheme, report, visit, screenshot):
-    page = visit(report("run", language), scheme=scheme)
+def test_in_japanese_and_dark(report, visit, screenshot):
+    """In English and light it is above."""
+    page = visit(report("run", "ja"), scheme="dark")
     assert not unsound(draw_all(page))
-    assert page.locator("html").get_attribute("lang") == language
+    assert page.locator("html").get_attribute("lang") == "ja"
     assert pick_everything(page) >= 0
-    screenshot(page, f"run {language} {scheme}")
+    screenshot(page, "run ja dark")

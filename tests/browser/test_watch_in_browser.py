@@ -18,6 +18,7 @@ from narrows.report.follow import Follower
 from narrows.report.serve import WatchServer
 from narrows.trackers import LiveFile
 from narrows.training import Point, Schedule
+from page_server import serving
 
 PATIENCE = 60_000
 """Milliseconds that a page may take to change on a machine that does much else."""
@@ -26,17 +27,8 @@ PATIENCE = 60_000
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[WatchServer]:
     """A follower of a folder that is not there yet, and its server."""
-    follower = Follower(tmp_path / "run", pause=0.05)
-    with WatchServer(follower, port=0) as server:
-        threads = [threading.Thread(target=server.serve_forever, args=(0.02,)), threading.Thread(target=follower.run)]
-        for thread in threads:
-            thread.start()
+    with serving(Follower(tmp_path / "run", pause=0.05), following=True) as server:
         yield server
-        server.ending.set()
-        follower.stop()
-        server.shutdown()
-        for thread in threads:
-            thread.join()
 
 
 def learn(run: Path, tasks: int, points: int) -> None:

@@ -75,7 +75,7 @@ def test_forgetting_that_is_interrupted_says_what_became_of_the_task(monkeypatch
     assert run(monkeypatch, WORDS, Screen("utf-8"), Screen("utf-8")) == 0
     err = Screen("utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("narrows.store.checkpoint_file.ProgressFile.drop", interrupted)
+        patch.setattr("narrows.store.checkpoint_file.CheckpointFile.drop", interrupted)
         assert run(monkeypatch, ["forget", "shop", "light", "--yes"], Screen("utf-8"), err) == 130
     assert "light is forgotten." in err.text
 

@@ -100,7 +100,7 @@ def test_verify_names_the_damaged_file(finished, tmp_path):
 
 def test_verify_says_which_tasks_cannot_be_had_and_no_others(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
-    store = TaskStore.create(tmp_path / "s", MLP.make())
+    store = TaskStore.create(tmp_path / "s", MLP.make(), head=MLP.place)
     for name in ("parent", "child"):
         learn(store, name, IBM(density=0.6, prune_every=2, refine=False))
     folder = tmp_path / "s/tasks" / store.tasks()[0].directory
@@ -162,7 +162,7 @@ def test_streams_and_methods_list_every_one(tmp_path):
         (["run", "--set", "density=lots"], "density takes float; got 'lots'"),
         (["run", "--set", "density=1.5"], "0 to 1; got 1.5"),
         (["run", "--set", "density=0.1", "--set", "beta=1"], "not both"),
-        (["run", "--epochs", "0"], "epochs must be above 0"),
+        (["run", "--epochs", "0"], "epochs must be a whole number"),
         (["run", "split-digits", "--tasks", "9"], "the data have 10"),
         (["run", "tiny-imagenet"], "say --data FOLDER"),
         (["run", "tiny-imagenet", "--data", "nowhere"], "nowhere"),

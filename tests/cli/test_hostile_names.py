@@ -49,9 +49,9 @@ def place(tmp_path, monkeypatch):
     for name in ("[/nope]", ":fire: x"):
         options, method = DataOptions(holdout=0.25), nw.IBM(density=0.3)
         learn(made, name, "photos", options=options, method=method, epochs=1, batch_size=8)
-    store = nw.TaskStore.create("own", Net())
-    with store.begin("[/nope]", Method(density=0.5), head=("head", nn.Linear(8, 2))) as task:
-        task.fit([(torch.randn(8, 1, 6, 6), torch.arange(8) % 2)], epochs=4, progress=False)
+    store = nw.TaskStore.create("own", Net(), head="head")
+    with store.begin("[/nope]", Method(density=0.5), head=nn.Linear(8, 2)) as task:
+        task.fit([(torch.randn(8, 1, 6, 6), torch.arange(8) % 2)], nw.Training(4), progress=False)
         task.commit(metrics={EVIL: {FORGED: 1.0, "x": EVIL}}, data={EVIL: FORGED, "file": EVIL})
     return monkeypatch
 

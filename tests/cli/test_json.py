@@ -64,7 +64,7 @@ def test_what_is_told_is_what_the_library_knows(place, monkeypatch):
     store = TaskStore.open(place / "løden")
     tasks = told(monkeypatch, "tasks", "løden")
     assert [task["name"] for task in tasks["tasks"]] == list(store.directory.task_names())
-    assert tasks["used"] == store.used()
+    assert tasks["used"] == store.values_kept()
     assert tasks["tasks"][0]["accuracy"] == store.tasks()[0].metrics["validation"]["accuracy"]
     assert tasks["tasks"][0]["validation"] == store.tasks()[0].metrics["validation"]
     shown = told(monkeypatch, "show", "løden", TASK)

@@ -249,8 +249,11 @@ def test_a_hostile_store_cannot_run_a_module_of_the_folder_it_is_unpacked_in(nar
         (["learn", "shop", "-t", "new", "-d", "nowhere"], "nowhere"),
         (["learn", "shop", "-t", "new", "-d", "bad.csv"], "bad.csv"),
         (["learn", "shop", "-t", "new", "-d", "photos", "-m", "imb"], "did you mean 'ibm'"),
-        (["learn", "shop", "-t", "new", "-d", "photos", "--epochs", "0"], "epochs must be at least 1"),
-        (["learn", "shop", "-t", "new", "-d", "photos", "--batch-size", "0"], "batch size must be at least 1"),
+        (["learn", "shop", "-t", "new", "-d", "photos", "--epochs", "0"], "epochs must be a whole number, at least 1"),
+        (
+            ["learn", "shop", "-t", "new", "-d", "photos", "--batch-size", "0"],
+            "batch_size must be a whole number, at least 1",
+        ),
         (["learn", "shop", "-t", "new", "-d", "photos", "--patience", "2"], "validation data"),
         (["learn", "shop", "-t", "new", "-d", "photos", "--kind", "ranking"], "kind is one of"),
         (["learn", "shop", "-t", "new", "-d", "photos", "--mean", "0.5"], "said together"),

@@ -13,7 +13,7 @@ import torch
 import store_samples
 from narrows.cli import main
 from narrows.store import StoreDirectory
-from narrows.subnet import dense, digest
+from narrows.subnet import digest_kept, resolved
 
 Command = Callable[..., tuple[int, str]]
 
@@ -33,7 +33,7 @@ def narrows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 def append(path: Path, name: str) -> None:
     store = StoreDirectory.open(path)
     given = store_samples.content(0)
-    isolated = digest(dense(given.subnet), given.private)
+    isolated = digest_kept(resolved(given.subnet, ()), given.private)
     with store.lock():
         store.append(store_samples.record(name, isolation="own", weights_sha256=isolated), given)
 

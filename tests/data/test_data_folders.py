@@ -14,6 +14,7 @@ from torch import nn
 from narrows.data import DataOptions, read_training, read_with
 from narrows.errors import DataError
 from narrows.production.learning_data import read_material
+from narrows.training import Training
 
 
 def test_other_files_are_counted_and_named_by_their_endings(tmp_path: Path) -> None:
@@ -142,11 +143,15 @@ def test_a_photo_that_is_learned_from_and_measured_on_is_noted(tmp_path: Path) -
         "validation: 2 of 6 images are also among those to learn from, pixel for pixel, and tell nothing of new ones: "
         "cat/0.png is cat/0.png"
     )
-    assert read_material(network, train, valid, DataOptions(), epochs=1, batch_size=2, seed=0).notes == (said,)
+    assert read_material(network, train, valid, DataOptions(), Training(1, batch_size=2), epochs=1, seed=0).notes == (
+        said,
+    )
     for path in train.glob("cat/*.png"):
         path.write_bytes(png((1, 1, 1)))
-    held = read_material(network, train, None, DataOptions(holdout=0.4), epochs=1, batch_size=2, seed=0).notes
+    held = read_material(
+        network, train, None, DataOptions(holdout=0.4), Training(1, batch_size=2), epochs=1, seed=0
+    ).notes
     assert len(held) == 1
     assert "1 of 2 images are also among those to learn from" in held[0]
-    rows = read_material(network, train, tmp_path / "valid", DataOptions(), epochs=1, batch_size=2, seed=0)
+    rows = read_material(network, train, tmp_path / "valid", DataOptions(), Training(1, batch_size=2), epochs=1, seed=0)
     assert torch.equal(rows.train.x, read_training(train)[1].x)  # noted, and left as they are

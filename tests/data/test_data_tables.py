@@ -23,6 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from narrows.data import DataOptions, Schema, TableInputs, in_both, read_training, read_with, split
 from narrows.errors import DataError
 from narrows.production.learning_data import read_material
+from narrows.training import Training
 
 FRUIT = "weight,colour,ripe,label\n150,red,true,apple\n120,yellow,false,banana\n,green,true,apple\n170,,false,apple\n"
 SKIP = DataOptions(bad="skip")
@@ -348,7 +349,9 @@ def test_rows_that_are_learned_from_and_measured_on_are_noted(tmp_path: Path) ->
     train, held = split(read_training(path)[1], 0.25, 0)
     known = {(x.item(), y.item()) for x, y in zip(train.x, train.y, strict=True)}  # type: ignore[arg-type]
     twice = sum((x.item(), y.item()) in known for x, y in zip(held.x, held.y, strict=True))  # type: ignore[arg-type]
-    read = read_material(torch.nn.Linear(1, 1), path, None, DataOptions(holdout=0.25), epochs=1, batch_size=2, seed=0)
+    read = read_material(
+        torch.nn.Linear(1, 1), path, None, DataOptions(holdout=0.25), Training(1, batch_size=2), epochs=1, seed=0
+    )
     said = f"validation: {twice} of 30 rows are also among those to learn from, number for number, target and all, and"
     assert twice > 25
     assert [note[: len(said)] for note in read.notes if "also among" in note] == [said]

@@ -1,10 +1,13 @@
-"""Makes tests/golden/store-v2, with every optional part of version 2; deterministic to the last byte but for zstd's.
+"""Makes stores of format version 2 with every optional part; deterministic to the last byte but for zstd's.
 
-    PYTHONPATH=src:tests python tests/golden/make_store_v2.py
+    PYTHONPATH=src:tests python tests/golden/make_store_v2.py FOLDER VERSION
+
+FOLDER is tests/golden/store-v2 for VERSION 1 of task.json, whose digest is of the whole network, and
+tests/golden/store-v2-kept for VERSION 2, whose digest is of what the task consists of.
 
 It has a model, a snapshot, a checkpoint, training state, masks in each way there is, a task that refines, one with a
 network of its own, one that is overwritten by design, and a task that took weights over from one that was forgotten.
-Never run it over the kept store: that store is what every later narrows must still read. What made
+Never run it over a kept store: that store is what every later narrows must still read. What made
 the stores of version 1 can write them no more and is in this folder's history.
 """
 
@@ -18,8 +21,8 @@ from unittest import mock
 import torch
 
 from narrows.store import StoreDirectory, TaskContent, TaskRecord, TensorSpec
-from narrows.store.compose import composed
-from narrows.subnet import Composition, dense, digest
+from narrows.store.compose import composed, digest_of
+from narrows.subnet import Composition
 from subnets import content_of
 
 MODEL = {"factory": "shop.models:network", "options": {"width": 5, "names": ["Größe", None]}}
@@ -62,7 +65,8 @@ THIRD_KEPT = {"conv.weight": [3, 9], "fc.weight": [8, 10, 12, 19], "wide.weight"
 THIRD_OWN = {"fc.weight": [12, 19], "wide.weight": [5, 6]}
 
 
-def make(path: Path) -> None:
+def make(path: Path, version: int) -> None:
+    """A store at `path`, its tasks of this version of task.json."""
     with (
         mock.patch("narrows.store.records.utc_now", return_value="2026-01-02T03:04:05+00:00"),
         mock.patch("narrows.store.snapshot.EVERY", 4),
@@ -84,8 +88,10 @@ def make(path: Path) -> None:
                 seconds=1.5,
                 parents=before.parents(given.subnet),
                 layers={},
-                weights_sha256=digest(dense(before.resolve(given.subnet)), given.private),
+                weights_sha256="",
+                version=version,
             )
+            record = replace(record, weights_sha256=digest_of(record, before.resolve(given.subnet), given.private))
             carry = {"fc.weight": torch.arange(20.0)} if method == "ewc" else None
             store.append(record, given, carry=carry)
 
@@ -96,9 +102,9 @@ def make(path: Path) -> None:
             append("own", replace(content(EVERYTHING, EVERYTHING, 0.5), private={}), "own", "independent")
             append("overwriting", content(EVERYTHING, EVERYTHING, 2), "none", "ewc")
             store.forget("first")
-            store.progress("next").save(TREE)
+            store.checkpoint("next").save(TREE)
     (path / ".lock").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "store-v2")
+    make(Path(sys.argv[1]), int(sys.argv[2]))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from narrows.errors import NonFiniteError
-from narrows.masks import Layout, above, best, best_each, top
+from narrows.masks import Layout, above, best, best_each, host, magnitudes, top
 
 # few values, so that ties are the rule
 value = st.one_of(st.integers(-3, 3).map(float), st.floats(allow_nan=False, width=32))
@@ -40,11 +40,66 @@ def test_of_equal_scores_the_larger_weights_stay(rows: list[tuple[float, float, 
     scores, sizes = torch.tensor([row[0] for row in rows]), torch.tensor([row[1] for row in rows])
     candidates = torch.tensor([row[2] for row in rows], dtype=torch.bool)
     order = [at for at, row in enumerate(rows) if row[2]]
-    order.sort(key=lambda at: (-rows[at][0], -rows[at][1], at))
+    order.sort(key=lambda at: (-rows[at][0], -abs(rows[at][1]), at))
     expected = torch.zeros(len(rows), dtype=torch.bool)
     expected[order[: max(count, 0)]] = True
-    assert torch.equal(best(scores, candidates, count, lambda: sizes), expected)
-    assert torch.equal(best_each([scores], 0.5, [lambda: sizes])[0], top(scores, max(1, len(rows) // 2), lambda: sizes))
+    assert torch.equal(best(scores, candidates, count, magnitudes([sizes])), expected)
+    assert torch.equal(
+        best_each([scores], 0.5, [magnitudes([sizes])])[0],
+        top(scores, max(1, len(rows) // 2), magnitudes([sizes])),
+    )
+
+
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has few scores be chosen from as many are: by a sample, in pieces."""
+    monkeypatch.setattr(host, "FEW", 0)
+    monkeypatch.setattr(host, "_PIECE", 7)
+    monkeypatch.setattr(host, "_SAMPLE", 5)
+
+
+@pytest.mark.usefixtures("many")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.tuples(value, value, st.booleans()), max_size=200), count=st.integers(-1, 205))
+def test_of_many_scores_the_same_are_chosen(rows: list[tuple[float, float, bool]], count: int) -> None:
+    scores, sizes = torch.tensor([row[0] for row in rows]), torch.tensor([row[1] for row in rows])
+    candidates = torch.tensor([row[2] for row in rows], dtype=torch.bool)
+    order = [at for at, row in enumerate(rows) if row[2]]
+    for ties_by_size in (False, True):
+        order.sort(key=lambda at: (-rows[at][0], -abs(rows[at][1]) if ties_by_size else 0, at))
+        expected = torch.zeros(len(rows), dtype=torch.bool)
+        expected[order[: max(count, 0)]] = True
+        by = magnitudes([sizes[:3], sizes[3:]]) if ties_by_size else None
+        assert torch.equal(best(scores, candidates, count, by), expected)
+
+
+@pytest.mark.parametrize("kind", ["spread", "zeros", "two values", "sorted", "columns", "infinite"])
+@pytest.mark.parametrize("fraction", [1e-5, 0.03, 0.5, 0.97])
+def test_of_a_vector_beyond_the_caches_the_same_are_chosen(kind: str, fraction: float) -> None:
+    size = host.FEW + 70_001
+    scores = torch.randn(size, generator=torch.Generator().manual_seed(1))
+    candidates = torch.arange(size) % 3 > 0
+    if kind == "zeros":
+        scores *= torch.arange(size) % 10 == 4
+    elif kind == "two values":
+        scores = (scores > 0).float()
+    elif kind == "sorted":
+        scores = scores.sort().values
+    elif kind == "columns":
+        scores[::3] += 100
+    elif kind == "infinite":
+        scores[::2] = -torch.inf
+        scores[1::4] = torch.inf
+    count = int(fraction * size)
+    for among in (torch.ones_like(candidates), candidates):
+        order = torch.where(among, scores, -torch.inf).sort(descending=True, stable=True).indices
+        order = order[among[order]]
+        expected = torch.zeros(size, dtype=torch.bool).index_fill(0, order[:count], True)
+        assert torch.equal(best(scores, among, count), expected)
+    scores[4] = torch.nan
+    best(scores, candidates & (torch.arange(size) != 4), count)
+    with pytest.raises(NonFiniteError):
+        best(scores, candidates, count)
 
 
 def test_best_does_not_hand_out_its_argument() -> None:

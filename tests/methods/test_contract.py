@@ -69,7 +69,7 @@ class Life:
                 batches = [self.toy.batch(8, CLASSES[name], seed) for seed in (1, 2)]
                 checks = [lambda _: self.broken.extend(violations(task)), lambda _: self.gauge(task._learner)]
                 check = {"callbacks": checks}
-                task.fit(batches, STEPS // 2, loss=self.toy.loss, examples=16, batch_size=8, **check)
+                task.fit(batches, nw.Training(STEPS // 2, loss=self.toy.loss, examples=16, batch_size=8), **check)
             else:
                 self.train(task, name)
             task.commit()
@@ -99,18 +99,28 @@ class Life:
         return sum(getattr(layer, what) for layer in self.store.explain(name))
 
 
-LIKE_ANOTHER = {"two-budgets", "price", "multiplicative", "magnitude", "wsn", "wsn-warm-gradual", "packnet-ib"}
-LIKE_ANOTHER |= {"ewc", "finetune", "independent", "joint"}
-"""Methods whose way with a network's layers is that of another, or none: a few networks will do."""
-FEW = ("mlp", "grouped", "tied")
-LIVES = [(toy, method) for toy in TOYS for method in METHODS if toy in FEW or method not in LIKE_ANOTHER]
+EVERYWHERE = ("laplace", "hat")
+"""On every network: the method taken where none is named, and the one that looks at layers and not at tensors."""
+SOME = ("multiplicative", "magnitude-ib", "supsup", "wsn-ib", "packnet")
+"""On a network of each kind: one of each family. The others are these with other options, or keep nothing apart."""
+KINDS = ("mlp", "grouped", "batchnorm", "attention", "tied", "regression")
+"""Dense, of filters, with running statistics, of several inputs, with a shared matrix, without a head."""
+FEW = ("mlp", "tied")
+NETWORKS = {method: KINDS if method in SOME else FEW for method in METHODS} | dict.fromkeys(EVERYWHERE, tuple(TOYS))
+LIVES = [(toy, method) for method, toys in NETWORKS.items() for toy in toys]
 
 
 @pytest.fixture(scope="module", params=LIVES, ids="-".join)
 def life(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Life:
     toy, method = TOYS[request.param[0]], METHODS[request.param[1]]
     model = toy.make()
-    life = Life(toy, method, model, state(model), nw.TaskStore.create(tmp_path_factory.mktemp("life") / "store", model))
+    life = Life(
+        toy,
+        method,
+        model,
+        state(model),
+        nw.TaskStore.create(tmp_path_factory.mktemp("life") / "store", model, head=toy.place),
+    )
     for name in CLASSES:
         life.learn(name)
     return life
@@ -194,7 +204,7 @@ def test_the_account_is_true(life: Life) -> None:
         assert record.isolation == life.method.isolation
     claimed = sum(life.count(name, "claimed") for name in CLASSES)
     expected = {"shared": claimed / total, "own": 3.0, "none": 1.0}
-    assert life.store.used() == expected[life.method.isolation]
+    assert life.store.values_kept() == expected[life.method.isolation]
     assert life.store.verify(deep=True) == []
 
 

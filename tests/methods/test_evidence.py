@@ -95,9 +95,9 @@ def trained(
 ) -> tuple[float, Any]:
     """Accuracy on other digits of the task as it is loaded, and its record."""
     torch.manual_seed(0)
-    store = nw.TaskStore.create(path / "store", Net() if net is None else net)
+    store = nw.TaskStore.create(path / "store", Net() if net is None else net, head="head")
     x, y = data
-    with store.begin("t", method, head=("head", nn.Linear(48, 10))) as task:
+    with store.begin("t", method, head=nn.Linear(48, 10)) as task:
         groups: Any = None
         if freeze == "no rate":
             rest = [param for name, param in task.model.named_parameters() if not name.startswith("backbone")]
@@ -211,7 +211,7 @@ def test_a_layer_that_gets_its_first_gradient_late_is_chosen_by_it(
 
 
 def test_training_that_ends_before_the_first_gradient_is_refused(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with store.begin("t", nw.IBM(density=0.5), head=MLP.head(2)) as task:
         task.model.one.requires_grad_(False)
         optimizer = task.optimizer(torch.optim.SGD, lr=0.1, total_steps=1000)
@@ -299,11 +299,11 @@ def test_a_layer_without_a_gradient_for_long_counts_in_full_and_gives_way_to_the
 
 def test_units_that_never_fire_are_no_cause_for_a_word(tmp_path: Path) -> None:
     """Their weights have no gradient, and leave first, the smallest before the others."""
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with store.begin("t", nw.IBM(density=0.8, prune_every=1), head=MLP.head(2)) as task:
         with torch.no_grad():
             task.model.one.bias[:8] = -1000.0  # half of the first layer is dead
-        task.fit([MLP.batch(16, 2)], epochs=20, progress=False)
+        task.fit([MLP.batch(16, 2)], nw.Training(20), progress=False)
         kept = task._learner.masks[0][:8]
         first = MLP.make().one.weight[:8].abs()
         assert 0 < int(kept.sum()) < kept.numel()
@@ -329,10 +329,11 @@ def test_wsn_takes_the_largest_weights_where_there_is_no_gradient() -> None:
 def test_a_task_interrupted_while_it_waits_ends_where_it_would_have_ended(tmp_path: Path, name: str) -> None:
     method, ends = (GRADIENT_SCORED | DRAWN)[name], []
     for stops in ([], [4], [12, 17]):
-        store, memory = nw.TaskStore.create(tmp_path / str(stops), TOYS["batchnorm"].make()), Memory()
+        store = nw.TaskStore.create(tmp_path / str(stops), TOYS["batchnorm"].make(), head="head")
+        memory = Memory()
         for stop in [*stops, 0]:
             torch.manual_seed(3)
-            with store.begin("t", method, head=("head", nn.Linear(8, 3))) as task:
+            with store.begin("t", method, head=nn.Linear(8, 3)) as task:
                 task.model.one.requires_grad_(not stops or stop == 17 or (stop == 0 and stops[-1] > 10))
 
                 def thaw(step: Any, task: nw.Task = task) -> None:
@@ -343,7 +344,13 @@ def test_a_task_interrupted_while_it_waits_ends_where_it_would_have_ended(tmp_pa
                 batches = [TOYS["batchnorm"].batch(8, 3, seed) for seed in range(4)]
                 try:
                     calls = [thaw, stop_at(stop)] if stop else [thaw]
-                    task.fit(batches, 6, checkpoint=memory, callbacks=calls, progress=False, examples=32, batch_size=8)
+                    task.fit(
+                        batches,
+                        nw.Training(6, examples=32, batch_size=8),
+                        checkpoint=memory,
+                        callbacks=calls,
+                        progress=False,
+                    )
                 except KeyboardInterrupt:
                     continue
                 task.commit()
@@ -353,16 +360,16 @@ def test_a_task_interrupted_while_it_waits_ends_where_it_would_have_ended(tmp_pa
 
 
 def test_a_checkpoint_of_an_earlier_form_is_refused_and_not_misread(tmp_path: Path) -> None:
-    store, memory = nw.TaskStore.create(tmp_path / "store", MLP.make()), Memory()
+    store, memory = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place), Memory()
     batches = [MLP.batch(8, 2)]
     with (
         pytest.raises(KeyboardInterrupt),
         store.begin("t", nw.IBM(density=0.5), head=MLP.head(2)) as task,
     ):
-        task.fit(batches, 6, checkpoint=memory, callbacks=[stop_at(3)], progress=False)
+        task.fit(batches, nw.Training(6), checkpoint=memory, callbacks=[stop_at(3)], progress=False)
     memory.tree["plan"]["format"] = 1
     with (
         store.begin("t", nw.IBM(density=0.5), head=MLP.head(2)) as task,
-        pytest.raises(ConfigError, match="format was 1 and is 3"),
+        pytest.raises(ConfigError, match="format was 1 and is 4"),
     ):
-        task.fit(batches, 6, checkpoint=memory, progress=False)
+        task.fit(batches, nw.Training(6), checkpoint=memory, progress=False)

@@ -48,7 +48,7 @@ def test_the_penalty_and_the_fisher_information_by_hand() -> None:
 def test_without_strength_it_is_finetune_bit_for_bit(tmp_path: Path) -> None:
     digests = []
     for method in (nw.Finetune(), nw.EWC(strength=0.0), nw.EWC(strength=1.0)):
-        store = nw.TaskStore.create(tmp_path / f"{len(digests)}", MLP.make())
+        store = nw.TaskStore.create(tmp_path / f"{len(digests)}", MLP.make(), head=MLP.place)
         for name in ("a", "b"):
             torch.manual_seed(3)
             learn(store, name, method)
@@ -63,7 +63,7 @@ def test_it_forgets_less_than_finetune(tmp_path: Path) -> None:
     tasks = {"a": MLP.batch(64, 4, seed=5), "b": MLP.batch(64, 4, seed=6)}
 
     def losses(method: nw.Method) -> tuple[float, float, float]:
-        store = nw.TaskStore.create(tmp_path / f"{method.name}", MLP.make())
+        store = nw.TaskStore.create(tmp_path / f"{method.name}", MLP.make(), head=MLP.place)
 
         def loss(name: str) -> float:
             x, y = tasks[name]
@@ -73,7 +73,7 @@ def test_it_forgets_less_than_finetune(tmp_path: Path) -> None:
         def train(name: str) -> None:
             torch.manual_seed(3)
             with store.begin(name, method, head=MLP.head(4)) as task:
-                task.fit([tasks[name]], epochs=200, lr=0.01, batch_size=64)
+                task.fit([tasks[name]], nw.Training(200, lr=0.01, batch_size=64))
                 task.commit()
 
         train("a")
@@ -103,7 +103,7 @@ def test_information_about_what_a_head_takes_the_place_of_is_kept() -> None:
 
 
 def test_what_it_must_know_is_asked_for(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with store.begin("a", nw.EWC(), head=MLP.head(3)) as task, pytest.raises(OptimizerError, match="batch_size="):
         task.optimizer(torch.optim.SGD, lr=0.1, total_steps=10)
     with store.begin("a", nw.EWC(), head=MLP.head(3)) as task, pytest.raises(OptimizerError, match="total_steps="):

@@ -72,7 +72,7 @@ def test_gradients_are_those_of_the_paper() -> None:
 
 
 def test_attention_saturates(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     saturated = []
     with store.begin("a", nw.HAT(gate_lr=0.1), head=MLP.head(3)) as task:
 
@@ -80,7 +80,7 @@ def test_attention_saturates(tmp_path: Path) -> None:
             a = _attention(task._learner)
             saturated.append(float(((a < 0.01) | (a > 0.99)).float().mean()))
 
-        task.fit([MLP.batch(32, 3)], epochs=200, callbacks=[look])
+        task.fit([MLP.batch(32, 3)], nw.Training(200), callbacks=[look])
         task.commit()
     assert saturated[0] < 0.1
     assert saturated[-1] > 0.95
@@ -88,7 +88,7 @@ def test_attention_saturates(tmp_path: Path) -> None:
 
 
 def test_used_units_are_protected_and_free_to_reuse(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     first = learn(store, "a", nw.HAT())
     before = store.load("a").state_dict()
     for mask in first.learner.masks:
@@ -106,9 +106,9 @@ def test_used_units_are_protected_and_free_to_reuse(tmp_path: Path) -> None:
 def test_a_higher_price_opens_fewer_units(tmp_path: Path) -> None:
     densities = []
     for c in (0.0, 20.0):
-        store = nw.TaskStore.create(tmp_path / str(c), MLP.make())
+        store = nw.TaskStore.create(tmp_path / str(c), MLP.make(), head=MLP.place)
         with store.begin("a", nw.HAT(c=c, gate_lr=0.1), head=MLP.head(3)) as task:
-            task.fit([MLP.batch(32, 3)], epochs=60)
+            task.fit([MLP.batch(32, 3)], nw.Training(60))
             task.commit()
         densities.append(_density(store, "a"))
     assert 0 < densities[1] < 0.5 * densities[0]
@@ -146,7 +146,7 @@ def test_steepness_grows_over_the_task_or_over_each_epoch() -> None:
 
 
 def test_gates_are_soft_within_sample_only(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "a", nw.HAT())
     with store.begin("b", nw.HAT(), head=MLP.head(3)) as task:
         with pytest.raises(OptimizerError, match="total_steps="):

@@ -156,7 +156,7 @@ def test_a_refined_weight_counts_by_its_distance_from_the_frozen_value_and_falls
 
 
 def test_a_refined_weight_leaves_the_task_it_came_from_alone(tmp_path: Any) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "a", nw.IBM(density=0.3))
     before = state(store.load("a"))
     model = learn(store, "b", nw.IBM(new=0.2, reuse=0.3)).model
@@ -165,7 +165,7 @@ def test_a_refined_weight_leaves_the_task_it_came_from_alone(tmp_path: Any) -> N
     assert same(before, state(store.load("a")))
     assert same(state(model), state(store.load("b")))
     total = sum(spec.numel for spec in store.shared)
-    assert store.used() == (int(0.3 * total) + int(0.2 * total)) / total
+    assert store.values_kept() == (int(0.3 * total) + int(0.2 * total)) / total
     learn(store, "c", nw.IBM(new=0.0, reuse=1.0))  # reuses the refined value where there are two
     third = state(store.load("c"))
     for name, claimed in first.items():
@@ -249,11 +249,11 @@ def test_the_ratio_moves_a_layer_up_or_down() -> None:
 
 
 def test_room_for_weights_that_carry_nothing(tmp_path: Any) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with store.begin("a", nw.IBM(density=0.95), head=MLP.head(2)) as task:
         x, y = MLP.batch(8, 2)
         x[:, 3:] = 0  # half of the first layer never has a gradient
-        task.fit([(x, y)], epochs=10)
+        task.fit([(x, y)], nw.Training(10))
         task.commit()
     for layer in store.explain("a"):
         assert layer.nats is not None
@@ -283,7 +283,7 @@ def test_a_budget_is_split_as_documented() -> None:
 
 
 def test_free_weights_start_smaller_and_frozen_ones_as_they_are(tmp_path: Any) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     first = learn(store, "a", nw.IBM(density=0.3)).model
     with store.begin("b", nw.IBM(density=0.3, free_scale=0.5), head=MLP.head(2)) as task:
         used = store.directory.subnet("a").kept_masks()["one.weight"]

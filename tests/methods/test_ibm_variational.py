@@ -17,6 +17,11 @@ BETA, EXAMPLES, STEPS = 0.7, 5, 12
 GATES = ["multiplicative", "additive"]
 
 
+def bases(learner: Any) -> list[Tensor]:
+    """w of each multiplicative gate."""
+    return [learner.weight(index) for index in range(len(learner.scale))]
+
+
 class Run:
     """A two-layer net in float64 under a learner whose noise is known."""
 
@@ -56,7 +61,7 @@ class Run:
         """Autograd's gradients of the objective, written out: those of the weights, mu and log sigma^2."""
         free = [mask & ~frozen for mask, frozen in zip(self.learner.masks, self.shared.frozen, strict=True)]
         multiplicative = self.gates == "multiplicative"
-        source = self.learner.weight if multiplicative else self.shared.params
+        source = bases(self.learner) if multiplicative else self.shared.params
         weight = [value.detach().clone().requires_grad_() for value in source]
         scales = self.learner.scale if multiplicative else [torch.ones_like(value) for value in weight]
         scale = [value.detach().clone().requires_grad_() for value in scales]
@@ -93,8 +98,9 @@ class Run:
         self.optimizer.zero_grad()
         self.step_number += 1
         if self.gates == "multiplicative":  # reused weights: the noise is about their own value
-            for weight, frozen, value in zip(self.learner.weight, self.shared.frozen, self.shared.values, strict=True):
-                assert torch.equal(weight[frozen], value[frozen])
+            rows = zip(bases(self.learner), self.learner.masks, self.shared.frozen, self.shared.values, strict=True)
+            for weight, mask, frozen, value in rows:
+                assert torch.equal(weight[mask & frozen], value[mask & frozen])
 
 
 @pytest.mark.parametrize("samples", [1, 2])
@@ -133,7 +139,7 @@ def test_the_noise_is_taken_off_exactly(gates: str, monkeypatch: pytest.MonkeyPa
 
 def test_a_step_without_a_sample_is_refused(tmp_path: Any) -> None:
     method = nw.IBM(density=0.5, estimator="variational")
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with store.begin("a", method, head=MLP.head(2)) as task:
         with pytest.raises(OptimizerError, match=r"examples=len\(dataset\)"):
             task.optimizer(torch.optim.Adam, lr=0.01, total_steps=2)
@@ -145,14 +151,14 @@ def test_a_step_without_a_sample_is_refused(tmp_path: Any) -> None:
 
 
 def test_gates_are_folded_into_the_weights(tmp_path: Any) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "a", nw.IBM(density=0.3, estimator="variational", prune_every=2))
     task = learn(store, "b", nw.IBM(density=0.3, estimator="variational", prune_every=2))
     learner, content = task.learner, store.directory.content("b")
     assert content.private.keys() == {"one.bias", "two.bias", "head.weight", "head.bias"}
     moved = False
     for name, weight, scale, frozen in zip(
-        learner.shared.names, learner.weight, learner.scale, learner.shared.frozen, strict=True
+        learner.shared.names, bases(learner), learner.scale, learner.shared.frozen, strict=True
     ):
         claimed = content.subnet.claimed_masks()[name]
         assert torch.equal(content.subnet.parts[name].values, (weight * scale)[claimed])
@@ -167,7 +173,7 @@ def test_log_alpha_stays_in_its_range(gates: Any, tmp_path: Any) -> None:
     method = nw.IBM(
         density=0.5, estimator="variational", gates=gates, gate_lr=1.0, log_alpha_range=(-4.5, -3.5), prune_every=2
     )
-    task = learn(nw.TaskStore.create(tmp_path / "store", MLP.make()), "a", method)
+    task = learn(nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place), "a", method)
     squares = [square + 1e-20 for square in task.learner.signal_squares()]
     for log_variance, square, mask in zip(task.learner.log_variance, squares, task.learner.masks, strict=True):
         alpha = (log_variance - square.log())[mask]

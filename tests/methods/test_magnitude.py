@@ -37,7 +37,7 @@ def test_the_largest_weights_of_all_layers_together_stay_of_each_group() -> None
 def test_with_the_score_ib_it_is_ibm(toy: str, budget: dict[str, float], tmp_path: Path) -> None:
     digests = []
     for kind, method in {"ibm": nw.IBM(**budget), "magnitude": nw.Magnitude(**budget, score="ib", refine=True)}.items():
-        store = nw.TaskStore.create(tmp_path / kind, TOYS[toy].make())
+        store = nw.TaskStore.create(tmp_path / kind, TOYS[toy].make(), head=TOYS[toy].place)
         for name in ("a", "b"):
             torch.manual_seed(1)
             learn(store, name, method, TOYS[toy])
@@ -49,14 +49,14 @@ def test_with_the_score_ib_it_is_ibm(toy: str, budget: dict[str, float], tmp_pat
 def test_the_score_matters(tmp_path: Path) -> None:
     kept = []
     for score in ("magnitude", "ib"):
-        store = nw.TaskStore.create(tmp_path / score, MLP.make())
+        store = nw.TaskStore.create(tmp_path / score, MLP.make(), head=MLP.place)
         learn(store, "a", nw.Magnitude(density=0.3, score=score))
         kept.append(store.directory.subnet("a").kept_masks()["two.weight"])
     assert not torch.equal(*kept)
 
 
 def test_it_must_know_the_length_of_training(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with (
         store.begin("a", nw.Magnitude(), head=MLP.head(2)) as task,
         pytest.raises(OptimizerError, match="magnitude chooses"),
@@ -89,7 +89,7 @@ def test_whole_weights_are_counted_where_sizes_are_known(tmp_path: Path) -> None
     sizes = [96, 256]
     with pytest.raises(CapacityError, match="3 tasks do not fit, 2 do"):
         method.check_tasks(3, sizes)
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of empty layers
         for name in ("a", "b"):

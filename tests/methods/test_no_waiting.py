@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 
 import narrows as nw
 from narrows.errors import NonFiniteError
-from narrows.masks import NaNWatch, best_each, selection
+from narrows.masks import NaNWatch, best_each, magnitudes, selection
 from narrows.methods import Extent
 from narrows.methods.base import Learner
 from toys import METHODS, weights
@@ -94,7 +94,7 @@ def test_a_score_that_is_nan_is_found_although_no_step_looks(
     with torch.no_grad():
         learner.parameter_groups()[0]["params"][0][3, 4] = float("nan")
     step(learner)
-    for look in (learner.signals, learner.finish):
+    for look in (learner.sizes, learner.finish):
         with pytest.raises(NonFiniteError, match="learning rate"):
             look()
 
@@ -102,7 +102,7 @@ def test_a_score_that_is_nan_is_found_although_no_step_looks(
 @pytest.mark.parametrize("sized", [False, True])
 def test_on_a_device_each_way_of_choosing_chooses_what_numpy_does(sized: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     scores = [torch.randint(-3, 4, (n,), generator=torch.Generator().manual_seed(n)).float() for n in range(1, 60)]
-    sizes = [lambda score=score: (score * 7).sin() for score in scores] if sized else None
+    sizes = [magnitudes([(score * 7).sin()]) for score in scores] if sized else None
     for fraction in (0.01, 0.3, 0.9, 1.0):
         here = best_each(scores, fraction, sizes)
         with monkeypatch.context() as patched:

@@ -36,7 +36,7 @@ def trained(method: nw.PackNet, steps: int, total_steps: int, frozen: float = 0.
 
 @pytest.mark.parametrize("keep", [0.25, 0.5, 0.75])
 def test_capacity_shrinks_by_its_ratio(keep: float, tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     free: dict[str, int] = {}
     for number in range(1, 5):
         learn(store, f"t{number}", nw.PackNet(keep=keep), epochs=2)
@@ -49,7 +49,7 @@ def test_capacity_shrinks_by_its_ratio(keep: float, tmp_path: Path) -> None:
             assert free[layer.name] == int((~frozen[layer.name]).sum())
             assert abs(free[layer.name] - layer.weights * (1 - keep) ** number) <= number
     total = sum(spec.numel for spec in store.shared)
-    assert store.used() == (total - sum(free.values())) / total
+    assert store.values_kept() == (total - sum(free.values())) / total
 
 
 def test_the_largest_free_weights_of_each_layer_stay() -> None:
@@ -97,7 +97,7 @@ def test_training_that_ends_early_prunes_with_a_warning() -> None:
 
 @pytest.mark.parametrize("scale", [0.0, 0.5, 1.0])
 def test_free_weights_start_from_the_base_network(scale: float, tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     first = learn(store, "a", nw.PackNet()).model
     with store.begin("b", nw.PackNet(free_scale=scale), head=MLP.head(2)) as task:
         used = store.directory.subnet("a").kept_masks()["one.weight"]
@@ -106,7 +106,7 @@ def test_free_weights_start_from_the_base_network(scale: float, tmp_path: Path) 
 
 def test_it_runs_out_when_no_weight_is_free(tmp_path: Path) -> None:
     method = nw.PackNet(keep=0.9)
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     sizes = [spec.numel for spec in store.shared if not spec.name.startswith("head.")]
     for number in range(3):  # of the larger layer's 256 weights 230, 23 and 2 are claimed, and then the last one
         learn(store, f"t{number}", method, epochs=1)
@@ -114,7 +114,7 @@ def test_it_runs_out_when_no_weight_is_free(tmp_path: Path) -> None:
     with pytest.raises(CapacityError, match="5 tasks do not fit, 4 do"):
         method.check_tasks(5, sizes)
     learn(store, "t3", method, epochs=1)
-    assert store.used() == 1
+    assert store.values_kept() == 1
     with pytest.raises(CapacityError, match="none of the 352 shared weights is free"):
         store.begin("t4", method, head=MLP.head(2))
 

@@ -19,7 +19,7 @@ from toys import MLP, TOYS, learn, weights
 @pytest.mark.parametrize("toy", ["mlp", "grouped", "attention", "tied"])
 @pytest.mark.parametrize("kind", ["signed", "base"])
 def test_no_task_changes_a_weight(kind: Any, toy: str, tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", TOYS[toy].make())
+    store = nw.TaskStore.create(tmp_path / "store", TOYS[toy].make(), head=TOYS[toy].place)
     for name in ("a", "b", "c"):
         learn(store, name, nw.SupSup(density=0.3, weights=kind), TOYS[toy])
     base = store.directory.base()
@@ -41,7 +41,7 @@ def test_no_task_changes_a_weight(kind: Any, toy: str, tmp_path: Path) -> None:
 
 
 def test_a_frozen_weight_of_another_method_is_used_as_it_is(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "ibm", nw.IBM(density=0.5))
     learn(store, "supsup", nw.SupSup(density=0.5))
     ibm, supsup = (store.directory.subnet(name) for name in ("ibm", "supsup"))
@@ -58,7 +58,7 @@ def test_gradients_are_straight_through() -> None:
     (group,) = learner.parameter_groups()
     optimizer = torch.optim.SGD([{"params": shared.params}, group], lr=0.3, momentum=0.9, weight_decay=0.1)
     x, y = torch.randn(5, 4).double(), torch.randn(5, 3).double()
-    fixed = [value.clone() for value in learner._fixed]
+    fixed = [value.clone() for value in learner._dense]
 
     def loss(a: Tensor, b: Tensor) -> Tensor:
         return (torch.tanh(x @ a.T) @ b.T - y).square().mean()
@@ -83,9 +83,9 @@ def test_gradients_are_straight_through() -> None:
 
 
 def test_masks_alone_learn_a_task(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with store.begin("a", nw.SupSup(density=0.5), head=MLP.head(3)) as task:
-        fit = task.fit([MLP.batch(32, 3)], epochs=150, lr=0.05)
+        fit = task.fit([MLP.batch(32, 3)], nw.Training(150, lr=0.05))
         task.commit()
     assert fit.losses[-1] < 0.3 * fit.losses[0]
     assert store.directory.carry("supsup") is None  # the next task's scores start afresh

@@ -49,7 +49,7 @@ def test_gradients_are_straight_through() -> None:
 
 
 def test_scores_and_free_weights_are_carried(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     first = learn(store, "a", nw.WSN(density=0.3)).learner
     with nw.TaskStore.open(store.path, MLP.make()).begin("b", nw.WSN(density=0.3), head=MLP.head(2)) as task:
         task.optimizer(torch.optim.Adam, lr=0.1)
@@ -85,7 +85,7 @@ def begun(store: nw.TaskStore, name: str, method: nw.WSN) -> Any:
 
 def test_warm_start_carries_nothing_and_starts_from_the_frozen_weights(tmp_path: Path) -> None:
     method = nw.WSN(density=0.3, warm_start=True, free_scale=0.5)
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     first = learn(store, "a", method)
     assert first.learner.carry() is None
     assert store.directory.carry("wsn") is None
@@ -96,7 +96,7 @@ def test_warm_start_carries_nothing_and_starts_from_the_frozen_weights(tmp_path:
 
 
 def test_a_warm_start_is_not_swayed_by_what_others_carried(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "a", nw.WSN(density=0.3))
     warm = begun(store, "b", nw.WSN(density=0.3, warm_start=True, free_scale=1.0))
     used = store.directory.subnet("a").kept_masks()["one.weight"]
@@ -152,7 +152,7 @@ def test_by_ib_each_layer_keeps_its_highest_theta_squared_fisher() -> None:
 
 
 def test_by_ib_free_weights_are_carried_and_a_store_may_mix_scores(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     first = learn(store, "a", nw.WSN(density=0.3, score="ib")).learner
     assert set(store.directory.carry("wsn") or ()) == {"weight.one.weight", "weight.two.weight"}
     for method in (nw.WSN(density=0.3, score="ib"), nw.WSN(density=0.3)):

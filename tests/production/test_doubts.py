@@ -21,8 +21,8 @@ from narrows.production.defaults import batch_size_for, epochs_for
 from narrows.production.doubts import doubts_of
 from narrows.production.learning import LearnedTask
 from narrows.production.learning_data import LearningData, read_material
-from narrows.tasks import Fit, TaskStore
-from narrows.training import History, Schedule
+from narrows.tasks import TaskStore
+from narrows.training import Fit, History, Schedule, Training
 
 SETS = {"wine": load_wine, "breast-cancer": load_breast_cancer, "digits": load_digits, "diabetes": load_diabetes}
 SMALL = {"input_shape": [1, 6, 6], "classes": 2, "hidden": [24]}
@@ -87,10 +87,8 @@ def test_what_is_said_is_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "held"),
     [
-        ("wine", 0.0),
-        ("breast-cancer", 0.25),
+        ("breast-cancer", 0.0),
         ("digits", 0.25),
-        ("diabetes", 0.0),
         ("diabetes", 0.25),
         ("images", 0.0),
         ("tags", 0.25),
@@ -170,7 +168,7 @@ def test_a_fall_is_measured_against_the_best_epoch_before_pruning_was_over(
     x = np.random.default_rng(0).normal(size=(400, 3)).astype(np.float32)
     np.savez(tmp_path / "t.npz", x=x, y=(x[:, 0] > 0).astype(np.int64))
     material = read_material(
-        Constant(), tmp_path / "t.npz", None, DataOptions(holdout=0.5), epochs=5, batch_size=10, seed=0
+        Constant(), tmp_path / "t.npz", None, DataOptions(holdout=0.5), Training(5, batch_size=10), epochs=5, seed=0
     )
     fit = Fit(steps=100, seconds=1.0, losses=(1.0,) * 5, scores=scores, best_epoch=4)
     history = History(Schedule(total_steps=100, epochs=5, prune_from=5, prune_until=61), 100)

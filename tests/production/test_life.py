@@ -38,6 +38,7 @@ from narrows.production import (
 from narrows.production.learning import LearnedTask
 from narrows.production.network import require_finite
 from narrows.tasks import TaskStore
+from narrows.training import Training
 
 MLP = {"input_shape": [1, 6, 6], "classes": 2, "hidden": [24]}
 QUICK = {"epochs": 6, "batch_size": 8, "lr": 0.02, "method": IBM(density=0.3)}
@@ -249,8 +250,8 @@ def test_a_task_half_learned_upon_others_says_so(store, tmp_path):
 
 
 def test_a_task_of_a_program_of_the_users_own_is_no_task_for_predict(store, tmp_path):
-    with store.begin("own", IBM(density=0.5), head=("head", nn.Linear(24, 2))) as task:
-        task.fit([(torch.randn(8, 36), torch.arange(8) % 2)], epochs=3, progress=False)
+    with store.begin("own", IBM(density=0.5), head=nn.Linear(24, 2)) as task:
+        task.fit([(torch.randn(8, 36), torch.arange(8) % 2)], Training(3), progress=False)
         task.commit()
     with pytest.raises(DataError, match=r"store\.load\('own'\)"):
         predict(store, "own", shop_data.images(tmp_path / "photos"))
@@ -292,7 +293,7 @@ def test_another_processor_is_no_damage(store, tmp_path, monkeypatch):
 
 def test_a_head_that_is_no_linear_layer_is_said(tmp_path):
     store = init(tmp_path / "store", "narrows.networks:mlp", MLP, head="hidden")
-    with pytest.raises(ModelMismatchError, match=r"a Sequential, and learn can only replace an nn\.Linear"):
+    with pytest.raises(ModelMismatchError, match=r"is a Sequential: a number of outputs is enough for an nn\.Linear"):
         learned(store, "light", shop_data.images(tmp_path / "photos"))
 
 
@@ -302,9 +303,9 @@ def test_a_method_that_changes_older_tasks_is_refused(store, method, tmp_path):
         learned(store, "light", shop_data.images(tmp_path / "photos"), method=make_method(method, {}))
 
 
-@pytest.mark.parametrize(("said", "options"), [("epochs", {"epochs": 0}), ("batch size", {"batch_size": 0})])
+@pytest.mark.parametrize(("said", "options"), [("epochs", {"epochs": 0}), ("batch_size", {"batch_size": 0})])
 def test_numbers_out_of_range_are_refused_before_data_are_read(store, said, options, tmp_path):
-    with pytest.raises(ConfigError, match=f"The {said} must be at least 1; got 0"):
+    with pytest.raises(ConfigError, match=f"{said} must be a whole number, at least 1; got 0"):
         learned(store, "light", tmp_path / "nothing", **options)
     for lr in (0.0, -1.0, float("nan")):
         with pytest.raises(ConfigError, match="must be a number above 0"):

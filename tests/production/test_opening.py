@@ -14,10 +14,12 @@ from torch import nn
 
 import narrows as nw
 from narrows.errors import DamagedStoreError, ModelMismatchError, StoreMissingError, UntrustedModelError
+from narrows.factories import Factory
+from narrows.factories.trust import trusted_file
 from narrows.networks import mlp
-from narrows.production import ModelRecord, init, model_record, open_store
-from narrows.production.trust import trusted_file
-from narrows.store import commit, records
+from narrows.production import init, model_record, open_store
+from narrows.store import commit
+from narrows.store.header import header_from_json
 
 ARGUMENTS = {"input_shape": [4], "classes": 2, "hidden": [8]}
 NETS = "from torch import nn\ndef build(width):\n    return nn.Sequential(nn.Linear(4, width), nn.Linear(width, 2))\n"
@@ -33,18 +35,18 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def say(store: Path, model: object) -> None:
     """Puts another record of the model into a store, as somebody who made the store could have."""
-    header = records.header_from_json((store / "store.json").read_bytes())
+    header = header_from_json((store / "store.json").read_bytes())
     commit.write_header(store, dataclasses.replace(header, model=model))
 
 
 def test_a_store_opens_from_its_path_alone(tmp_path):
     init(tmp_path / "store", "narrows.networks:mlp", ARGUMENTS, head="head")
     store = open_store(tmp_path / "store")
-    with store.begin("a", nw.IBM(density=0.5), head=("head", nn.Linear(8, 3))) as task:
-        task.fit([(torch.randn(6, 4), torch.arange(6) % 3)], epochs=4, progress=False)
+    with store.begin("a", nw.IBM(density=0.5), head=nn.Linear(8, 3)) as task:
+        task.fit([(torch.randn(6, 4), torch.arange(6) % 3)], nw.Training(4), progress=False)
         task.commit()
     assert open_store(tmp_path / "store").load("a")(torch.zeros(1, 4)).shape == (1, 3)
-    assert model_record(tmp_path / "store") == ModelRecord("narrows.networks:mlp", ARGUMENTS, "head")
+    assert model_record(tmp_path / "store") == Factory("narrows.networks:mlp", ARGUMENTS)
 
 
 def test_what_a_user_made_is_trusted_and_the_same_store_from_a_stranger_is_not(package, monkeypatch):
@@ -77,7 +79,7 @@ def test_one_of_our_networks_at_a_hostile_size_takes_no_memory(tmp_path):
     init(tmp_path / "store", "narrows.networks:mlp", ARGUMENTS)
     huge = {"factory": "narrows.networks:mlp", "arguments": ARGUMENTS | {"hidden": [1_000_000] * 2}, "head": None}
     say(tmp_path / "store", huge)
-    with pytest.raises(ModelMismatchError, match="more than the store's base"):
+    with pytest.raises(ModelMismatchError, match="more than the 512 that the store has for its model"):
         open_store(tmp_path / "store")
 
 
@@ -125,8 +127,9 @@ def test_nothing_is_made_where_something_does_not_fit(tmp_path):
 
 def test_the_record_stands_in_store_json_as_plain_json(tmp_path):
     init(tmp_path / "store", "narrows.networks:mlp", ARGUMENTS, head="head")
-    written = json.loads((tmp_path / "store/store.json").read_text())["model"]
-    assert written == {"factory": "narrows.networks:mlp", "arguments": ARGUMENTS, "head": "head"}
+    written = json.loads((tmp_path / "store/store.json").read_text())
+    assert written["head"] == "head"
+    assert written["model"] == {"factory": "narrows.networks:mlp", "arguments": ARGUMENTS}
 
 
 OWN = """

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,8 @@ def test_the_page_says_what_the_plan_says(shop: Path, language: str):
     assert (found.table.rows, found.details.rows, found.sentences) == (
         expected.summary, expected.months, expected.sentences,
     )  # fmt: skip
-    assert found.data["figures"] == facts.figures.figures.to_json()
-    assert {field[0]: field[3] for field in found.fields} == assumptions.to_json()
+    assert found.data["figures"] == asdict(facts.figures.figures)
+    assert {field[0]: field[3] for field in found.fields} == asdict(assumptions)
     assert not any("{" in sentence for sentence in found.sentences)
 
 
@@ -60,9 +61,9 @@ def test_every_assumption_has_a_field_with_its_bounds(shop: Path, tmp_path: Path
 def test_every_measured_figure_has_a_source(shop: Path):
     facts = Facts(open_subject(shop))
     table = next(block for block in cost(facts, Texts()).blocks if isinstance(block, Table))
-    assert len(table.rows) == len(facts.figures.figures.to_json())
+    assert len(table.rows) == len(asdict(facts.figures.figures))
     assert all(cell for row in table.rows for cell in row)
-    for name, row in zip(facts.figures.figures.to_json(), table.rows, strict=True):
+    for name, row in zip(asdict(facts.figures.figures), table.rows, strict=True):
         assert row[2].startswith("assumed") is (name in facts.figures.assumed)
 
 
@@ -84,9 +85,9 @@ def test_a_result_by_itself_has_a_plan_and_an_empty_store_none(tmp_path: Path):
 
 def cases() -> list[dict]:
     chance = random.Random(0)
-    found = [{"figures": FIGURES.to_json(), "assumptions": Assumptions().to_json()}]
+    found = [{"figures": asdict(FIGURES), "assumptions": asdict(Assumptions())}]
     for _ in range(40):
-        figures = {name: value * chance.uniform(0.01, 300) for name, value in FIGURES.to_json().items()}
+        figures = {name: value * chance.uniform(0.01, 300) for name, value in asdict(FIGURES).items()}
         figures |= {"tasks": chance.randint(1, 30), "tasks_per_network": chance.choice([None, 1, 7, 40])}
         figures["step_ratio"] = chance.uniform(0.5, 3)
         assumed = Assumptions(
@@ -98,7 +99,7 @@ def cases() -> list[dict]:
             setup_hours=chance.choice([0, 0.5, 40]),
             upkeep_hours=chance.choice([0, 0.1, 5]),
         )
-        found.append({"figures": figures, "assumptions": assumed.to_json()})
+        found.append({"figures": figures, "assumptions": asdict(assumed)})
     return found
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import math
+import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +17,14 @@ from PIL import Image as Pillow
 
 from analysis_samples import add, empty_store, random_store
 from narrows.analysis.counter_check import CounterCheck, Finding
+from narrows.analysis.measurement_run import measure
 from narrows.analysis.measurements import Measurements
 from narrows.analysis.picture import Picture
 from narrows.analysis.retention import retention
 from narrows.analysis.scoring import ScoreChange
-from narrows.analysis.states import STATES, standings
+from narrows.analysis.states import STATES, states_of
 from narrows.analysis.subject import open_subject
+from narrows.analysis.walk import walk
 from narrows.benchmarks.options import RunOptions
 from narrows.benchmarks.runner import run
 from narrows.errors import ConfigError, UnknownNameError
@@ -81,24 +85,25 @@ def test_the_numbers_of_a_layer_are_those_of_the_analysis(ran: Path):
     found = retention(facts.reader)
     for place, task in enumerate(found):
         chart = charts(section)[f"kept-layers-{place}"]
-        assert [row["kept"] for row in chart.spec["data"]["values"]] == [layer.kept for layer in task.layers]
-        assert [row[2] for row in chart.table.rows] == [SAY.number(k.used) for k in (*task.layers, task.total)]
+        assert [row["kept"] for row in chart.spec["data"]["values"]] == [layer.density for layer in task.layers]
+        assert [row[2] for row in chart.table.rows] == [SAY.number(k.kept) for k in (*task.layers, task.total)]
         assert [row[6] for row in chart.table.rows] == [SAY.number(k.nats) for k in (*task.layers, task.total)]
         nats = charts(section)[f"kept-nats-{place}"]
         assert [row["nats"] for row in nats.spec["data"]["values"]] == [layer.nats for layer in task.layers]
     cells = charts(section)["kept-fraction"].spec["data"]["values"]
-    assert [cell["value"] for cell in cells] == [layer.kept for task in found for layer in task.layers]
+    assert [cell["value"] for cell in cells] == [layer.density for task in found for layer in task.layers]
 
 
 def test_a_picture_with_a_pixel_for_each_weight_has_the_colour_of_each_state(ran: Path):
     reader = open_subject(ran).reader
     drawn = draw_weights(reader, reader.task_names(), 10**6)
     assert (drawn.pooled, drawn.layers_left_out) == (0, 0)
-    for standing in standings(reader):
-        for layer in drawn.tasks[standing.record.name]:
-            codes = standing.states()[layer.layer]
+    for step in walk(reader):
+        states = {found.layer: found for found in states_of(step)}
+        for layer in drawn.tasks[step.name]:
+            codes = states[layer.states.layer].codes
             counts = {state: int((codes == code).sum()) for code, state in enumerate(STATES)}
-            assert dict(zip(STATES, layer.counts, strict=True)) == counts
+            assert dict(zip(STATES, layer.states.counts, strict=True)) == counts
             expected = {STATE_COLOURS[state]: count for state, count in counts.items() if count}
             assert colours_of(layer.drawn.png) == expected
 
@@ -115,7 +120,7 @@ def test_where_pixels_stand_for_several_weights_colours_keep_their_proportion():
 
 def test_the_colours_are_those_of_the_pages_light_style():
     css = (Path(weights_section.__file__).parents[2] / "assets/page.css").read_text().split("@media")[0]
-    names = {"claimed": "kept", "refined": "refined", "reused": "reused", "passed": "dropped", "free": "free"}
+    names = {"claimed": "kept", "again": "again", "reused": "reused", "passed": "dropped", "free": "free"}
     assert all(f"--{names[state]}: {colour};" in css for state, colour in STATE_COLOURS.items())
 
 
@@ -177,7 +182,8 @@ def test_the_command_that_measures_stands_where_nothing_was_measured(ran: Path, 
     assert f"narrows report {ran} --measure" in notices(kept(Facts(open_subject(ran)), SAY))
     told = notices(kept(Facts(open_subject(shop)), SAY))  # made in Python: no command can build its network
     assert "--data" not in told
-    assert "narrows.analysis.measuring.measure" in told
+    (named,) = re.findall(r"narrows\.analysis\.[a-z_.]+", told)
+    assert pkgutil.resolve_name(named) is measure
 
 
 def test_what_was_measured_is_shown_as_it_was(ran: Path, measured: Measurements):

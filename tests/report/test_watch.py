@@ -21,6 +21,7 @@ from narrows.report.render import render
 from narrows.report.serve import WatchServer
 from narrows.trackers import LiveFile
 from narrows.training import Point, Schedule
+from page_server import serving
 
 
 def begin(file: Path, task: str, points: int = 3, *, done: bool = False, score: bool = False) -> LiveFile:
@@ -179,14 +180,8 @@ def test_damage_is_shown_and_gone_when_it_is_mended(tmp_path):
 def server(tmp_path: Path) -> Iterator[WatchServer]:
     follower = Follower(run_folder(tmp_path), pause=0.05)
     follower.look()
-    with WatchServer(follower, port=0) as serving:
-        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield serving
-        serving.ending.set()
-        follower.stop()
-        serving.shutdown()
-        thread.join()
+    with serving(follower) as server:
+        yield server
 
 
 def ask(server: WatchServer, path: str = "/", method: str = "GET", **headers: str) -> tuple[int, str, dict[str, str]]:

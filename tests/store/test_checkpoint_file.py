@@ -74,13 +74,13 @@ def test_every_flip_and_every_truncation_is_seen() -> None:
 
 def test_a_store_keeps_it_and_a_commit_of_others_leaves_it(tmp_path: Path) -> None:
     store = make(tmp_path / "s", 1)
-    progress = store.progress("next one")
+    progress = store.checkpoint("next one")
     assert progress.load() is None
     progress.save({"step": 1})
     progress.save({"step": 2})
     with store.lock():
         store.append(record("task 1"), content(1))
-    assert store.progress("next one").load() == {"step": 2}
+    assert store.checkpoint("next one").load() == {"step": 2}
     assert store.verify() == []
     progress.drop()
     progress.drop()
@@ -90,8 +90,8 @@ def test_a_store_keeps_it_and_a_commit_of_others_leaves_it(tmp_path: Path) -> No
 def test_compact_drops_those_of_tasks_that_were_committed_and_what_a_kill_left(tmp_path: Path) -> None:
     store = make(tmp_path / "s", 2)
     for name in ("task 1", "task 2"):
-        store.progress(name).save({"step": 1})
-    left = store.path / (store.progress("task 2").file + ".tmp")
+        store.checkpoint(name).save({"step": 1})
+    left = store.path / (store.checkpoint("task 2").file + ".tmp")
     left.write_bytes(b"half")
     mine = store.path / "progress" / "notes.txt"
     mine.write_text("mine")
@@ -102,8 +102,8 @@ def test_compact_drops_those_of_tasks_that_were_committed_and_what_a_kill_left(t
     with store.lock():
         reclaimed = store.compact()
     assert reclaimed > 4
-    assert store.progress("task 2").exists()
-    assert not store.progress("task 1").exists()
+    assert store.checkpoint("task 2").exists()
+    assert not store.checkpoint("task 1").exists()
     assert not left.exists()
     assert mine.exists()
 
@@ -124,37 +124,37 @@ def test_a_full_disk_keeps_the_one_before(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_names_that_look_alike_have_files_of_their_own(tmp_path: Path) -> None:
     store = make(tmp_path / "s", 0)
-    files = [store.progress(name).file for name in ("a/b", "a b", "A b", "../../a", "二")]
+    files = [store.checkpoint(name).file for name in ("a/b", "a b", "A b", "../../a", "二")]
     assert len(set(files)) == len(files)
     assert all(file.count("/") == 1 and ".." not in file for file in files)
     with pytest.raises(ConfigError):
-        store.progress("a\nb")
+        store.checkpoint("a\nb")
 
 
 def test_what_no_store_wrote_is_refused(tmp_path: Path) -> None:
     store = StoreDirectory.open(make(tmp_path / "s", 0).path)
-    path = tmp_path / "s" / store.progress("x").file
+    path = tmp_path / "s" / store.checkpoint("x").file
     path.parent.mkdir()
     path.write_bytes(b"NRWPROG1" + bytes(100))
     with pytest.raises(DamagedFileError, match="its own SHA-256 does not fit"):
-        store.progress("x").load()
+        store.checkpoint("x").load()
 
 
 def test_the_live_file_beside_it_goes_with_it(tmp_path: Path) -> None:
     store = make(tmp_path / "s", 1)
     files = {}
     for name in ("task 0", "task 1", "task 2"):
-        store.progress(name).save({"step": 1})
-        files[name] = store.progress(name).live()
+        store.checkpoint(name).save({"step": 1})
+        files[name] = store.checkpoint(name).live()
         files[name].write_text("{}\n")
-    assert files["task 1"].name == Path(store.progress("task 1").file).name.replace(".ckpt", ".live.jsonl")
+    assert files["task 1"].name == Path(store.checkpoint("task 1").file).name.replace(".ckpt", ".live.jsonl")
     assert store.verify() == []
     with store.lock():
         store.compact()  # of a task that is committed
         assert [file.exists() for file in files.values()] == [False, True, True]
         store.append(record("task 1"), content(1))
         assert files["task 2"].exists()
-        store.progress("task 2").drop()
+        store.checkpoint("task 2").drop()
         assert [file.exists() for file in files.values()] == [False, True, False]
         store.forget("task 1")
     assert not any(file.exists() for file in files.values())
@@ -165,4 +165,4 @@ def test_there_is_no_live_file_behind_a_link(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (store.path / "progress").symlink_to(tmp_path / "outside")
     with pytest.raises(StoreError, match="symbolic link"):
-        store.progress("next").live()
+        store.checkpoint("next").live()

@@ -145,9 +145,9 @@ def test_store_json_that_is_no_object(root, data):
 
 
 def test_unknown_versions(root):
-    forge_task(root, lambda values: values.update(version=2))
+    forge_task(root, lambda values: values.update(version=3))
     store = StoreDirectory.open(root)
-    with pytest.raises(StoreVersionError, match=r"tasks/0001-task-1/task\.json is of format version 2"):
+    with pytest.raises(StoreVersionError, match=r"tasks/0001-task-1/task\.json is of format version 3"):
         store.content("task 1")
     assert_content(store.content("task 0"), content(0))
     assert [problem.file for problem in store.verify()] == ["tasks/0001-task-1/task.json"]

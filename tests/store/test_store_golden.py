@@ -83,6 +83,7 @@ def test_records(store):
         parents=("first",),
         layers={"fc.weight": {"used": 10}},
         weights_sha256="b" * 64,
+        version=1,
         blobs={
             "claimed.safetensors": {
                 "sha256": "b47a4b0b9bc8f366de144437a5ad405b42b9f2feee0634869226b020ea1b5b4a",

@@ -94,7 +94,7 @@ def test_snapshot(store: StoreDirectory) -> None:
 
 
 def test_checkpoint(store: StoreDirectory) -> None:
-    tree = store.progress("next").load()
+    tree = store.checkpoint("next").load()
     assert tree is not None
     weights = tree.pop("weights")
     assert_tensors(

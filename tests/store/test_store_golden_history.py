@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from narrows.store import StoreDirectory, records
+from narrows.store import DamagedFileError, StoreDirectory, records
 from narrows.training import Point, Schedule, Score, read_history
 from store_samples import snapshot
 
@@ -60,6 +60,6 @@ def test_a_history_that_is_no_object_is_damage(history: object) -> None:
 
     data = (GOLDEN / "tasks/0000-first/task.json").read_bytes()
     values = json.loads(data) | {"history": history}
-    with pytest.raises(records.DamagedFileError, match="history should be an object"):
+    with pytest.raises(DamagedFileError, match="history should be an object"):
         records.task_from_json(json.dumps(values).encode(), "task.json")
     assert records.task_from_json(json.dumps(values | {"history": None}).encode(), "task.json").history is None

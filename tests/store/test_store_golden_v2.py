@@ -13,11 +13,14 @@ import torch
 import zstandard
 
 from narrows.store import StoreDirectory, TaskContent, commit
-from narrows.store.compose import composed, weights_of
+from narrows.store.compose import composed, resolved, weights_of
+from narrows.subnet import dense, digest, digest_kept
 from store_samples import assert_tensors, snapshot
 
 FOLDER = Path(__file__).parent.parent / "golden"
 GOLDEN = FOLDER / "store-v2"
+VERSIONS = {1: "store-v2", 2: "store-v2-kept"}
+"""Of task.json, whose digest is another."""
 sys.path.insert(0, str(FOLDER))
 from make_store_v2 import SECOND_KEPT, SECOND_OWN, THIRD_OWN, make  # noqa: E402
 
@@ -29,10 +32,10 @@ PAYLOAD = {
 }
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> StoreDirectory:
-    """The golden store, copied: no test may write in the kept one."""
-    return StoreDirectory.open(shutil.copytree(GOLDEN, tmp_path / "s"))
+@pytest.fixture(params=VERSIONS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> StoreDirectory:
+    """A golden store, copied: no test may write in the kept one."""
+    return StoreDirectory.open(shutil.copytree(FOLDER / VERSIONS[request.param], tmp_path / "s"))
 
 
 def expected(name: str, **values: float) -> torch.Tensor:
@@ -76,23 +79,38 @@ def test_mask_payload_is_these_bytes(task: str) -> None:
     assert data[:16] == b"NRWMASK2" + len(payload).to_bytes(8, "little")
 
 
-def test_it_is_made_again_to_the_bit_but_for_the_packing_of_masks(tmp_path: Path) -> None:
-    make(tmp_path / "s")
-    masks = {f"tasks/{ref.directory}/mask.bin" for ref in StoreDirectory.open(GOLDEN).header.tasks}
-    hashed = {f"tasks/{ref.directory}/task.json" for ref in StoreDirectory.open(GOLDEN).header.tasks} | {"store.json"}
-    made, kept = snapshot(tmp_path / "s"), snapshot(GOLDEN)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_it_is_made_again_to_the_bit_but_for_the_packing_of_masks(version: int, tmp_path: Path) -> None:
+    make(tmp_path / "s", version)
+    golden = FOLDER / VERSIONS[version]
+    tasks = StoreDirectory.open(golden).header.tasks
+    masks = {f"tasks/{ref.directory}/mask.bin" for ref in tasks}
+    hashed = {f"tasks/{ref.directory}/task.json" for ref in tasks} | {"store.json"}
+    made, kept = snapshot(tmp_path / "s"), snapshot(golden)
     assert made.keys() == kept.keys()
     assert {name for name in kept if made[name] != kept[name]} <= masks | hashed
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_digest_is_of_what_the_version_says(version: int) -> None:
+    store = StoreDirectory.open(FOLDER / VERSIONS[version])
+    for record in store.records():
+        whole, private = resolved(store, record.name), store.private_of(record.name)
+        digests = {1: digest(dense(whole), private), 2: digest_kept(whole, private)}
+        assert record.version == version
+        assert {kind for kind, found in digests.items() if found == record.weights_sha256} == {version}
+
+
 def test_it_is_sound_and_goes_on(store: StoreDirectory) -> None:
     assert store.verify(deep=True) == []
+    versions = {record.version for record in store.records()}
     before, third = snapshot(GOLDEN), weights_of(store, "third")[0]
     with store.lock():
         store.forget("Größe 二")
         store.compact()
     assert_tensors(weights_of(store, "third")[0], third)
     assert store.verify(deep=True) == []
+    assert {record.version for record in store.records()} == versions  # also of those that took weights over
     assert snapshot(GOLDEN) == before
 
 

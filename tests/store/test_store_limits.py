@@ -15,9 +15,9 @@ import torch
 from test_store_forged import forge, forge_task
 
 from narrows.errors import ConfigError, DamagedStoreError, ModelBuildError, StoreError, nearest
+from narrows.factories import Factory
 from narrows.networks import mlp
-from narrows.production.model_factory import ModelRecord
-from narrows.store import StoreDirectory, TensorSpec, change, records, recover, strict_json
+from narrows.store import StoreDirectory, TensorSpec, change, recover, strict_json
 from narrows.store.checkpoint_file import CheckpointFile
 from store_samples import assert_sound, base, content, record
 
@@ -120,7 +120,7 @@ def test_what_readers_refuse_is_not_written(root, monkeypatch):
     with store.lock(), pytest.raises(StoreError, match="401 digits"):
         store.append(record("a number", metrics={"loss": 10**400}), content(2))
     with monkeypatch.context() as patch:
-        patch.setattr(records, "MAX_BESIDE", -16 * header.base.bytes + 1500)
+        patch.setattr("narrows.store.header.MAX_BESIDE", -16 * header.base.bytes + 1500)
         private = content(2).private | {"large": torch.zeros(500)}
         state = {"scores": torch.zeros(500)}
         for tensors, carry in ((replace(content(2), private=private), None), (content(2), state)):
@@ -157,9 +157,9 @@ def test_a_network_of_any_depth_is_not_built():
         mlp((4,), 3, hidden=[1] * 1001)
     few = {"input_shape": [4], "classes": 3, "hidden": [1] * 20_000}
     with pytest.raises(ModelBuildError, match="20000 hidden layers"):
-        ModelRecord("narrows.networks:mlp", few).build()
+        Factory("narrows.networks:mlp", few).build()
     with pytest.raises(ConfigError, match="have 900046 bytes as JSON, more than 65536"):
-        ModelRecord("narrows.networks:mlp", few | {"hidden": [1] * 300_000})
+        Factory("narrows.networks:mlp", few | {"hidden": [1] * 300_000})
 
 
 def test_the_nearest_of_many_long_names_is_found_soon():

@@ -14,7 +14,7 @@ from disk_faults import Fault, Killed
 from narrows.errors import DamagedStoreError, StoreError, UnknownNameError
 from narrows.store import Recovery, StoreDirectory, recover
 from narrows.store.names import TASK_FILE
-from narrows.subnet import Composition, dense, digest
+from narrows.subnet import Composition, digest_kept
 from store_samples import assert_content, base, content, record, snapshot, specs
 
 NAMES = ("task 0", "task 1", "task 2", "task 3")
@@ -29,7 +29,7 @@ def append(store: StoreDirectory, step: int, name: str = "") -> None:
     given = content(step)
     known = {
         "parents": before.parents(given.subnet),
-        "weights_sha256": digest(dense(before.resolve(given.subnet)), given.private),
+        "weights_sha256": digest_kept(before.resolve(given.subnet), given.private),
     }
     with store.lock():
         store.append(record(name or f"task {step}", **known), given)

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from narrows.subnet import Composition, SubNetwork, TensorSpec, apply_, dense, digest, switch_
+from narrows.subnet import (
+    Composition,
+    Held,
+    Part,
+    SubNetwork,
+    TensorSpec,
+    apply_,
+    dense,
+    digest,
+    digest_kept,
+    resolved,
+    switch_,
+)
 from narrows.subnet.codec import RunError, decode_run, encode_run
 
 SPECS = (TensorSpec("w", (4, 6), "float32"), TensorSpec("v", (2, 3, 2), "bfloat16"), TensorSpec("u", (0, 3), "float64"))
@@ -68,6 +82,11 @@ def test_a_weight_has_the_value_of_the_latest_that_claimed_it(chain: list[SubNet
     expected = {name: torch.where(last.kept_masks()[name], value, 0) for name, value in expected.items()}
     before = composed(*chain)
     assert identical(dense(before.resolve(last)), expected)
+    for sparse in (before.held().resolve(last), resolved(last, chain)):
+        assert digest_kept(sparse, {}) == digest_kept(before.resolve(last), {})
+        assert identical(dense(sparse), expected)
+    assert before.held().parents(last) == before.parents(last)
+    assert identical(Held.nothing(SPECS).tensors(), composed().held().tensors())
     assert all(torch.equal(mask, held[name]) for name, mask in before.masks().items())
     orphans = {name: int((last.kept_masks()[name] & ~last.claimed_masks()[name] & ~held[name]).sum()) for name in held}
     assert before.orphans(last) == {name: count for name, count in orphans.items() if count}
@@ -88,6 +107,42 @@ def test_switching_there_and_back_changes_no_bit(one: SubNetwork, other: SubNetw
     assert identical(tensors, dense(other))
     switch_(other, one, tensors)
     assert identical(tensors, dense(one))
+
+
+def test_the_digest_of_what_is_kept_is_of_these_bytes() -> None:
+    whole = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
+    specs = (TensorSpec("w", (2, 2), "float64"), TensorSpec("a", (2,), "bfloat16"))
+    masks = {"w": torch.tensor([[True, False], [False, True]]), "a": torch.ones(2).bool()}
+    subnet = SubNetwork.of(specs, masks, masks, {"w": whole, "a": torch.ones(2).bfloat16()})
+    expected = (
+        b"a|torch.bfloat16|(2,)|2|" + bytes.fromhex("803f803f")  # all of it: no positions
+        + b"w|torch.float64|(2, 2)|2|" + np.array([0, 3], "<i4").tobytes() + np.array([1, 4], "<f8").tobytes()
+        + b"b|torch.int64|(1,)|" + np.array([7], "<i8").tobytes()
+    )  # fmt: skip
+    assert digest_kept(subnet, {"b": torch.tensor([7])}) == hashlib.sha256(expected).hexdigest()
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(subnets(), st.data())
+def test_the_digest_of_what_is_kept_shows_every_change(subnet: SubNetwork, data: st.DataObject) -> None:
+    subnet = resolved(subnet, ())
+    before = digest_kept(subnet, {"b": torch.zeros(2)})
+    assert digest_kept(subnet, {"b": torch.tensor([0.0, -0.0])}) != before
+    name = data.draw(st.sampled_from([spec.name for spec in SPECS]))
+    part = subnet.parts[name]
+    if len(part.claimed):
+        at = data.draw(st.integers(0, len(part.claimed) - 1))
+        flipped, moved = part.values.clone(), torch.arange(len(part.claimed))
+        flipped.view(torch.uint8)[at] ^= 1
+        moved = torch.where(moved < at, part.claimed, part.claimed + 1)
+        fewer = torch.arange(len(part.claimed)) != at
+        for other in (
+            Part(part.claimed, flipped, part.reused),
+            Part(moved, part.values, part.reused) if len(moved) < subnet.kept_masks()[name].numel() else None,
+            Part(part.claimed[fewer], part.values[fewer], part.reused),
+        ):
+            if other is not None:
+                assert digest_kept(SubNetwork(SPECS, {**subnet.parts, name: other}), {"b": torch.zeros(2)}) != before
 
 
 def test_parents_are_the_latest_owners() -> None:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import narrows as nw
-from narrows.errors import DataError, ModelMismatchError, NonFiniteError, TaskExistsError
+from narrows.errors import ConfigError, DataError, ModelMismatchError, NonFiniteError, TaskExistsError
+from narrows.tasks.heads import Head
 from narrows.tasks.partition import named_tensors
 from toys import TOYS, Toy, learn, logits, same, state
 
@@ -40,8 +41,8 @@ def batches(toy: Toy) -> list[tuple[Tensor, Tensor]]:
 def test_the_task_begins_exactly_at_the_trained_network(tmp_path: Path, name: str) -> None:
     toy = TOYS[name]
     model = trained(toy)
-    store = nw.TaskStore.create(tmp_path / "store", model)
-    with store.begin("first", nw.IBM(density=0.1), head=("head", copy.deepcopy(model.head))) as task:
+    store = nw.TaskStore.create(tmp_path / "store", model, head="head")
+    with store.begin("first", nw.IBM(density=0.1), head=copy.deepcopy(model.head)) as task:
         assert same(state(task.model), state(model))
         assert torch.equal(logits(task.model, toy.batch(5, 2)[0]), logits(copy.deepcopy(model), toy.batch(5, 2)[0]))
         optimizer = task.optimizer(torch.optim.SGD, lr=0.0, total_steps=100)
@@ -56,11 +57,13 @@ def test_adopting_reports_what_it_did(tmp_path: Path, name: str) -> None:
     original = state(model)
     valid = [toy.batch(10, 2, seed=5)]
     store = nw.TaskStore.create(tmp_path / "store", model)
-    adoption = nw.adopt(store, "first", batches(toy), density=0.5, epochs=8, valid=valid, data={"rows": 32})
+    adoption = nw.adopt(
+        store, "first", batches(toy), density=0.5, training=nw.Training(8, lr=3e-3), valid=valid, about={"rows": 32}
+    )
     assert same(state(model), original)
     assert adoption.before == measured(copy.deepcopy(model), valid)
     assert adoption.after == measured(store.load("first"), valid)
-    assert adoption.used == store.used()
+    assert adoption.used == store.values_kept()
     assert adoption.freed == 1 - adoption.used
     assert 0.4 < adoption.used <= 0.5
     assert adoption.record == store.tasks()[0]
@@ -81,7 +84,7 @@ def measured(model: nn.Module, valid: list[tuple[Tensor, Tensor]]) -> float:
 def test_later_tasks_are_learned_as_usual_and_change_nothing(tmp_path: Path, name: str) -> None:
     toy = TOYS[name]
     store = nw.TaskStore.create(tmp_path / "store", trained(toy))
-    nw.adopt(store, "first", batches(toy), density=0.2, epochs=6)
+    nw.adopt(store, "first", batches(toy), density=0.2, training=nw.Training(6, lr=3e-3))
     x, _ = toy.batch(7, 2, seed=8)
     before, outputs = state(store.load("first")), logits(store.load("first"), x)
     learn(store, "second", METHOD, toy, classes=4)
@@ -95,7 +98,7 @@ def test_later_tasks_are_learned_as_usual_and_change_nothing(tmp_path: Path, nam
 def test_what_is_not_kept_is_free(tmp_path: Path) -> None:
     toy = TOYS["mlp"]
     store = nw.TaskStore.create(tmp_path / "store", trained(toy))
-    adoption = nw.adopt(store, "first", batches(toy), density=0.3, epochs=10)
+    adoption = nw.adopt(store, "first", batches(toy), density=0.3, training=nw.Training(10, lr=3e-3))
     layers = store.explain("first")
     used, total = sum(layer.used for layer in layers), sum(layer.weights for layer in layers)
     assert all(layer.reused == 0 for layer in layers)
@@ -106,13 +109,14 @@ def test_what_is_not_kept_is_free(tmp_path: Path) -> None:
 
 def test_another_method_and_measure(tmp_path: Path) -> None:
     toy = TOYS["regression"]
-    store = nw.TaskStore.create(tmp_path / "store", toy.make())
+    store = nw.TaskStore.create(tmp_path / "store", toy.make(), head=toy.place)
     data = [toy.batch(16, 2)]
 
     def closeness(model: nn.Module, given: Any) -> float:
         return -sum(float(F.mse_loss(logits(model, x), y)) for x, y in given)
 
-    options = {"head": "two", "loss": F.mse_loss, "measure": closeness, "epochs": 30, "lr": 0.01}
+    training = nw.Training(30, lr=0.01, loss=F.mse_loss)
+    options = {"head": "two", "measure": closeness, "training": training}
     adoption = nw.adopt(store, "first", data, method=nw.Magnitude(density=0.5), **options)
     assert adoption.record.method["name"] == "magnitude"
     assert adoption.after == closeness(store.load("first"), data) > adoption.before
@@ -121,15 +125,24 @@ def test_another_method_and_measure(tmp_path: Path) -> None:
 def test_a_generator_of_batches_is_enough(tmp_path: Path) -> None:
     toy = TOYS["mlp"]
     store = nw.TaskStore.create(tmp_path / "store", trained(toy))
-    assert nw.adopt(store, "first", (batch for batch in batches(toy)), epochs=3).fit.steps == 6
+    assert nw.adopt(store, "first", (batch for batch in batches(toy)), training=nw.Training(3, lr=3e-3)).fit.steps == 6
 
 
 def test_only_an_empty_store_adopts(tmp_path: Path) -> None:
     toy = TOYS["mlp"]
-    store = nw.TaskStore.create(tmp_path / "store", trained(toy))
+    store = nw.TaskStore.create(tmp_path / "store", trained(toy), head=toy.place)
     learn(store, "shoes", METHOD)
     with pytest.raises(TaskExistsError, match="Only an empty store can adopt: this one holds 'shoes'"):
         nw.adopt(store, "first", batches(toy))
+
+
+def test_what_is_said_of_data_is_refused_for_batches(tmp_path: Path) -> None:
+    toy = TOYS["mlp"]
+    store = nw.TaskStore.create(tmp_path / "store", trained(toy))
+    with pytest.raises(ConfigError, match="adopt: augment, restart is about a user's data, which these are not"):
+        nw.adopt(store, "first", batches(toy), augment=True, restart=True)
+    with pytest.raises(ConfigError, match="adopt: measure is about batches"):
+        nw.adopt(store, "first", "photos", measure=measured)
 
 
 def test_a_failed_adoption_leaves_the_store_empty(tmp_path: Path) -> None:
@@ -142,7 +155,7 @@ def test_a_failed_adoption_leaves_the_store_empty(tmp_path: Path) -> None:
     with pytest.raises(NonFiniteError):
         nw.adopt(store, "first", [(torch.full((4, 6), torch.inf), torch.zeros(4, dtype=torch.long))])
     assert store.tasks() == ()
-    assert nw.adopt(store, "first", batches(toy), epochs=3).record.name == "first"
+    assert nw.adopt(store, "first", batches(toy), training=nw.Training(3, lr=3e-3)).record.name == "first"
 
 
 class Odd(nn.Module):
@@ -181,7 +194,7 @@ def test_private_and_fixed_parameters_start_trained_too(tmp_path: Path) -> None:
         model = trained(toy)
         model.one.requires_grad_(trainable)
         store = nw.TaskStore.create(tmp_path / name, model, private=private)
-        with store.begin("first", METHOD, head=("head", copy.deepcopy(model.head))) as task:
+        with store.begin("first", METHOD, head=Head("head", copy.deepcopy(model.head))) as task:
             assert same(state(task.model), state(model))
-        nw.adopt(store, "first", batches(toy), epochs=3)
+        nw.adopt(store, "first", batches(toy), training=nw.Training(3, lr=3e-3))
         assert torch.equal(store.load("first").one.weight, model.one.weight) != trainable

@@ -22,13 +22,13 @@ def flip(tensor: torch.Tensor) -> None:
 @pytest.mark.parametrize("part", ["values", "positions", "owners"])
 @pytest.mark.parametrize("trained", [False, True])
 def test_what_earlier_tasks_hold(tmp_path: Path, part: str, trained: bool) -> None:
-    store = TaskStore.create(tmp_path / "s", TOY.make())
+    store = TaskStore.create(tmp_path / "s", TOY.make(), head=TOY.place)
     learn(store, "first", nw.IBM(density=0.3, prune_every=2))
     before = files(store.path)
     with store.begin("second", nw.WSN(density=0.3), head=TOY.head(3)) as task:
         if not trained:
             flip(getattr(task._held.parts["one.weight"], part))
-        task.fit([TOY.batch(8, 3)], epochs=4)
+        task.fit([TOY.batch(8, 3)], nw.Training(4))
         if trained:
             flip(getattr(task._held.parts["one.weight"], part))
         with pytest.raises(StoreError, match="'second' hold has changed in this process's memory"):
@@ -37,12 +37,12 @@ def test_what_earlier_tasks_hold(tmp_path: Path, part: str, trained: bool) -> No
 
 
 def test_the_weights_that_were_trained(tmp_path: Path) -> None:
-    store = TaskStore.create(tmp_path / "s", TOY.make())
+    store = TaskStore.create(tmp_path / "s", TOY.make(), head=TOY.place)
     learn(store, "first", nw.IBM(density=0.9, prune_every=2))
     with store.begin("second", nw.IBM(new=0.1, reuse=0.5, prune_every=2), head=TOY.head(3)) as task:
-        task.fit([TOY.batch(8, 3)], epochs=4)
+        task.fit([TOY.batch(8, 3)], nw.Training(4))
         param = task.model.get_parameter("one.weight")
-        reused = task._weights._held.parts["one.weight"]
+        reused = task._weights.held.parts["one.weight"]
         learner = task._attached.learner
         kept = (learner.masks[0] & ~learner.claims[0]).reshape(-1).nonzero()[0]
         learner.finish = lambda: None  # what puts reused weights back is not what is tried here

@@ -38,11 +38,11 @@ class Net(nn.Module):
 
 
 def store_of(path: Path, model: nn.Module) -> nw.TaskStore:
-    return nw.TaskStore.create(path / "store", model)
+    return nw.TaskStore.create(path / "store", model, head="head")
 
 
 def begin(store: nw.TaskStore, method: nw.Method = METHOD) -> nw.Task:
-    return store.begin("t", method, head=("head", nn.Linear(12, 2)))
+    return store.begin("t", method, head=nn.Linear(12, 2))
 
 
 def train(task: nw.Task, steps: int = STEPS, model: nn.Module | None = None, **options: Any) -> torch.optim.Optimizer:
@@ -152,7 +152,7 @@ def test_state_that_only_the_state_dict_has_is_refused(tmp_path: Path, model: An
 def test_a_head_with_state_that_only_its_state_dict_has_is_refused(tmp_path: Path) -> None:
     store = store_of(tmp_path, Net())
     with pytest.raises(ModelMismatchError, match=r"head\.1\._extra_state"):
-        store.begin("t", METHOD, head=("head", nn.Sequential(nn.Linear(12, 2), ExtraState())))
+        store.begin("t", METHOD, head=nn.Sequential(nn.Linear(12, 2), ExtraState()))
 
 
 # State outside the state dict
@@ -565,7 +565,7 @@ def channels_last() -> nn.Module:
 @pytest.mark.parametrize("make", [HeadOfTheBody, Twice, Views, Listed, spectral, channels_last])
 def test_a_network_of_an_unusual_kind_comes_back_as_it_was_trained(tmp_path: Path, make: Any) -> None:
     said: dict[Any, dict[str, Any]] = {Listed: {"shared": ["scales.1"]}, spectral: {"private": ["middle"]}}
-    store = nw.TaskStore.create(tmp_path / "store", make(), **said.get(make, {}))
+    store = nw.TaskStore.create(tmp_path / "store", make(), head="head", **said.get(make, {}))
     with begin(store) as task:
         if make is channels_last:
             task.model.to(memory_format=torch.channels_last)
@@ -608,9 +608,9 @@ def test_outputs_in_any_form_are_compared(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("toy", TOYS.values(), ids=TOYS)
 def test_the_last_bit_of_every_output_agrees(tmp_path: Path, toy: Any) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", toy.make())
+    store = nw.TaskStore.create(tmp_path / "store", toy.make(), head=toy.place)
     with store.begin("t", METHOD, head=toy.head(3)) as task:
-        task.fit([toy.batch(8, 3)], 6, loss=toy.loss)
+        task.fit([toy.batch(8, 3)], nw.Training(6, loss=toy.loss))
         task.commit()
     x, _ = toy.batch(5, 3, seed=4)
     assert torch.equal(logits(store.load("t"), x), logits(task.model, x))
@@ -677,7 +677,7 @@ def test_an_attribute_that_the_first_batch_does_not_show_is_named_by_a_later_one
     store = nw.TaskStore.create(tmp_path / "store", Running())
     x, y = torch.randn(32, 4) * 5, torch.arange(32) % 3
     with store.begin("a", nw.IBM(density=0.5)) as task:
-        task.fit([(x * 0, y), *[(x, y)] * 9], epochs=4)
+        task.fit([(x * 0, y), *[(x, y)] * 9], nw.Training(4))
         with pytest.raises(ModelMismatchError, match="scale"):
             task.commit()
     assert not store.names()

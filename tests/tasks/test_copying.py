@@ -18,6 +18,7 @@ from torch.nn.utils import prune
 import narrows as nw
 from narrows.errors import ModelMismatchError
 from narrows.store import StoreDirectory
+from narrows.tasks.heads import Head
 from narrows.tasks.partition import named_tensors
 from narrows.tasks.sharing import shared_specs
 from toys import MLP, learn, logits, same, state
@@ -92,14 +93,14 @@ def test_what_cannot_be_copied_is_named_with_the_way(
 
 
 def test_it_is_named_also_where_a_store_is_opened_and_of_a_head(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
-    model, (path, head) = MLP.make(), MLP.head(3)
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
+    model, head = MLP.make(), MLP.head(3)
     with_lock(model)
     with pytest.raises(ModelMismatchError, match="'lock' of 'two'"):
         nw.TaskStore.open(tmp_path / "store", model)
     head.lock = threading.Lock()
     with pytest.raises(ModelMismatchError, match="'lock' of the model itself"):
-        store.begin("a", METHOD, head=(path, head))
+        store.begin("a", METHOD, head=head)
     learn(store, "a", METHOD)
 
 
@@ -107,9 +108,9 @@ def test_a_layer_without_a_shape_is_named(tmp_path: Path) -> None:
     for lazy, name in ((nn.LazyLinear(3), "0.weight"), (nn.LazyBatchNorm1d(), "0.weight")):
         with pytest.raises(ModelMismatchError, match=f"'{name}' has no shape yet"):
             nw.TaskStore.create(tmp_path / "store", nn.Sequential(lazy))
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with pytest.raises(ModelMismatchError, match="'weight' has no shape yet"):
-        store.begin("a", METHOD, head=("head", nn.LazyLinear(3)))
+        store.begin("a", METHOD, head=nn.LazyLinear(3))
 
 
 @pytest.mark.parametrize(
@@ -119,13 +120,12 @@ def test_a_layer_without_a_shape_is_named(tmp_path: Path) -> None:
 )
 def test_a_wrapped_network_is_stored_as_the_network_itself(tmp_path: Path, wrap: Callable[..., nn.Module]) -> None:
     model = MLP.make()
-    store = nw.TaskStore.create(tmp_path / "store", wrap(model))
+    store = nw.TaskStore.create(tmp_path / "store", wrap(model), head=MLP.place)
     assert store.directory.base().keys() == named_tensors(model).keys()
     store = nw.TaskStore.open(tmp_path / "store", wrap(model))
-    path, head = MLP.head(3)
-    with store.begin("a", METHOD, head=(path, wrap(head))) as task:
+    with store.begin("a", METHOD, head=wrap(MLP.head(3))) as task:
         task.model = wrap(task.model)
-        task.fit([MLP.batch(8, 3)], 6, progress=False)
+        task.fit([MLP.batch(8, 3)], nw.Training(6), progress=False)
         record = task.commit()
     assert record.head is not None
     assert record.head["kind"] == "Linear"
@@ -144,8 +144,8 @@ def test_a_store_that_was_made_of_a_compiled_network_goes_on(tmp_path: Path, par
     StoreDirectory.create(tmp_path / "store", base, shared_specs(model), ())
     store = nw.TaskStore.open(tmp_path / "store", model)
     assert list(state(store.network())) == list(base)
-    with store.begin("a", METHOD, head=("head" if part else "_orig_mod.head", nn.Linear(16, 3))) as task:
-        task.fit([MLP.batch(8, 3)], 6, progress=False)
+    with store.begin("a", METHOD, head=Head("head" if part else "_orig_mod.head", nn.Linear(16, 3))) as task:
+        task.fit([MLP.batch(8, 3)], nw.Training(6), progress=False)
         task.commit()
     assert same(state(store.load("a")), state(task.model))
 
@@ -155,7 +155,7 @@ def test_a_network_with_a_wrapped_part_is_refused(tmp_path: Path) -> None:
     model.two = compiled(model.two)
     with pytest.raises(ModelMismatchError, match=r"module 'two' is wrapped in OptimizedModule.*torch\.compile\(task"):
         nw.TaskStore.create(tmp_path / "store", model)
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with pytest.raises(ModelMismatchError, match="module 'two' is wrapped"):
         nw.TaskStore.open(tmp_path / "store", model)
     with store.begin("a", METHOD, head=MLP.head(3)) as task:
@@ -167,13 +167,13 @@ def test_a_network_with_a_wrapped_part_is_refused(tmp_path: Path) -> None:
 def test_a_network_compiled_in_place_is_as_it_was(tmp_path: Path) -> None:
     model = MLP.make()
     model.two.compile(backend="eager")
-    store = nw.TaskStore.create(tmp_path / "store", model)
+    store = nw.TaskStore.create(tmp_path / "store", model, head=MLP.place)
     learn(store, "a", METHOD)
     assert list(state(store.load("a"))) == list(state(MLP.make()))
 
 
 def test_another_network_in_the_place_of_the_tasks_is_refused(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with store.begin("a", METHOD, head=MLP.head(2)) as task:
         task.model = MLP.make()
         with pytest.raises(ModelMismatchError, match=r"another network, a Sequential, than the one that store\.begin"):
@@ -185,7 +185,7 @@ def test_distributed_data_parallel_of_one_process_trains_as_without(tmp_path: Pa
     x, y = MLP.batch(16, 3)
     trained = []
     for wrap in (lambda model: model, DistributedDataParallel):
-        store = nw.TaskStore.create(tmp_path / str(len(trained)), wrap(MLP.make()))
+        store = nw.TaskStore.create(tmp_path / str(len(trained)), wrap(MLP.make()), head=MLP.place)
         torch.manual_seed(0)
         with store.begin("a", METHOD, head=MLP.head(3)) as task:
             model = wrap(task.model)
@@ -210,7 +210,7 @@ def test_a_sharded_network_is_refused_before_anything_is_stored_or_trained(tmp_p
         with pytest.raises(ModelMismatchError, match=rf"sharded over devices \(FSDP\): {said}"):
             nw.TaskStore.create(tmp_path / "store", model)
         assert not (tmp_path / "store").exists()
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with pytest.raises(ModelMismatchError, match="sharded over devices"):
         nw.TaskStore.open(tmp_path / "store", part)
     with store.begin("a", METHOD, head=MLP.head(3)) as task:

@@ -18,6 +18,7 @@ from checkpoints import Memory, identical, stop_at
 from narrows.errors import ConfigError, DataError
 from narrows.training import accuracy
 from toys import METHODS, MLP, Toy, learn, state
+from trainings import training
 
 BATCHES = [MLP.batch(8, 3, seed) for seed in (1, 2)]
 DENSE = nw.Finetune()
@@ -39,13 +40,13 @@ class Scores:
 
 
 def store_at(path: Path, toy: Toy = MLP) -> nw.TaskStore:
-    return nw.TaskStore.create(path / "store", toy.make())
+    return nw.TaskStore.create(path / "store", toy.make(), head=toy.place)
 
 
 def run(store: nw.TaskStore, epochs: int, method: nw.Method = DENSE, toy: Toy = MLP, **options: Any) -> tuple[Any, Any]:
     torch.manual_seed(1)
     with store.begin("task", method, head=toy.head(3)) as task:
-        fit = task.fit(options.pop("batches", BATCHES), epochs, examples=16, batch_size=8, **options)
+        fit = task.fit(options.pop("batches", BATCHES), training(epochs, options, examples=16, batch_size=8), **options)
         return fit, state(task.model)
 
 
@@ -89,7 +90,7 @@ def test_only_settled_sub_networks_are_compared(tmp_path: Path, name: str) -> No
             settled.append(task.settled)
             return measure(model, batches)
 
-        fit = task.fit(BATCHES, epochs, valid=BATCHES, measure=look, lr=0.02, examples=16, batch_size=8)
+        fit = task.fit(BATCHES, nw.Training(epochs, lr=0.02, examples=16, batch_size=8), valid=BATCHES, measure=look)
         first = settled.index(True)
         assert fit.best_epoch == first
         gradual = isinstance(method, nw.IBM | nw.Magnitude) or getattr(method, "schedule", "") == "gradual"
@@ -165,8 +166,8 @@ def test_the_measure_by_default(tmp_path: Path, kind: str) -> None:
         targets, module = y[:, None].expand(9, 4), nn.Sequential(nn.Linear(16, 12), nn.Unflatten(1, (3, 4)))
     batches = [(x[:6], targets[:6]), (x[6:], targets[6:])]
     store = store_at(tmp_path)
-    with store.begin("task", DENSE, head=("head", module or nn.Linear(16, 3))) as task:
-        fit = task.fit(batches, 1, loss=loss, valid=batches)
+    with store.begin("task", DENSE, head=module or nn.Linear(16, 3)) as task:
+        fit = task.fit(batches, nw.Training(1, loss=loss), valid=batches)
         if kind == "classes":
             assert fit.scores[-1] == accuracy(task.model, batches)
         else:

@@ -23,12 +23,12 @@ def learn(store: TaskStore, name: str, method: nw.Method, seed: int) -> None:
     torch.manual_seed(seed)
     x, y = TOY.batch(24, 2, seed)
     with store.begin(name, method, head=TOY.head(2)) as task:
-        task.fit([(x, y)] * 4, epochs=2, examples=24, batch_size=24)
+        task.fit([(x, y)] * 4, nw.Training(2, examples=24, batch_size=24))
         task.commit()
 
 
 def life(path: Path, methods: list[nw.Method]) -> TaskStore:
-    store = TaskStore.create(path, TOY.make())
+    store = TaskStore.create(path, TOY.make(), head=TOY.place)
     for number, method in enumerate(methods):
         learn(store, f"task {number}", method, number)
     return store
@@ -115,7 +115,7 @@ def test_forgetting_all_leaves_the_empty_store(five: Path, tmp_path: Path) -> No
         store.forget(f"task {number}")
         assert store.verify(deep=True) == []
     assert store.tasks() == ()
-    assert store.used() == 0
+    assert store.values_kept() == 0
     assert sorted(files(store.path)) == ["base.safetensors", "origin.json"]
 
 

@@ -28,7 +28,7 @@ X = TOY.batch(4, 3, seed=9)[0]
 def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """a, b on a, c on both, and "alone", which shares nothing."""
     path = tmp_path_factory.mktemp("four") / "s"
-    store = TaskStore.create(path, TOY.make())
+    store = TaskStore.create(path, TOY.make(), head=TOY.place)
     for name in ("a", "b", "c"):
         learn(store, name, REUSING)
     learn(store, "alone", METHODS["independent"])
@@ -65,7 +65,7 @@ def test_a_load_sees_one_store_though_a_thread_forgets_and_learns_anew_meanwhile
 
 
 def test_tasks_that_it_overwrote_are_named_and_go_back(tmp_path: Path) -> None:
-    store = TaskStore.create(tmp_path / "s", TOY.make())
+    store = TaskStore.create(tmp_path / "s", TOY.make(), head=TOY.place)
     learn(store, "one", METHODS["finetune"])
     before = logits(store.load("one"), X)
     learn(store, "two", METHODS["finetune"])
@@ -111,9 +111,9 @@ def test_damage_elsewhere_does_not_keep_a_task_nobody_builds_on(store: TaskStore
 
 
 def test_its_checkpoint_goes_with_it(store: TaskStore) -> None:
-    store.progress("a").save({"weights": [torch.ones(3)]})
+    store.checkpoint("a").save({"weights": [torch.ones(3)]})
     store.forget("a")
-    assert not store.progress("a").exists()
+    assert not store.checkpoint("a").exists()
 
 
 def test_what_could_not_be_removed_is_named_and_removed_later(
@@ -134,7 +134,7 @@ def test_what_could_not_be_removed_is_named_and_removed_later(
 
 def test_a_first_task_that_fails_to_be_written_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its head settles what is shared: that, too, is part of the one change."""
-    store = TaskStore.create(tmp_path / "s", TOY.make())
+    store = TaskStore.create(tmp_path / "s", TOY.make(), head=TOY.place)
     before = (store.path / "store.json").read_bytes()
 
     def full(*_: Any) -> None:
@@ -155,6 +155,6 @@ def test_parents_that_cannot_be_are_refused(store: TaskStore, parents: tuple[str
         record, files = change.encode_task(replace(ours.record("c"), parents=parents), ours.blobs("c"), 77)
         tasks = tuple(change.ref_of(record, files) if ref.name == "c" else ref for ref in ours.header.tasks)
         forged = replace(ours.header, tasks=tasks, next_index=78)
-        commit.apply(ours.path, ours.header, change.Change(forged, {record.directory: files}))
+        commit.apply(ours.path, ours.header, change.StoreChange(forged, {record.directory: files}))
     with pytest.raises(DamagedStoreError, match="names parents that are not tasks before it"):
         TaskStore.open(store.path, TOY.make()).load("c")

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 import narrows as nw
 from narrows.errors import ModelMismatchError, OptimizerError
-from narrows.tasks.hooks import UNSEEN
+from narrows.training.step_hooks import UNSEEN
 from toys import METHODS, MLP, learn, same, state, violations
 
 STEPS = 8
@@ -28,7 +28,7 @@ OWN = ["multiplicative", "wsn", "hat"]
 
 @pytest.fixture
 def store(tmp_path: Path) -> nw.TaskStore:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "old", METHODS["laplace"])
     return store
 

@@ -45,7 +45,7 @@ def everything(task: nw.Task) -> None:
 
 
 def learn(path: Path, method: nw.Method, *backwards: Callable[[nw.Task], None]) -> nw.TaskStore:
-    store = nw.TaskStore.create(path / "store", MLP.make())
+    store = nw.TaskStore.create(path / "store", MLP.make(), head=MLP.place)
     with store.begin("t", method, head=MLP.head(2)) as task:
         optimizer = task.optimizer(torch.optim.SGD, lr=0.1, total_steps=len(backwards), examples=8, batch_size=8)
         for backward in backwards:
@@ -81,23 +81,23 @@ def test_one_gradient_is_enough(name: str, tmp_path: Path) -> None:
 
 
 def test_what_had_a_gradient_before_an_interruption_counts(tmp_path: Path) -> None:
-    store, memory = nw.TaskStore.create(tmp_path / "store", MLP.make()), Memory()
+    store, memory = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place), Memory()
     method = make_method("finetune")
     batches = [MLP.batch(8, 2)]
     with pytest.raises(KeyboardInterrupt), store.begin("t", method, head=MLP.head(2)) as task:
-        task.fit(batches, 6, checkpoint=memory, callbacks=[stop_at(3)], progress=False)
+        task.fit(batches, nw.Training(6), checkpoint=memory, callbacks=[stop_at(3)], progress=False)
     with store.begin("t", method, head=MLP.head(2)) as task:
         for name in SHARED:
             task.model.get_parameter(name).requires_grad_(False)
-        task.fit(batches, 6, checkpoint=memory, progress=False)
+        task.fit(batches, nw.Training(6), checkpoint=memory, progress=False)
         task.commit()
 
 
 def test_a_second_training_adds_to_the_first(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     with store.begin("t", make_method("finetune"), head=MLP.head(2)) as task:
-        task.fit([MLP.batch(8, 2)], 1, progress=False)
+        task.fit([MLP.batch(8, 2)], nw.Training(1), progress=False)
         for name in SHARED:
             task.model.get_parameter(name).requires_grad_(False)
-        task.fit([MLP.batch(8, 2)], 1, progress=False)
+        task.fit([MLP.batch(8, 2)], nw.Training(1), progress=False)
         task.commit()

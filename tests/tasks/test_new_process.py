@@ -31,7 +31,7 @@ torch.save(seen, sys.argv[2])
 
 def test_a_store_goes_on_in_another_process(tmp_path: Path) -> None:
     toy = TOYS["grouped"]
-    store = nw.TaskStore.create(tmp_path / "store", toy.make())
+    store = nw.TaskStore.create(tmp_path / "store", toy.make(), head=toy.place)
     names = ["laplace", "multiplicative", "wsn", "independent"]
     for name in names:
         learn(store, name, METHODS[name], toy)

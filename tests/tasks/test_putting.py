@@ -35,19 +35,19 @@ def pruned(toy: Toy, seed: int, classes: int = 2) -> nn.Module:
 
 
 def create(tmp_path: Path, toy: Toy = MLP) -> nw.TaskStore:
-    return nw.TaskStore.create(tmp_path / "store", toy.make())
+    return nw.TaskStore.create(tmp_path / "store", toy.make(), head=toy.place)
 
 
 @pytest.mark.parametrize("name", sorted(TOYS))
 def test_what_is_put_is_loaded_to_the_bit(tmp_path: Path, name: str) -> None:
     toy = TOYS[name]
-    store, head = create(tmp_path, toy), "head" if toy.width is not None else None
+    store = create(tmp_path, toy)
     learn(store, "learned", METHODS["laplace"], toy, classes=3)
     x, _ = toy.batch(4, 2)
     for seed in (5, 6):
         model = pruned(toy, seed)
         before, training = state(model), model.training
-        store.put(f"put {seed}", model, head=head, inputs=x)
+        store.put(f"put {seed}", model, inputs=x)
         assert same(state(model), before)
         assert model.training == training
         assert same(state(store.load(f"put {seed}")), before)
@@ -60,13 +60,13 @@ def test_what_is_put_is_loaded_to_the_bit(tmp_path: Path, name: str) -> None:
 
 def test_weights_at_earlier_values_are_reused_and_take_no_bytes(tmp_path: Path) -> None:
     store = create(tmp_path)
-    store.put("one", pruned(MLP, 1), head="head")
+    store.put("one", pruned(MLP, 1))
     second = store.load("one")
     with torch.no_grad():
         second.two.weight[3, 4] = 2.5
         second.one.weight[2] = 0.0
         second.one.bias += 1
-    record = store.put("two", second, head="head", metrics={"accuracy": 0.5}, data=lambda model: {"n": len(model)})
+    record = store.put("two", second, metrics={"accuracy": 0.5}, data=lambda model: {"n": len(model)})
     one, two = record.layers["one.weight"], record.layers["two.weight"]
     assert (one["claimed"], two["claimed"]) == (0, 1)
     assert one["used"] == int((second.one.weight != 0).sum())
@@ -75,7 +75,7 @@ def test_weights_at_earlier_values_are_reused_and_take_no_bytes(tmp_path: Path) 
     assert (record.metrics, record.data) == ({"accuracy": 0.5}, {"n": 5})
     assert store.directory.content("two").subnet.claimed == 1
     assert same(state(store.load("two")), state(second))
-    third = store.put("three", store.load("one"), head="head", method="pruned by hand")
+    third = store.put("three", store.load("one"), method="pruned by hand")
     assert third.method["name"] == "pruned by hand"
     refined = third.layers["two.weight"]["claimed"]  # the latest earlier value is another by now
     assert refined == int(store.load("one").two.weight[3, 4] != 0)
@@ -85,20 +85,20 @@ def test_weights_at_earlier_values_are_reused_and_take_no_bytes(tmp_path: Path) 
 def test_zeros_may_be_kept_and_what_is_left_out_must_be_zero(tmp_path: Path) -> None:
     store, model = create(tmp_path), pruned(MLP, 1)
     kept = {"one.weight": torch.ones_like(model.one.weight, dtype=torch.bool)}
-    record = store.put("all", model, kept, head="head")
+    record = store.put("all", model, kept)
     assert record.layers["one.weight"]["used"] == model.one.weight.numel()
     assert record.layers["two.weight"]["used"] == int((model.two.weight != 0).sum())
     kept["one.weight"][model.one.weight.nonzero()[0].unbind()] = False
     before = files(store.path)
     with pytest.raises(ModelMismatchError, match=r"leaves out 1 weight of one\.weight that the model has at other"):
-        store.put("less", model, kept, head="head")
+        store.put("less", model, kept)
     assert files(store.path) == before
 
 
 def test_a_minus_zero_is_a_value(tmp_path: Path) -> None:
     store, model = create(tmp_path), pruned(MLP, 1)
     model.two.weight.data[0, :2] = torch.tensor([-0.0, 0.0])
-    store.put("minus", model, head="head")
+    store.put("minus", model)
     assert same(state(store.load("minus")), state(model))
     assert store.directory.content("minus").subnet.kept_masks()["two.weight"][0, :2].tolist() == [True, False]
 
@@ -106,8 +106,8 @@ def test_a_minus_zero_is_a_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", ["independent", "finetune", "joint"])
 def test_a_methods_isolation_is_kept(tmp_path: Path, method: str) -> None:
     store, model = create(tmp_path), pruned(MLP, 1)
-    store.put("first", pruned(MLP, 2), head="head")
-    record = store.put("second", model, head="head", method=METHODS[method])
+    store.put("first", pruned(MLP, 2))
+    record = store.put("second", model, method=METHODS[method])
     assert (record.isolation, record.method["name"]) == (METHODS[method].isolation, method)
     assert record.parents == ()
     assert same(state(store.load("second")), state(model))
@@ -115,11 +115,7 @@ def test_a_methods_isolation_is_kept(tmp_path: Path, method: str) -> None:
 
 
 def test_heads_of_ones_own_making_and_none(tmp_path: Path) -> None:
-    store, model = create(tmp_path), pruned(MLP, 1)
-    model.head = nn.Sequential(nn.Linear(16, 4), nn.Linear(4, 2))
-    store.put("custom", model, head="head")
-    assert same(state(store.load("custom", head=copy.deepcopy(model.head))), state(model))
-    model = pruned(MLP, 2)
+    store, model = nw.TaskStore.create(tmp_path / "store", MLP.make()), pruned(MLP, 2)
     store.put("none", model)
     assert same(state(store.load("none")), state(model))
     model.head = nn.Linear(16, 7)
@@ -127,6 +123,9 @@ def test_heads_of_ones_own_making_and_none(tmp_path: Path) -> None:
         store.put("other", model)
     with pytest.raises(ModelMismatchError, match="no module 'heed'"):
         store.put("other", model, head="heed")
+    model.head = nn.Sequential(nn.Linear(16, 4), nn.Linear(4, 2))
+    store.put("custom", model, head="head")
+    assert same(state(store.load("custom", head=copy.deepcopy(model.head))), state(model))
 
 
 def broken(model: nn.Module) -> None:
@@ -153,7 +152,7 @@ def test_what_cannot_be_put_changes_nothing(
         change(model)
     before = files(store.path)
     with pytest.raises(error, match=said):
-        store.put("a", model, kept, head="head")
+        store.put("a", model, kept)
     assert files(store.path) == before
     with store.directory.lock():  # and nobody holds it
         pass
@@ -161,13 +160,13 @@ def test_what_cannot_be_put_changes_nothing(
 
 def test_names_are_new_and_the_store_is_not_being_written(tmp_path: Path) -> None:
     store, model = create(tmp_path), pruned(MLP, 1)
-    store.put("a", model, head="head")
+    store.put("a", model)
     with pytest.raises(TaskExistsError):
-        store.put("a", model, head="head")
+        store.put("a", model)
     with pytest.raises(ConfigError):
-        store.put("", model, head="head")
+        store.put("", model)
     with store.begin("b", METHODS["laplace"]), pytest.raises(StoreLockedError):
-        store.put("c", model, head="head")
+        store.put("c", model)
 
 
 class Switched(nn.Module):
@@ -182,10 +181,10 @@ class Switched(nn.Module):
 
 
 def test_outputs_are_compared_where_inputs_are_given(tmp_path: Path) -> None:
-    store, model = nw.TaskStore.create(tmp_path / "store", Switched()), Switched()
+    store, model = nw.TaskStore.create(tmp_path / "store", Switched(), head="head"), Switched()
     model.sign = -1.0
     with pytest.raises(ModelMismatchError, match="depends on what is no parameter or buffer"):
-        store.put("a", model, head="head", inputs=torch.randn(4, 6))
+        store.put("a", model, inputs=torch.randn(4, 6))
     with pytest.warns(UserWarning, match="Different in a fresh copy: sign") as warned:
-        store.put("a", model, head="head")
+        store.put("a", model)
     assert warned[0].filename == __file__

@@ -18,8 +18,9 @@ from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 import narrows as nw
 from checkpoints import Memory, identical, stop_at
 from narrows.errors import ConfigError, DataError, Interrupted, ModelMismatchError, NonFiniteError
-from narrows.tasks.trees import from_tree, to_tree
+from narrows.training.trees import from_tree, to_tree
 from toys import MLP, TOYS, learn, state
+from trainings import training
 
 METHOD = nw.IBM(density=0.4, prune_every=2)
 EPOCHS, BATCHES = 3, 4
@@ -28,7 +29,7 @@ Make = Callable[[], Any]
 
 @pytest.fixture
 def store(tmp_path: Path) -> nw.TaskStore:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "old", METHOD)
     return store
 
@@ -41,7 +42,7 @@ def train(store: nw.TaskStore, batches: Any, seed: int = 1, name: str = "new", *
     method = options.pop("method", METHOD)
     head = options.pop("head", MLP.head(3))
     with store.begin(name, method, head=head) as task:
-        fit = task.fit(batches, options.pop("epochs", EPOCHS), **options)
+        fit = task.fit(batches, training(options.pop("epochs", EPOCHS), options), **options)
         return state(task.model), fit
 
 
@@ -124,22 +125,22 @@ def test_the_same_batches_come_again(store: nw.TaskStore, order: Make) -> None:
 )
 def test_any_optimizer_goes_on(store: nw.TaskStore, kind: Any, options: dict[str, Any]) -> None:
     batches = ORDERS["a list"]()
-    plain, _ = train(store, batches, optimizer=kind, lr=0.02, **options)
-    memory = interrupted(store, batches, 6, optimizer=kind, lr=0.02, **options)
-    again, _ = train(store, batches, seed=9, optimizer=kind, lr=0.02, checkpoint=memory, **options)
+    plain, _ = train(store, batches, optimizer=kind, lr=0.02, options=options)
+    memory = interrupted(store, batches, 6, optimizer=kind, lr=0.02, options=options)
+    again, _ = train(store, batches, seed=9, optimizer=kind, lr=0.02, options=options, checkpoint=memory)
     assert identical(again, plain)
 
 
-@pytest.mark.parametrize("cosine", [True, False])
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
 @pytest.mark.parametrize("kind", ["regression", "multi-label"])
-def test_any_loss_goes_on(tmp_path: Path, kind: str, cosine: bool) -> None:
+def test_any_loss_goes_on(tmp_path: Path, kind: str, schedule: str) -> None:
     toy = TOYS["regression"]
-    store = nw.TaskStore.create(tmp_path / "store", toy.make())
+    store = nw.TaskStore.create(tmp_path / "store", toy.make(), head=toy.place)
     batches = [toy.batch(8, 0, seed) for seed in range(BATCHES)]
     loss: Any = F.mse_loss
     if kind == "multi-label":
         batches, loss = [(x, (y > 0).float()) for x, y in batches], nn.BCEWithLogitsLoss()
-    options: dict[str, Any] = {"loss": loss, "cosine": cosine, "head": None, "valid": batches}
+    options: dict[str, Any] = {"loss": loss, "schedule": schedule, "head": None, "valid": batches}
     plain, fit = train(store, batches, **options)
     again, resumed = train(store, batches, checkpoint=interrupted(store, batches, 6, **options), **options)
     assert identical(again, plain)
@@ -185,7 +186,7 @@ def test_it_stays_until_the_task_is_committed(store: nw.TaskStore) -> None:
     plain, fit = train(store, batches, checkpoint=memory)  # as if killed before the commit
     assert memory.drops == 0
     with store.begin("new", METHOD, head=MLP.head(3)) as task:
-        again = task.fit(batches, EPOCHS, checkpoint=memory)
+        again = task.fit(batches, nw.Training(EPOCHS), checkpoint=memory)
         assert identical(state(task.model), plain)
         assert (again.steps, again.losses) == (fit.steps, fit.losses)
         task.commit()
@@ -198,7 +199,7 @@ def test_a_checkpoint_that_cannot_be_dropped_does_not_undo_the_commit(store: nw.
             raise OSError("read-only")
 
     with store.begin("new", METHOD, head=MLP.head(3)) as task:
-        task.fit(ORDERS["a list"](), EPOCHS, checkpoint=Stuck())
+        task.fit(ORDERS["a list"](), nw.Training(EPOCHS), checkpoint=Stuck())
         task.commit()
     assert store.directory.task_names() == ("old", "new")
 
@@ -209,7 +210,7 @@ def test_seconds_and_steps_are_those_of_all_parts(store: nw.TaskStore) -> None:
     memory.tree["position"]["seconds"] = 1000.0
     seen: list[int] = []
     with store.begin("new", METHOD, head=MLP.head(3)) as task:
-        fit = task.fit(batches, EPOCHS, checkpoint=memory, callbacks=[lambda step: seen.append(step.step)])
+        fit = task.fit(batches, nw.Training(EPOCHS), checkpoint=memory, callbacks=[lambda step: seen.append(step.step)])
         assert 1000 < fit.seconds < 1100
         assert fit.steps == EPOCHS * BATCHES
         assert 1000 < task.commit().seconds < 1100
@@ -220,12 +221,12 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "epochs": ("epochs was 3 and is 4; total_steps was 12 and is 16", {"epochs": 4}),
     "lr": ("lr was 0.006 and is 0.01", {"lr": 0.01}),
     "optimizer": ('optimizer was "Adam" and is "AdamW"', {"optimizer": torch.optim.AdamW}),
-    "options": (r'options was \{\} and is \{"betas": \[0.8, 0.9\]\}', {"betas": (0.8, 0.9)}),
+    "options": (r'options was \{\} and is \{"betas": \[0.8, 0.9\]\}', {"options": {"betas": (0.8, 0.9)}}),
     "method": ("method was .* and is .*wsn", {"method": nw.WSN(density=0.3)}),
     "density": ("method was ", {"method": nw.IBM(density=0.3, prune_every=2)}),
     "examples": ("examples was null and is 100", {"examples": 100}),
     "batch_size": ("batch_size was null and is 4", {"batch_size": 4}),
-    "cosine": ("cosine was true and is false", {"cosine": False}),
+    "schedule": ('schedule was "cosine" and is "constant"', {"schedule": "constant"}),
     "loss": ('loss was "cross_entropy" and is "CrossEntropyLoss"', {"loss": nn.CrossEntropyLoss()}),
     "valid": ("valid was false and is true", {"valid": [MLP.batch(8, 3)]}),
     "name": ('task was "new" and is "other"', {"name": "other"}),

@@ -17,6 +17,7 @@ import narrows as nw
 from checkpoints import Memory, identical
 from forked import Forked, code
 from toys import METHODS, MLP, state
+from trainings import training
 
 METHOD = METHODS["laplace"]
 BATCHES = [MLP.batch(8, 3, seed) for seed in range(4)]
@@ -25,7 +26,7 @@ STEPS = 12
 
 @pytest.fixture
 def store(tmp_path: Path) -> nw.TaskStore:
-    return nw.TaskStore.create(tmp_path / "store", MLP.make())
+    return nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +45,7 @@ def _handlers() -> Iterator[None]:
 def train(store: nw.TaskStore, checkpoint: Any, seed: int = 1, **options: Any) -> dict[str, torch.Tensor]:
     torch.manual_seed(seed)
     with store.begin("task", METHOD, head=MLP.head(3)) as task:
-        task.fit(BATCHES, 3, checkpoint=checkpoint, **options)
+        task.fit(BATCHES, training(3, options), checkpoint=checkpoint, **options)
         return state(task.model)
 
 
@@ -158,7 +159,7 @@ store = nw.TaskStore.open(sys.argv[1], MLP.make(7))
 torch.manual_seed(1 if sys.argv[3] == "slow" else 99)
 with store.begin("task", METHODS["laplace"], head=MLP.head(3)) as task:
     batches = [MLP.batch(8, 3, seed) for seed in range(4)]
-    task.fit(batches, 3, checkpoint=File(), callbacks=[callback])
+    task.fit(batches, nw.Training(3), checkpoint=File(), callbacks=[callback])
     task.commit()
 """
 

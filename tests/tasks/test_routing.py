@@ -14,13 +14,14 @@ import narrows as nw
 from narrows.errors import ConfigError, DataError, RoutingError, UnknownNameError
 from narrows.tasks.confidence import CannotBeRanked, confidence
 from toys import MLP, TOYS, Toy, learn, same, state
+from trainings import training
 
 METHOD = nw.IBM(density=0.4, prune_every=2)
 NORM = TOYS["batchnorm"]
 
 
 def store_of(tmp_path: Path, toy: Toy, **tasks: int) -> nw.TaskStore:
-    store = nw.TaskStore.create(tmp_path / "store", toy.make())
+    store = nw.TaskStore.create(tmp_path / "store", toy.make(), head=toy.place)
     for name, classes in tasks.items():
         learn(store, name, METHOD, toy, classes)
     return store
@@ -63,11 +64,11 @@ def test_a_mixed_batch_is_ranked_by_the_shares_of_its_examples(tmp_path: Path) -
 
 
 def test_statistics_tell_tasks_apart_by_their_inputs(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", NORM.make())
+    store = nw.TaskStore.create(tmp_path / "store", NORM.make(), head=NORM.place)
     for shift, name in enumerate(("a", "b", "c")):
         x, y = NORM.batch(32, 2)
         with store.begin(name, METHOD, head=NORM.head(2)) as task:
-            task.fit([(x + 3 * shift, y)], 25)
+            task.fit([(x + 3 * shift, y)], nw.Training(25))
             task.commit()
     for shift, name in enumerate(("a", "b", "c")):
         routing = store.route(NORM.batch(16, 2, seed=9)[0] + 3 * shift, by="statistics")
@@ -111,15 +112,15 @@ def test_what_has_no_softmax_is_left_out_with_the_reason(tmp_path: Path) -> None
 def learn_as(store: nw.TaskStore, name: str, outputs: int, data: Any = None, **options: Any) -> None:
     x, y = MLP.batch(8, outputs)
     with store.begin(name, METHOD, head=MLP.head(outputs)) as task:
-        task.fit([(x, y)], 6, **options)
+        task.fit([(x, y)], training(6, options), **options)
         task.commit(data=data)
 
 
 def test_a_head_that_the_store_cannot_build_is_given_or_left_out(tmp_path: Path) -> None:
     store = store_of(tmp_path, MLP, a=2, b=3)
     head = nn.Sequential(nn.Linear(16, 4), nn.ReLU(), nn.Linear(4, 2))
-    with store.begin("made", METHOD, head=("head", head)) as task:
-        task.fit([MLP.batch(8, 2)], 6)
+    with store.begin("made", METHOD, head=head) as task:
+        task.fit([MLP.batch(8, 2)], nw.Training(6))
         task.commit()
     x, _ = MLP.batch(3, 2)
     assert store.route(x).left_out == {"made": "the store cannot build its head; give networks={'made': ...}"}
@@ -141,7 +142,7 @@ def test_networks_loaded_before_are_used_and_left_as_they_were(tmp_path: Path, m
 
 
 def test_nothing_to_choose_between(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     x, _ = MLP.batch(3, 2)
     with pytest.raises(RoutingError, match=r"nothing to choose between: no task\. Two tasks are needed"):
         store.route(x)

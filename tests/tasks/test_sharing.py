@@ -15,7 +15,8 @@ from torch.nn.utils import parametrizations, parametrize
 import narrows as nw
 from narrows.errors import ModelMismatchError
 from narrows.store import StoreDirectory
-from narrows.store.records import TensorSpec
+from narrows.subnet import TensorSpec
+from narrows.tasks.heads import Head
 from narrows.tasks.partition import named_tensors
 from narrows.tasks.sharing import shared_specs
 from toys import MLP, learn, logits, same, state
@@ -169,8 +170,8 @@ def test_the_first_head_takes_its_place_out_and_leaves_the_rest_as_it_was_said(t
     model = nn.Sequential(nn.Linear(6, 16), Conv1D(16, 16), nn.Linear(16, 2))
     store = create(tmp_path, model, shared=["1"])
     for name in ("a", "b"):
-        with store.begin(name, METHOD, head=("2", nn.Linear(16, 3))) as task:
-            task.fit([MLP.batch(8, 3)], 6, progress=False)
+        with store.begin(name, METHOD, head=Head("2", nn.Linear(16, 3))) as task:
+            task.fit([MLP.batch(8, 3)], nw.Training(6), progress=False)
             task.commit()
         assert same(state(store.load(name)), state(task.model))
     assert names(store) == ["0.weight", "1.weight"]
@@ -183,8 +184,8 @@ def test_a_store_keeps_what_it_was_made_with(tmp_path: Path) -> None:
     everything = [TensorSpec.of(name, tensor) for name, tensor in base.items() if tensor.dim() > 1]
     StoreDirectory.create(tmp_path / "store", {name: t.detach() for name, t in base.items()}, everything, ())
     store = nw.TaskStore.open(tmp_path / "store", model)
-    with store.begin("a", METHOD, head=("2", nn.Linear(16, 3))) as task:
-        task.fit([MLP.batch(8, 3)], 6, progress=False)
+    with store.begin("a", METHOD, head=Head("2", nn.Linear(16, 3))) as task:
+        task.fit([MLP.batch(8, 3)], nw.Training(6), progress=False)
         task.commit()
     assert names(store) == ["0.weight", "1.weight"]
     assert same(state(store.load("a")), state(task.model))
@@ -210,11 +211,13 @@ def test_parametrized_layers_learn_and_load_as_trained(tmp_path: Path, wrap: Any
     x, y = problem()
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), wrap(nn.Linear(32, 32)), nn.ReLU(), nn.Linear(32, 4))
-    store = create(tmp_path, model, private=["2"])
+    store = create(tmp_path, model, private=["2"], head="4")
     trained = {}
     for name in ("a", "b"):
-        with store.begin(name, nw.IBM(density=0.3), head=("4", nn.Linear(32, 4))) as task:
-            task.fit([(x[i : i + 50], y[i : i + 50]) for i in range(0, 200, 50)], 20, lr=1e-2, progress=False)
+        with store.begin(name, nw.IBM(density=0.3), head=4) as task:
+            task.fit(
+                [(x[i : i + 50], y[i : i + 50]) for i in range(0, 200, 50)], nw.Training(20, lr=1e-2), progress=False
+            )
             task.commit()
         trained[name] = state(task.model)
         assert all(same(state(store.load(known)), trained[known]) for known in trained)
@@ -250,8 +253,8 @@ def test_class_tokens_and_positions_stay_whole(tmp_path: Path, method: nw.Method
         *("block.linear1.weight", "block.linear2.weight", "head.weight"),
     ]
     x, y = torch.randn(12, 1, 6, 6), torch.arange(12) % 3
-    with store.begin("a", method, head=("head", nn.Linear(16, 3))) as task:
-        task.fit([(x, y)], 12, progress=False)
+    with store.begin("a", method, head=Head("head", nn.Linear(16, 3))) as task:
+        task.fit([(x, y)], nw.Training(12), progress=False)
         task.commit()
     loaded = store.load("a")
     assert same(state(loaded), state(task.model))
@@ -280,7 +283,7 @@ def test_a_tied_head_that_is_registered_first_is_refused_with_two_ways(tmp_path:
     model = Language(head_first=True)
     store = create(tmp_path, model)
     with pytest.raises(ModelMismatchError, match=r"the same tensor as 'words\.weight'.*last.*private=\['head'\]"):
-        store.begin("a", METHOD, head=("head", nn.Linear(8, 3)))
+        store.begin("a", METHOD, head=Head("head", nn.Linear(8, 3)))
     assert store.tasks() == ()
     head = model.head
     del model.head
@@ -288,8 +291,8 @@ def test_a_tied_head_that_is_registered_first_is_refused_with_two_ways(tmp_path:
     last = nw.TaskStore.create(tmp_path / "last", model)
     own = nw.TaskStore.create(tmp_path / "own", Language(head_first=True), private=["head"])
     for store, shared in ((last, ["words.weight", "middle.weight"]), (own, ["middle.weight"])):
-        with store.begin("a", METHOD, head=("head", nn.Linear(8, 3))) as task:
-            task.fit([(torch.arange(24).reshape(8, 3) % 12, torch.arange(8) % 3)], 6, progress=False)
+        with store.begin("a", METHOD, head=Head("head", nn.Linear(8, 3))) as task:
+            task.fit([(torch.arange(24).reshape(8, 3) % 12, torch.arange(8) % 3)], nw.Training(6), progress=False)
             task.commit()
         assert names(store) == shared
         assert same(state(store.load("a")), state(task.model))
@@ -301,9 +304,9 @@ def test_a_head_breaks_the_tie_for_its_own_task_only(tmp_path: Path) -> None:
     store = create(tmp_path, model)
     words, targets = torch.arange(24).reshape(8, 3) % 12, torch.arange(8) % 3
     trained = {}
-    for name, head in (("tied", None), ("own", ("head", nn.Linear(8, 12)))):
+    for name, head in (("tied", None), ("own", Head("head", nn.Linear(8, 12)))):
         with store.begin(name, METHOD, head=head) as task:
-            task.fit([(words, targets)], 8, progress=False)
+            task.fit([(words, targets)], nw.Training(8), progress=False)
             task.commit()
         trained[name] = state(task.model)
         assert (task.model.head.weight is task.model.words.weight) == (head is None)
@@ -325,6 +328,6 @@ def test_an_old_hook_that_normalises_is_private_too() -> None:
 
 
 def test_learning_is_as_before_where_every_matrix_is_a_known_layers(tmp_path: Path) -> None:
-    store = create(tmp_path, MLP.make())
+    store = create(tmp_path, MLP.make(), head=MLP.place)
     learn(store, "a", METHOD)
     assert names(store) == ["one.weight", "two.weight"]

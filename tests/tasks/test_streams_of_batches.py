@@ -15,6 +15,7 @@ import narrows as nw
 from checkpoints import Memory, stop_at
 from narrows.errors import ConfigError, DataError, Interrupted
 from toys import MLP, TOYS, same, state
+from trainings import training
 
 METHOD = nw.IBM(density=0.4, prune_every=2)
 X, Y = MLP.batch(16, 3)
@@ -33,13 +34,13 @@ class Stream(IterableDataset[Any]):
 
 @pytest.fixture
 def store(tmp_path: Path) -> nw.TaskStore:
-    return nw.TaskStore.create(tmp_path / "store", MLP.make())
+    return nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
 
 
 def train(store: nw.TaskStore, batches: Any, **options: Any) -> tuple[dict[str, Any], nw.Fit]:
     torch.manual_seed(1)
     with store.begin("new", METHOD, head=MLP.head(3)) as task:
-        fit = task.fit(batches, 3, **options)
+        fit = task.fit(batches, training(3, options), **options)
         return state(task.model), fit
 
 
@@ -97,7 +98,7 @@ def test_what_comes_once_cannot_be_gone_on_with_or_measured_first(store: nw.Task
         train(store, iter([(X, Y)] * 9), steps_per_epoch=3, checkpoint=Memory())
     method = nw.IBM(beta=1e-5, ratio="features", prune_every=2)
     with store.begin("new", method, head=MLP.head(3)) as task, pytest.raises(ConfigError, match="not an iterator"):
-        task.fit(iter([(X, Y)] * 9), 3, steps_per_epoch=3, examples=16, batch_size=16)
+        task.fit(iter([(X, Y)] * 9), nw.Training(3, steps_per_epoch=3, examples=16, batch_size=16))
 
 
 @pytest.mark.parametrize("stop", [4, 6])
@@ -127,13 +128,13 @@ def statistics(model: nn.Module) -> dict[str, Any]:
 def test_a_frozen_batchnorm_keeps_its_statistics_to_the_bit(tmp_path: Path) -> None:
     network = NORM.make()
     network(NORM.batch(64, 3)[0])  # statistics that are not those of a new layer
-    store = nw.TaskStore.create(tmp_path / "s", network)
+    store = nw.TaskStore.create(tmp_path / "s", network, head="head")
     batches = [NORM.batch(8, 3, seed) for seed in (1, 2)]
     with store.begin("new", METHOD, head=NORM.head(3)) as task:
         task.model.norm.eval()
         before = statistics(task.model)
-        task.fit(batches, 4, valid=batches, patience=2)
-        task.fit(batches, 2)
+        task.fit(batches, nw.Training(4, patience=2), valid=batches)
+        task.fit(batches, nw.Training(2))
         assert same(statistics(task.model), before)
         task.commit()
     assert same(statistics(store.load("new")), before)
@@ -145,21 +146,21 @@ def test_a_batchnorm_frozen_before_the_store_was_made_stays_so_and_an_evaluated_
     for name, evaluated in (("frozen", False), ("evaluated", True)):
         network = NORM.make()
         network.norm.eval()
-        store = nw.TaskStore.create(tmp_path / name, network.eval() if evaluated else network)
+        store = nw.TaskStore.create(tmp_path / name, network.eval() if evaluated else network, head="head")
         with store.begin("new", METHOD, head=NORM.head(3)) as task:
             assert task.model.training
-            task.fit([NORM.batch(8, 3)], 4)
+            task.fit([NORM.batch(8, 3)], nw.Training(4))
             assert int(task.model.norm.num_batches_tracked) == (4 if evaluated else 0)
 
 
 def test_a_checkpoint_is_of_the_layers_that_were_frozen(tmp_path: Path) -> None:
-    store, memory = nw.TaskStore.create(tmp_path / "s", NORM.make()), Memory()
+    store, memory = nw.TaskStore.create(tmp_path / "s", NORM.make(), head=NORM.place), Memory()
 
     def fit(*, frozen: bool, callbacks: Any = ()) -> int:
         with store.begin("new", METHOD, head=NORM.head(3)) as task:
             if frozen:
                 task.model.norm.eval()
-            return task.fit([NORM.batch(8, 3)], 4, checkpoint=memory, callbacks=callbacks).steps
+            return task.fit([NORM.batch(8, 3)], nw.Training(4), checkpoint=memory, callbacks=callbacks).steps
 
     with pytest.raises(Interrupted):
         fit(frozen=True, callbacks=[stop_at(2, Interrupted)])

@@ -28,13 +28,13 @@ def swap_private(store: TaskStore, name: str) -> None:
         record, files = change.encode_task(ours.record(name), blobs, 77)
         tasks = tuple(change.ref_of(record, files) if ref.name == name else ref for ref in ours.header.tasks)
         forged = replace(ours.header, tasks=tasks, next_index=78)
-        commit.apply(ours.path, ours.header, change.Change(forged, {record.directory: files}))
+        commit.apply(ours.path, ours.header, change.StoreChange(forged, {record.directory: files}))
     ours.reload()
 
 
 @pytest.mark.parametrize("method", [nw.IBM(density=0.3, prune_every=2), METHODS["independent"], METHODS["finetune"]])
 def test_swapped_private_tensors_are_not_served(tmp_path: Path, method: nw.Method) -> None:
-    store = TaskStore.create(tmp_path / "s", TOY.make())
+    store = TaskStore.create(tmp_path / "s", TOY.make(), head=TOY.place)
     learn(store, "first", nw.IBM(density=0.3, prune_every=2))
     learn(store, "task", method)
     swap_private(store, "task")

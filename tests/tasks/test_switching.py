@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 import narrows as nw
 from narrows.errors import DamagedStoreError, ModelMismatchError, UnknownNameError
+from narrows.tasks.heads import Head
 from toys import METHODS, MLP, TOYS, learn, logits, same, state
 
 METHOD = nw.IBM(density=0.4, prune_every=2)
@@ -27,7 +28,7 @@ def spoil(model: nn.Module) -> None:
 
 @pytest.mark.parametrize("toy", sorted(TOYS))
 def test_any_sequence_of_tasks_gives_what_load_gives(tmp_path: Path, toy: str) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", TOYS[toy].make())
+    store = nw.TaskStore.create(tmp_path / "store", TOYS[toy].make(), head=TOYS[toy].place)
     chance = random.Random(toy)
     names = chance.sample(MIXED, 4)
     for place, name in enumerate(names):
@@ -49,7 +50,7 @@ def test_any_sequence_of_tasks_gives_what_load_gives(tmp_path: Path, toy: str) -
 
 
 def test_its_tensors_stay_the_same_ones(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     for name, classes in (("a", 3), ("b", 3), ("c", 2)):
         learn(store, name, METHOD, classes=classes)
     model = store.load("a")
@@ -64,7 +65,7 @@ def test_its_tensors_stay_the_same_ones(tmp_path: Path) -> None:
 
 
 def test_a_converted_network_is_switched_to_what_load_converts(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", TOYS["batchnorm"].make())
+    store = nw.TaskStore.create(tmp_path / "store", TOYS["batchnorm"].make(), head=TOYS["batchnorm"].place)
     for name, classes in (("a", 3), ("b", 2)):
         learn(store, name, METHOD, TOYS["batchnorm"], classes=classes)
     model = store.load("a", dtype=torch.bfloat16)
@@ -79,11 +80,11 @@ def test_a_converted_network_is_switched_to_what_load_converts(tmp_path: Path) -
 
 
 def test_heads_may_be_in_other_places_and_not_there_at_all(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
-    heads = {"small": ("head", nn.Linear(16, 3)), "whole": None, "bent": ("tanh", nn.Sequential(nn.Linear(16, 16)))}
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
+    heads = {"small": 3, "whole": None, "bent": Head("tanh", nn.Sequential(nn.Linear(16, 16)))}
     for name, head in heads.items():
         with store.begin(name, METHOD, head=head) as task:
-            task.fit([MLP.batch(8, 2)], 2)
+            task.fit([MLP.batch(8, 2)], nw.Training(2))
             task.commit()
     given = {"bent": nn.Sequential(nn.Linear(16, 16))}
     model = store.load("bent", head=given["bent"])
@@ -116,11 +117,11 @@ class Fixed(nn.Module):
 
 
 def test_what_only_some_tasks_change_goes_back(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", Fixed())
+    store = nw.TaskStore.create(tmp_path / "store", Fixed(), head="head")
     for name, trained in (("a", True), ("b", False)):
-        with store.begin(name, METHOD, head=("head", nn.Linear(16, 2))) as task:
+        with store.begin(name, METHOD, head=nn.Linear(16, 2)) as task:
             task.model.fixed.requires_grad_(trained)
-            task.fit([MLP.batch(8, 2)], 2)
+            task.fit([MLP.batch(8, 2)], nw.Training(2))
             task.commit()
     model = store.load("a")
     assert not torch.equal(model.fixed.weight, store.load("b").fixed.weight)
@@ -142,7 +143,7 @@ def test_what_only_some_tasks_change_goes_back(tmp_path: Path) -> None:
     ],
 )
 def test_a_network_of_another_kind_is_refused_and_left_as_it_is(tmp_path: Path, change: object, said: str) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "a", METHOD)
     model = MLP.make()
     change(model)  # type: ignore[operator]
@@ -155,7 +156,7 @@ def test_a_network_of_another_kind_is_refused_and_left_as_it_is(tmp_path: Path, 
 
 
 def test_files_that_change_after_they_were_proven_are_found(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "a", METHOD)
     model = store.load("a")
     store.switch_(model, "a")

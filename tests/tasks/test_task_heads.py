@@ -11,6 +11,7 @@ from torch import nn
 
 import narrows as nw
 from narrows.errors import ModelMismatchError
+from narrows.tasks.heads import Head
 from narrows.tasks.partition import matches, named_tensors
 from toys import METHODS, MLP, TOYS, learn, logits, same, state
 
@@ -18,7 +19,7 @@ METHOD = nw.IBM(density=0.4, prune_every=2)
 
 
 def create(tmp_path: Path, model: nn.Module, **options: Any) -> nw.TaskStore:
-    return nw.TaskStore.create(tmp_path / "store", model, **options)
+    return nw.TaskStore.create(tmp_path / "store", model, **{"head": "head"} | options)
 
 
 def shared(store: nw.TaskStore) -> list[str]:
@@ -100,11 +101,11 @@ def test_tied_weights_stay_tied(tmp_path: Path) -> None:
 def test_nothing_to_share(tmp_path: Path) -> None:
     for model, private in ((nn.BatchNorm1d(3), ()), (MLP.make(), ("*",)), (MLP.make().requires_grad_(False), ())):
         with pytest.raises(ModelMismatchError, match="no parameter to share"):
-            create(tmp_path, model, private=private)
+            create(tmp_path, model, private=private, head=None)
         assert not (tmp_path / "store").exists()
-    store = create(tmp_path, nn.Sequential(nn.Linear(4, 2)))
+    store = create(tmp_path, nn.Sequential(nn.Linear(4, 2)), head=None)
     with pytest.raises(ModelMismatchError, match="no parameter left to share"):
-        store.begin("a", METHOD, head=("0", nn.Linear(4, 3)))
+        store.begin("a", METHOD, head=Head("0", nn.Linear(4, 3)))
     assert shared(store) == ["0.weight"]
 
 
@@ -115,8 +116,8 @@ def custom(classes: int) -> nn.Module:
 def test_a_head_of_ones_own_making(tmp_path: Path) -> None:
     store = create(tmp_path, MLP.make())
     learn(store, "plain", METHOD)
-    with store.begin("made", METHOD, head=("head", custom(5))) as task:
-        task.fit([MLP.batch(8, 5)], 6)
+    with store.begin("made", METHOD, head=custom(5)) as task:
+        task.fit([MLP.batch(8, 5)], nw.Training(6))
         task.commit()
     x, _ = MLP.batch(4, 5)
     with pytest.raises(ModelMismatchError, match=r"a Sequential, .*store\.load\('made', head=Sequential\(\.\.\.\)\)"):
@@ -135,14 +136,14 @@ def test_heads_at_different_places(tmp_path: Path, method: str) -> None:
     """The first task settles what is shared; a later one may bring more modules, or fewer, of its own."""
     store = create(tmp_path, MLP.make())
     heads: dict[str, Any] = {
-        "usual": ("head", nn.Linear(16, 3, bias=False)),
-        "deeper": ("two", nn.Linear(16, 16)),
+        "usual": nn.Linear(16, 3, bias=False),
+        "deeper": Head("two", nn.Linear(16, 16)),
         "none": None,
     }
     trained = {}
     for name, head in heads.items():
         with store.begin(name, METHODS[method], head=head) as task:
-            task.fit([MLP.batch(8, 2)], 8)
+            task.fit([MLP.batch(8, 2)], nw.Training(8))
             record = task.commit()
         trained[name] = state(task.model)
         used = {layer.name: layer.used for layer in task.explain()}
@@ -162,9 +163,9 @@ def test_other_dtypes(tmp_path: Path, dtype: torch.dtype) -> None:
     store = create(tmp_path, MLP.make().to(dtype))
     trained = {}
     for name in ("a", "b"):
-        with store.begin(name, METHOD, head=("head", nn.Linear(16, 3, dtype=dtype))) as task:
+        with store.begin(name, METHOD, head=nn.Linear(16, 3, dtype=dtype)) as task:
             x, y = MLP.batch(8, 3)
-            task.fit([(x.to(dtype), y)], 8)
+            task.fit([(x.to(dtype), y)], nw.Training(8))
             task.commit()
         trained[name] = state(task.model)
         assert all(same(state(store.load(known)), trained[known]) for known in trained)
@@ -201,7 +202,7 @@ def test_what_is_written_down(tmp_path: Path) -> None:
     store = create(tmp_path, MLP.make())
     with store.begin("a", METHOD, head=MLP.head(3)) as task:
         loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*MLP.batch(20, 3)), batch_size=8)
-        fit = task.fit(loader, 2)
+        fit = task.fit(loader, nw.Training(2))
         assert fit.steps == 6
         record = task.commit(metrics={"accuracy": 0.5}, data={"rows": 20})
     assert (record.metrics, record.data, record.seconds) == ({"accuracy": 0.5}, {"rows": 20}, round(fit.seconds, 3))
@@ -214,13 +215,13 @@ def test_what_is_written_down(tmp_path: Path) -> None:
 def test_a_generator_of_batches_lasts_for_all_epochs(tmp_path: Path) -> None:
     store = create(tmp_path, MLP.make())
     with store.begin("a", METHOD, head=MLP.head(3)) as task:
-        assert task.fit((MLP.batch(8, 3, seed) for seed in range(3)), 4).steps == 12
+        assert task.fit((MLP.batch(8, 3, seed) for seed in range(3)), nw.Training(4)).steps == 12
 
 
 def test_the_ratio_is_measured_while_fitting(tmp_path: Path) -> None:
     toy, densities = TOYS["grouped"], {}
     for ratio in ("none", "features", "inverse"):
-        store = nw.TaskStore.create(tmp_path / ratio, toy.make())
+        store = nw.TaskStore.create(tmp_path / ratio, toy.make(), head=toy.place)
         learn(store, "a", nw.IBM(density=0.4, ratio=ratio, prune_every=2), toy)
         layers = store.explain("a")
         assert all((layer.ratio is None) == (ratio == "none") for layer in layers)

@@ -19,6 +19,7 @@ from narrows.store import TaskRecord
 from narrows.training import Point, read_history
 from narrows.training.tracking import Trackers
 from toys import MLP, learn
+from trainings import training
 
 METHOD = nw.IBM(density=0.4, prune_every=2)
 DENSITY = 0.3977  # 140 of 352 weights, to four digits
@@ -55,14 +56,14 @@ class Told:
 
 @pytest.fixture
 def store(tmp_path: Path) -> nw.TaskStore:
-    return nw.TaskStore.create(tmp_path / "store", MLP.make())
+    return nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
 
 
 def train(store: nw.TaskStore, name: str, epochs: int = 4, **options: Any) -> TaskRecord:
     torch.manual_seed(3)
     metrics = options.pop("metrics", None)
     with store.begin(name, options.pop("method", METHOD), head=MLP.head(3)) as task:
-        task.fit(BATCHES, epochs, examples=40, batch_size=8, **options)
+        task.fit(BATCHES, training(epochs, options, examples=40, batch_size=8), **options)
         return task.commit(metrics=metrics)
 
 
@@ -100,7 +101,7 @@ def test_the_loss_of_a_point_is_that_of_the_epoch_where_points_are_epochs(store:
 
 def _losses(path: Path, epochs: int) -> list[float]:
     """Of each step of the same training by hand."""
-    store, losses = nw.TaskStore.create(path / "again", MLP.make()), []
+    store, losses = nw.TaskStore.create(path / "again", MLP.make(), head=MLP.place), []
     torch.manual_seed(3)
     with store.begin("long", METHOD, head=MLP.head(3)) as task:
         total = epochs * len(BATCHES)
@@ -131,13 +132,13 @@ def test_a_loop_of_ones_own_has_a_history_without_losses(store: nw.TaskStore) ->
 
 
 def test_the_same_training_leaves_the_same_history(store: nw.TaskStore, tmp_path: Path) -> None:
-    other = nw.TaskStore.create(tmp_path / "other", MLP.make())
+    other = nw.TaskStore.create(tmp_path / "other", MLP.make(), head=MLP.place)
     assert train(store, "first", valid=BATCHES).history == train(other, "first", valid=BATCHES).history
 
 
 @pytest.mark.parametrize("stop", [1, 4, 5, 7, 60])
 def test_an_interrupted_training_has_the_same_history(store: nw.TaskStore, tmp_path: Path, stop: int) -> None:
-    other = nw.TaskStore.create(tmp_path / "other", MLP.make())
+    other = nw.TaskStore.create(tmp_path / "other", MLP.make(), head=MLP.place)
     options = {"valid": BATCHES, "patience": 9}
     plain = train(other, "first", 14, **options)
     memory, told = Memory(), Told()
@@ -153,7 +154,7 @@ def test_an_interrupted_training_has_the_same_history(store: nw.TaskStore, tmp_p
 def test_states_of_ones_own_keeping_hold_the_history(tmp_path: Path) -> None:
     kept, records = None, []
     for name in ("whole", "half", "other half"):
-        store = nw.TaskStore.create(tmp_path / name, MLP.make())
+        store = nw.TaskStore.create(tmp_path / name, MLP.make(), head=MLP.place)
         torch.manual_seed(3)
         with store.begin("own", nw.Finetune(), head=MLP.head(3)) as task:
             optimizer = task.optimizer(torch.optim.SGD, lr=0.1)
@@ -191,7 +192,7 @@ def test_forgetting_another_keeps_it(store: nw.TaskStore) -> None:
 
 def test_it_can_be_left_out(store: nw.TaskStore) -> None:
     with store.begin("first", METHOD, head=MLP.head(3)) as task:
-        task.fit(BATCHES, 4)
+        task.fit(BATCHES, nw.Training(4))
         record = task.commit(history=False)
     assert record.history is None
     assert b"history" not in (store.path / "tasks" / record.directory / "task.json").read_bytes()
@@ -220,12 +221,12 @@ def test_trackers_are_told_what_the_history_keeps(store: nw.TaskStore) -> None:
 def test_a_task_that_is_given_up_ends_without_figures(store: nw.TaskStore) -> None:
     told = Told()
     with store.begin("first", METHOD, head=MLP.head(3)) as task:
-        task.fit(BATCHES, 4, trackers=[told])
+        task.fit(BATCHES, nw.Training(4), trackers=[told])
     assert told.of("end") == [None]
 
 
 def test_a_tracker_that_fails_is_dropped_and_training_goes_on(store: nw.TaskStore, tmp_path: Path) -> None:
-    plain = train(nw.TaskStore.create(tmp_path / "plain", MLP.make()), "first")
+    plain = train(nw.TaskStore.create(tmp_path / "plain", MLP.make(), head=MLP.place), "first")
     failing, other = Told(OSError("disk full"), at=3), Told()
     told = Trackers([failing, other])
     with pytest.warns(UserWarning, match="Told failed and is told no more; training goes on: disk full") as warned:

@@ -22,7 +22,7 @@ PLAN: dict[str, Any] = {"total_steps": STEPS, "examples": 16, "batch_size": 8}
 
 @pytest.fixture
 def store(tmp_path: Path) -> nw.TaskStore:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "old", METHOD)
     return store
 
@@ -177,7 +177,7 @@ def test_a_closure_takes_the_same_steps(method: str, as_keyword: bool, guarded: 
         return state(task.model)
 
     torch.manual_seed(7)
-    other = nw.TaskStore.create(tmp_path / "other", MLP.make())
+    other = nw.TaskStore.create(tmp_path / "other", MLP.make(), head=MLP.place)
     learn(other, "old", METHOD)
     torch.manual_seed(11)
     with other.begin("new", METHODS[method], head=MLP.head(4)) as task:
@@ -207,7 +207,13 @@ def test_the_optimizer_is_let_go_after_the_commit(store: nw.TaskStore) -> None:
     optimizer.step()  # the model is the user's own now: it moves, dropped weights too, the store does not
     assert (task.model.two.weight != 0).sum() > (stored["two.weight"] != 0).sum()
     assert same(state(store.load("new")), stored)
-    for again in (task.commit, task.state, task.sample, lambda: task.attach(optimizer), lambda: task.fit([], 1)):
+    for again in (
+        task.commit,
+        task.state,
+        task.sample,
+        lambda: task.attach(optimizer),
+        lambda: task.fit([], nw.Training(1)),
+    ):
         with pytest.raises(NarrowsError, match="committed or abandoned"):
             again()
 
@@ -243,7 +249,7 @@ def test_fit_is_the_plain_loop(tmp_path: Path) -> None:
     for by_hand in (True, False):
         torch.manual_seed(1)
         toy = TOYS["batchnorm"]
-        store = nw.TaskStore.create(tmp_path / str(by_hand), toy.make())
+        store = nw.TaskStore.create(tmp_path / str(by_hand), toy.make(), head=toy.place)
         batches = [toy.batch(8, 3, seed) for seed in range(3)]
         with store.begin("a", METHOD, head=toy.head(3)) as task:
             if by_hand:
@@ -256,7 +262,7 @@ def test_fit_is_the_plain_loop(tmp_path: Path) -> None:
                     optimizer.zero_grad()
                     scheduler.step()
             else:
-                fit = task.fit(batches, 4)
+                fit = task.fit(batches, nw.Training(4))
                 assert (fit.steps, len(fit.losses)) == (12, 4)
                 assert fit.seconds_per_step == fit.seconds / 12
             task.commit()

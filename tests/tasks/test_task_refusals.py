@@ -23,6 +23,7 @@ from narrows.errors import (
     TaskExistsError,
     UnknownNameError,
 )
+from narrows.tasks.heads import Head
 from toys import MLP, files, learn, logits, same, state
 
 METHOD = nw.IBM(density=0.4, prune_every=2)
@@ -31,7 +32,7 @@ METHOD = nw.IBM(density=0.4, prune_every=2)
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[nw.TaskStore]:
     """A store with one task, which the test must leave byte for byte, able to learn the next."""
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "old", METHOD)
     x, _ = MLP.batch(5, 3)
     before, out = files(store.path), logits(store.load("old"), x)
@@ -64,15 +65,15 @@ def test_a_name_that_cannot_be(store: nw.TaskStore, name: str, error: type[Excep
 @pytest.mark.parametrize("path", ["", "fc", "head.weight", "*", "hea?", "head.fc", "h"])
 def test_a_place_where_no_head_goes(store: nw.TaskStore, path: str) -> None:
     with pytest.raises(ModelMismatchError, match=r"no module .* Its modules: 'one', 'relu', 'two', 'tanh', 'head'"):
-        store.begin("new", METHOD, head=(path, nn.Linear(16, 2)))
+        store.begin("new", METHOD, head=Head(path, nn.Linear(16, 2)))
 
 
 @pytest.mark.parametrize("path", ["fc", "*", "head.weight"])
 def test_a_wrong_place_for_the_first_head_settles_nothing(tmp_path: Path, path: str) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     shared, before = store.shared, files(store.path)
     with pytest.raises(ModelMismatchError):
-        store.begin("new", METHOD, head=(path, nn.Linear(16, 2)))
+        store.begin("new", METHOD, head=Head(path, nn.Linear(16, 2)))
     assert store.shared == shared
     assert files(store.path) == before
 
@@ -118,7 +119,7 @@ def test_a_store_without_a_model_can_be_read_only(store: nw.TaskStore) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_weights_that_are_not_finite(store: nw.TaskStore, place: str, value: float) -> None:
     with begin(store) as task:
-        task.fit([MLP.batch(8, 2)], 4)
+        task.fit([MLP.batch(8, 2)], nw.Training(4))
         with torch.no_grad():
             dict(task.model.named_parameters())[place].view(-1)[:4] = value
         with pytest.raises(NonFiniteError, match=rf"{place} holds .*Nothing was committed"):
@@ -130,7 +131,7 @@ def test_a_loss_that_is_not_finite(store: nw.TaskStore, method: nw.Method) -> No
     x, y = MLP.batch(8, 2)
     batches = [(x, y)] * 3 + [(torch.full_like(x, math.nan), y)] + [(x, y)] * 6
     with begin(store, method=method) as task, pytest.raises(NonFiniteError, match=r"at step 4|score is NaN"):
-        task.fit(batches, 2, examples=8)
+        task.fit(batches, nw.Training(2, examples=8))
 
 
 def test_a_commit_without_training(store: nw.TaskStore) -> None:
@@ -152,9 +153,9 @@ def test_more_than_is_left(store: nw.TaskStore) -> None:
 
 
 def test_a_full_store_still_reuses(tmp_path: Path) -> None:
-    store = nw.TaskStore.create(tmp_path / "store", MLP.make())
+    store = nw.TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
     learn(store, "all", nw.IBM(density=1.0))
-    assert store.used() == 1.0
+    assert store.values_kept() == 1.0
     before = state(store.load("all"))
     with pytest.raises(CapacityError, match=r"and 0 \(0\.00%\) are free.*new=0 reuses"):
         begin(store, method=nw.IBM(density=0.4, refine=False))
@@ -162,9 +163,9 @@ def test_a_full_store_still_reuses(tmp_path: Path) -> None:
     for name, method in (("reuse", nw.IBM(new=0.0, reuse=0.5)), ("price", price), ("wsn", nw.WSN(0.3))):
         learn(store, name, method)
         assert sum(layer.claimed for layer in store.explain(name)) == 0
-    assert store.used() == 1.0
+    assert store.values_kept() == 1.0
     learn(store, "refining", METHOD)  # has values of its own beside those of the others
-    assert store.used() > 1.0
+    assert store.values_kept() > 1.0
     assert same(state(store.load("all")), before)
     assert store.verify(deep=True) == []
 
@@ -175,14 +176,13 @@ def test_a_full_store_still_reuses(tmp_path: Path) -> None:
         ([(torch.zeros(2, 6), torch.tensor([0, 2]))], 2, "Labels run from 0 to 2, and the head has 2 outputs"),
         ([(torch.zeros(2, 6), torch.tensor([-1, 0]))], 2, "Labels run from -1"),
         ([], 2, "nothing to train on: 2 epochs of 0 batches"),
-        ([(torch.zeros(2, 6), torch.tensor([0, 1]))], 0, "0 epochs of 1 batches"),
         (torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.zeros(0, 6)), 4), 1, "0 batches"),
         (iter([]), 1, "0 batches"),
     ],
 )
 def test_data_that_cannot_be_learned(store: nw.TaskStore, batches: Any, epochs: int, message: str) -> None:
     with begin(store) as task, pytest.raises(DataError, match=message):
-        task.fit(batches, epochs)
+        task.fit(batches, nw.Training(epochs))
 
 
 def test_one_writer_at_a_time(store: nw.TaskStore) -> None:

@@ -149,10 +149,10 @@ def library(path: str, task: str) -> Ask:
 
         asked: list[Callable[[TaskStore], object]] = [
             lambda store: store.explain(task),
-            lambda store: store.used(),
+            lambda store: store.values_kept(),
             lambda store: [figures_of(record) for record in store.tasks()],
             lambda store: [read_history(record.history) for record in store.tasks() if record.history is not None],
-            lambda store: store.progress("more").load(),
+            lambda store: store.checkpoint("more").load(),
             lambda _: forecast(capacity(StoreReader.open(path))),
         ]
         for one in asked:

@@ -20,6 +20,7 @@ import zstandard
 import store_samples
 from narrows.errors import NarrowsError
 from narrows.store import TensorSpec, checkpoint_file, mask_file, records, snapshot, strict_json, tensors_file
+from narrows.store.header import header_from_json, header_to_json
 from narrows.subnet import Composition, Part, SubNetwork
 from subnets import subnet_of
 
@@ -54,8 +55,8 @@ def tree(text: bytes) -> bytes:
 
 
 def _header(data: bytes) -> None:
-    header = records.header_from_json(data)
-    assert records.header_from_json(records.header_to_json(header)) == header, "what is read is written otherwise"
+    header = header_from_json(data)
+    assert header_from_json(header_to_json(header)) == header, "what is read is written otherwise"
 
 
 def _record(data: bytes) -> None:

@@ -80,12 +80,12 @@ def _recover_older(path: Path) -> Iterator[Callable[[], object]]:
 @contextmanager
 def _save(path: Path) -> Iterator[Callable[[], object]]:
     tree = {"step": 2, "scores": [torch.ones(5)]}
-    yield lambda: nw.TaskStore.open(path).progress(LEARNING).save(tree)
+    yield lambda: nw.TaskStore.open(path).checkpoint(LEARNING).save(tree)
 
 
 @contextmanager
 def _drop(path: Path) -> Iterator[Callable[[], object]]:
-    yield nw.TaskStore.open(path).progress(LEARNING).drop
+    yield nw.TaskStore.open(path).checkpoint(LEARNING).drop
 
 
 OPERATIONS = {

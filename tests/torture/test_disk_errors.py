@@ -54,7 +54,6 @@ def test_the_disk_fails_at_every_call(scene: Range, code: str, for_ever: bool, t
     points = [(at, late) for at in range(len(calls)) for late in (False, True)]
     if not long:  # calls that change the disk, each by one code or another, at the call or after it
         mine = CODES.index(code) * 2 + for_ever
-        mine = CODES.index(code) * 2 + for_ever
         changing = [(at, late) for at, late in points if calls[at] in CHANGING | {"fsync"}]
         points = thin([point for turn, point in enumerate(changing) if turn % 10 == mine], 2, long)
     for at, late in points:
@@ -77,7 +76,7 @@ def test_the_disk_fails_at_every_call(scene: Range, code: str, for_ever: bool, t
 def test_files_may_not_grow_beyond_a_limit(scene: Range, tally: Tally, long: bool):
     """The real EFBIG of RLIMIT_FSIZE, at any size."""
     largest = max(4096, *(file.stat().st_size for file in scene.prepared.rglob("*") if file.is_file()))
-    for limit in thin(range(0, largest, 16), 3, long):
+    for limit in thin(range(0, largest, 16), 2, long):
         root = scene.fresh()
 
         def work(root=root, limit=limit) -> None:
@@ -101,7 +100,7 @@ if can_mount(Path(gettempdir())):
     def test_a_disk_that_really_fills_up(scene: Range, tally: Tally, long: bool, tmp_path: Path):
         """A file system in memory with room for the store and ever fewer pages beyond it."""
         place = tmp_path / "disk"
-        for spare in thin(range(30), 3, long):
+        for spare in thin(range(30), 2, long):
             scene.fresh()
 
             def work(spare=spare) -> None:

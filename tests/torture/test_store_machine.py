@@ -31,7 +31,7 @@ from disk_faults import Fault, Killed, disk
 from narrows.errors import StoreError
 from narrows.store import StoreDirectory, UnconfirmedCommitError
 from narrows.store.compose import composed, weights_of
-from narrows.subnet import digest
+from narrows.subnet import SubNetwork, digest, digest_kept
 from subnets import content_of
 
 NAMES = st.sampled_from(["one", "two", "three", "four", "five", "six", "seven", "eight"])
@@ -51,6 +51,15 @@ faults = st.sampled_from(["none"] * len(FAULTS) + list(FAULTS))
 Sets = tuple[frozenset[int], frozenset[int]]  # weights to use, and which of them to refine where they are frozen
 SETS = st.tuples(BITS, BITS)
 moments = st.integers(0, 60)
+
+
+def committed(model: Claims, name: str, version: int) -> str:
+    """The digest of a task by that version of task.json."""
+    weights, own = spread(model.weights(name)), private(model.tasks[name].private)
+    if version == 1:
+        return digest(weights, own)
+    kept = mask(model.tasks[name].used)
+    return digest_kept(SubNetwork.of(SPECS, kept, kept, weights), own)
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -109,12 +118,14 @@ class StoreMachine(RuleBasedStateMachine):
             {key: value[mask(set(claims))[key]] for key, value in spread(claims).items()},
             private(task.private),
         )
+        version = 1 + len(after.tasks) % 2  # both kinds of digest, beside each other
         record = store_samples.record(
             name,
             isolation=isolation,
             method={"name": method},
             parents=after.parents(name) if isolation == "shared" else (),
-            weights_sha256=digest(spread(after.weights(name)), private(task.private)),
+            weights_sha256=committed(after, name, version),
+            version=version,
         )
         carry = {"state": torch.tensor(after.carry[1])} if leaves and after.carry else None
         self.change(lambda: self.store.append(record, given, carry=carry), after, fault, moment)
@@ -124,7 +135,7 @@ class StoreMachine(RuleBasedStateMachine):
     def forget(self, pick: int, fault: str, moment: int, first_say: bool) -> None:
         name = list(self.model.tasks)[pick % len(self.model.tasks)]
         # Forgetting drops it, too, after the change: a fault between them would leave either.
-        self.store.progress(name).drop()
+        self.store.checkpoint(name).drop()
         self.model.checkpoints.pop(name, None)
         after = self.model.copy()
         after.forget(name)
@@ -146,7 +157,7 @@ class StoreMachine(RuleBasedStateMachine):
     def save_checkpoint(self, name: str, step: int, fault: str, moment: int) -> None:
         after = self.model.copy()
         after.checkpoints[name] = step
-        self.change(lambda: self.store.progress(name).save(self.tree(step)), after, fault, moment, exact=False)
+        self.change(lambda: self.store.checkpoint(name).save(self.tree(step)), after, fault, moment, exact=False)
 
     @precondition(lambda self: self.model.checkpoints)
     @rule(pick=st.integers(0, 99), fault=faults, moment=st.integers(0, 1))
@@ -154,7 +165,7 @@ class StoreMachine(RuleBasedStateMachine):
         name = sorted(self.model.checkpoints)[pick % len(self.model.checkpoints)]
         after = self.model.copy()
         del after.checkpoints[name]
-        self.change(self.store.progress(name).drop, after, fault, moment, exact=False)
+        self.change(self.store.checkpoint(name).drop, after, fault, moment, exact=False)
 
     @rule()
     def reopen(self) -> None:
@@ -196,7 +207,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Whether the store may be the model: which tasks and checkpoints there are. `agrees` looks at the rest."""
         store = StoreDirectory.open(self.root)
         names = {*model.checkpoints, *self.model.checkpoints}
-        trees = {name: tree for name in names if (tree := store.progress(name).load()) is not None}
+        trees = {name: tree for name in names if (tree := store.checkpoint(name).load()) is not None}
         same = trees == {name: self.tree(step) for name, step in model.checkpoints.items()}
         return store.task_names() == tuple(model.tasks) and same
 
@@ -215,7 +226,7 @@ class StoreMachine(RuleBasedStateMachine):
             expected = digest(spread(model.weights(name)), private(task.private))
             assert digest(*weights_of(store, name)) == expected
             if task.isolation != "none":
-                assert record.weights_sha256 == expected
+                assert record.weights_sha256 == committed(model, name, record.version)
         for anew in (False, True):
             frozen = composed(store, anew=anew)
             assert digest(frozen.masks(), {}) == digest(mask(set(model.frozen())), {})
@@ -228,7 +239,7 @@ class StoreMachine(RuleBasedStateMachine):
             expected_carry = model.carry[1] if model.carry and model.carry[0] == method else None
             assert (None if carry is None else carry["state"].item()) == expected_carry
         for name in model.checkpoints:
-            assert store.progress(name).load() == self.tree(model.checkpoints[name])
+            assert store.checkpoint(name).load() == self.tree(model.checkpoints[name])
         assert [problem for problem in store.verify(deep=True) if not problem.harmless] == []
         assert [path.name for path in self.place.iterdir()] == ["store"]
 

@@ -52,7 +52,7 @@ class Life(RuleBasedStateMachine):
     @rule(method=st.sampled_from(list(METHODS)), killed=moments)
     def learn(self, method: str, killed: int | None) -> None:
         name = f"task {len(self.known)} {method}"
-        if name in self.known or self.store.used() > 0.7:
+        if name in self.known or self.store.values_kept() > 0.7:
             return
         with learn(self.store, name, METHODS[method]) as task:
             self.strike(task.commit, killed)

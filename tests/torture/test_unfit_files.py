@@ -21,8 +21,8 @@ from narrows.benchmarks.datasets.parquet import open_parquet
 from narrows.benchmarks.together import Trained
 from narrows.data.sources import open_data
 from narrows.errors import ConfigError, DataError, NarrowsError, StorageError, StoreError, WeightsError
-from narrows.production.model_factory import ModelRecord
-from narrows.production.trust import is_trusted
+from narrows.factories import Factory
+from narrows.factories.trust import is_trusted
 from narrows.production.weights import load_weights
 from narrows.store import StoreDirectory, bounded
 from narrows.store.checkpoint_file import CheckpointFile
@@ -79,7 +79,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], type[NarrowsError]]] = {
     "grid.json": (a_grid, StorageError),
     "progress/x.ckpt": (a_checkpoint, StoreError),
     "trained.safetensors": (lambda path: Trained.load(path, {}), StoreError),
-    "narrows/trusted.json": (lambda _: is_trusted(ModelRecord("torch.nn:Linear")), ConfigError),
+    "narrows/trusted.json": (lambda _: is_trusted(Factory("torch.nn:Linear")), ConfigError),
     "train.bin": (lambda path: open_cifar100(path.parent), DataError),
     "t10k-labels-idx1-ubyte": (lambda path: read_idx(path, 1), DataError),
     "train-0.parquet": (lambda path: open_parquet("x", {"train": [path], "test": [path]}, 4), DataError),

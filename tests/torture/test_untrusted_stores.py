@@ -42,7 +42,7 @@ def ask_everything(root: Path, tolerant: bool = True) -> None:
     def learn() -> None:
         store = opened()
         with store.begin("of mine", nw.WSN(density=0.3)) as task:
-            task.fit([(torch.ones(4, 4), torch.arange(4) % 3)], epochs=1)
+            task.fit([(torch.ones(4, 4), torch.arange(4) % 3)], nw.Training(1))
             task.commit()
 
     asks: list[Callable[[], object]] = [
@@ -50,9 +50,9 @@ def ask_everything(root: Path, tolerant: bool = True) -> None:
         lambda: state(root),
         *(lambda name=name: opened().load(name) for name in ("root", "middle", "leaf")),
         lambda: nw.TaskStore.open(root).verify(deep=True),
-        lambda: opened().progress(LEARNING).load(),
-        lambda: opened().progress(LEARNING).save({"step": 3}),
-        lambda: opened().progress(LEARNING).drop(),
+        lambda: opened().checkpoint(LEARNING).load(),
+        lambda: opened().checkpoint(LEARNING).save({"step": 3}),
+        lambda: opened().checkpoint(LEARNING).drop(),
         lambda: opened().forget("root", dry_run=True),
         lambda: recover(root),
         learn,
@@ -124,7 +124,7 @@ def questions(root: Path) -> None:
     asks: list[Callable[[nw.TaskStore], object]] = [
         lambda store: store.tasks(),
         lambda store: store.verify(deep=True),
-        lambda store: store.used(),
+        lambda store: store.values_kept(),
         *(lambda store, name=name: store.load(name) for name in ("root", "leaf")),
         *(lambda store, name=name: store.explain(name) for name in ("root", "leaf")),
         *(lambda store, name=name: store.forget(name, dry_run=True) for name in ("root", "leaf")),

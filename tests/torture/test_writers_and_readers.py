@@ -143,7 +143,7 @@ def read_on(root: Path, sound: dict[str, str | None], stop: Callable[[], bool], 
                 continue
             assert found == sound.get(record.name, found), f"{record.name} changed"
         assert [problem for problem in store.verify(deep=True) if not problem.harmless] == []
-        store.used()
+        store.values_kept()
         with count.open("ab") as file:
             file.write(b".")
     return turns

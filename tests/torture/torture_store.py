@@ -16,7 +16,7 @@ import narrows as nw
 import store_samples
 from narrows.store import StoreDirectory, names
 from narrows.store.compose import weights_of
-from narrows.subnet import digest
+from narrows.subnet import digest, digest_kept
 from subnets import content_of
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def learn(store: nw.TaskStore, name: str, method: nw.Method) -> AbstractContextM
     torch.manual_seed(len(name))
     generator = torch.Generator().manual_seed(len(name))
     inputs = torch.randn(16, 4, generator=generator)
-    task.fit([(inputs, torch.arange(16) % 3)], epochs=6)
+    task.fit([(inputs, torch.arange(16) % 3)], nw.Training(6))
     return task
 
 
@@ -53,7 +53,7 @@ def prepare(path: Path) -> Path:
     for name, method in TASKS.items():
         with learn(store, name, method) as task:
             task.commit(metrics={"accuracy": 0.5})
-    store.progress(LEARNING).save({"step": 1, "rate": 0.5, "scores": [torch.arange(5.0)]})
+    store.checkpoint(LEARNING).save({"step": 1, "rate": 0.5, "scores": [torch.arange(5.0)]})
     return path
 
 
@@ -96,14 +96,14 @@ def state(path: Path) -> dict[str, Any] | None:
         "base": fingerprint(store.directory.base()),
         "shared": store.shared,
         "carry": {method: fingerprint(store.directory.carry(method)) for method in ("ibm", "wsn")},
-        "used": store.used(),
+        "used": store.values_kept(),
         "progress": progress_state(store, LEARNING),
     }
 
 
 def progress_state(store: nw.TaskStore, name: str) -> str | None:
     """The checkpoint of a task, as text with every bit of it. That of a committed task means nothing any more."""
-    tree = store.progress(name).load()
+    tree = store.checkpoint(name).load()
     if tree is None or name in store.directory.task_names():
         return None
     scores = [(str(tensor.dtype), tensor.tolist()) for tensor in tree.pop("scores")]
@@ -119,9 +119,8 @@ def append_another(path: Path, name: str = "another") -> None:
     """Commit a small task to the store at `path`, as the next user would."""
     directory = StoreDirectory.open(path)
     used = {spec.name: torch.zeros(spec.shape, dtype=torch.bool) for spec in directory.shared}
-    shared = {spec.name: torch.zeros(spec.shape) for spec in directory.shared}
     private = {"0.bias": torch.zeros(6), "2.bias": torch.zeros(3)}
     content = content_of(directory.shared, used, {}, {}, private)
-    record = store_samples.record(name, method={"name": "ibm"}, weights_sha256=digest(shared, private))
+    record = store_samples.record(name, method={"name": "ibm"}, weights_sha256=digest_kept(content.subnet, private))
     with directory.lock():
         directory.append(record, content)

@@ -16,6 +16,7 @@ from narrows.tasks import TaskStore
 from narrows.trackers import MLflow, TensorBoard, make_tracker
 from narrows.training import History, read_history
 from toys import MLP
+from trainings import training
 
 METHOD = nw.IBM(density=0.4, prune_every=2)
 BATCHES = [MLP.batch(8, 3, seed) for seed in range(5)]
@@ -23,13 +24,13 @@ BATCHES = [MLP.batch(8, 3, seed) for seed in range(5)]
 
 @pytest.fixture
 def store(tmp_path: Path) -> TaskStore:
-    return TaskStore.create(tmp_path / "store", MLP.make())
+    return TaskStore.create(tmp_path / "store", MLP.make(), head=MLP.place)
 
 
 def train(store: TaskStore, name: str, tracker: Any, **options: Any) -> History:
     torch.manual_seed(3)
     with store.begin(name, METHOD, head=MLP.head(3)) as task:
-        task.fit(BATCHES, 4, trackers=[tracker], valid=BATCHES, **options)
+        task.fit(BATCHES, training(4, options), trackers=[tracker], valid=BATCHES, **options)
         found = read_history(task.commit(metrics={"validation": {"accuracy": 0.5}}).history)
         assert found is not None
         return found
@@ -84,7 +85,7 @@ def test_mlflow_has_a_run_for_each_task(store: TaskStore, uri: str) -> None:
     tracker = MLflow(uri)
     history = train(store, "first", tracker)
     with store.begin("second", METHOD, head=MLP.head(3)) as task:
-        task.fit(BATCHES, 4, trackers=[tracker])
+        task.fit(BATCHES, nw.Training(4), trackers=[tracker])
     import mlflow
 
     client = mlflow.MlflowClient(tracking_uri=uri)

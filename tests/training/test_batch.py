@@ -11,14 +11,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from narrows.errors import ConfigError, DataError
-from narrows.training import accuracy, mean_loss, train
+from narrows.training import Training, accuracy, mean_loss, train
 
 X, Y = torch.randn(4, 3), torch.tensor([0, 1, 1, 0])
 
 
 def step(batch: Any, loss: Callable[[Any, Any], Any] = F.cross_entropy, model: nn.Module | None = None) -> None:
     model = model or nn.Linear(3, 2)
-    train(model, torch.optim.SGD(model.parameters(), lr=0.1), [batch], 1, loss=loss, total_steps=1)
+    train(model, [batch], Training(1, lr=0.1, loss=loss))
 
 
 @pytest.mark.parametrize("loss", [F.cross_entropy, nn.CrossEntropyLoss()], ids=["function", "module"])
@@ -140,11 +140,10 @@ def test_inputs_may_be_a_dict() -> None:
 def test_one_example_cannot_train_batchnorm(rest: int) -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
     batches = [(X, Y)] * rest + [(X[:1], Y[:1])]
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with pytest.raises(DataError, match=r"one example cannot train BatchNorm \(first '1'\).*drop_last=True"):
-        train(model, optimizer, batches, 1, total_steps=len(batches))
+        train(model, batches, Training(1, lr=0.1))
     model[1].eval()  # as it says
-    train(model, optimizer, batches, 1, total_steps=len(batches))
+    train(model, batches, Training(1, lr=0.1))
 
 
 def test_another_error_of_the_network_stays_its_own() -> None:

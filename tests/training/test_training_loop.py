@@ -16,12 +16,27 @@ from torch import nn
 from torch.nn import functional as F
 
 from narrows.errors import DataError, NonFiniteError
-from narrows.training import Position, ProgressBar, Step, check_labels, evaluating, mean_loss, train
+from narrows.training import Position, ProgressBar, Step, Training, check_labels, evaluating, mean_loss
+from narrows.training.loop import TrainingLog, run
+from narrows.training.optimizer_steps import OptimizerSteps
 
 
 def setup() -> tuple[nn.Module, torch.optim.Optimizer, list[Any]]:
     model = nn.Linear(3, 2)
     return model, torch.optim.SGD(model.parameters(), lr=0.1), [(torch.randn(4, 3), torch.tensor([0, 1, 1, 0]))] * 3
+
+
+def train(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Any,
+    training: Training,
+    length: int | None = None,
+    **options: Any,
+) -> TrainingLog:
+    """Trains by an optimizer that is there already; `length`: batches of an epoch, where they do not say."""
+    steps = OptimizerSteps(model, optimizer, training, len(batches) if length is None else length)
+    return run(model, steps, batches, **options)
 
 
 def test_the_loop_is_the_plain_loop() -> None:
@@ -37,7 +52,7 @@ def test_the_loop_is_the_plain_loop() -> None:
             plain.step()
             plain.zero_grad()
             losses.append(loss.item())
-    log = train(model, optimizer, batches, 2, total_steps=6)
+    log = train(model, optimizer, batches, Training(2, schedule="constant"))
     assert torch.equal(model.weight, other.weight)
     assert log.steps == 6
     assert log.losses == pytest.approx([sum(losses[:3]) / 3, sum(losses[3:]) / 3])
@@ -46,7 +61,6 @@ def test_the_loop_is_the_plain_loop() -> None:
 
 def test_callbacks_samples_schedules_and_epochs() -> None:
     model, optimizer, batches = setup()
-    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
     seen: list[Step] = []
     calls: list[Any] = []
 
@@ -69,9 +83,7 @@ def test_callbacks_samples_schedules_and_epochs() -> None:
         model,
         optimizer,
         batches * 4,
-        2,
-        total_steps=24,
-        scheduler=scheduler,
+        Training(2, schedule=lambda optimizer, _: torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)),
         sample=sample,
         before_epoch=epoch,
         callbacks=iter([callback]),
@@ -90,20 +102,20 @@ def test_a_loss_that_is_not_finite_is_named_by_its_step(bad: int, value: float) 
     model, optimizer, _ = setup()
     batches = [(torch.full((4, 3), value if step == bad else 1.0), torch.zeros(4, 2)) for step in range(1, 13)]
     with pytest.raises(NonFiniteError, match=rf"became (nan|inf) at step {bad}\. Nothing was committed"):
-        train(model, optimizer, batches, 1, loss=F.mse_loss, total_steps=12)
+        train(model, optimizer, batches, Training(1, loss=F.mse_loss))
 
 
 def test_a_step_number_counts_over_epochs() -> None:
     model, optimizer, batches = setup()
     factor = iter([1.0] * 4 + [math.inf] * 9)
     with pytest.raises(NonFiniteError, match="at step 5"):
-        train(model, optimizer, batches, 3, loss=lambda out, y: next(factor) * F.cross_entropy(out, y), total_steps=9)
+        train(model, optimizer, batches, Training(3, loss=lambda out, y: next(factor) * F.cross_entropy(out, y)))
 
 
 def test_no_batch_is_refused() -> None:
     model, optimizer, _ = setup()
     with pytest.raises(DataError, match="no batch"):
-        train(model, optimizer, [], 1, total_steps=1)
+        train(model, optimizer, [], Training(1))
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2], [-1, 0, 1], [-100, 5]])
@@ -128,7 +140,7 @@ def test_the_progress_bar_draws_the_last_step() -> None:
 
 
 class Halting:
-    """An observer that ends training after a step, or an epoch, and keeps where it stood."""
+    """A keeper that ends training after a step, or an epoch, and keeps where it stood."""
 
     def __init__(self, step: int = 0, epochs: int = 0) -> None:
         self.step, self.epochs = step, epochs
@@ -154,7 +166,7 @@ def weights_after(model: nn.Module, halting: Halting | None, resume: Any = None)
     data = torch.utils.data.TensorDataset(x, y)
     loader = torch.utils.data.DataLoader(data, batch_size=2, shuffle=True)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    return train(model, optimizer, loader, 3, total_steps=18, observer=halting, resume=resume)
+    return train(model, optimizer, loader, Training(3, schedule="constant"), keeper=halting, resume=resume)
 
 
 @pytest.mark.parametrize("step", [1, 5, 6, 7, 12, 18])
@@ -173,7 +185,7 @@ def test_training_goes_on_at_any_step(step: int) -> None:
     assert all(map(torch.equal, model.parameters(), other.parameters()))
 
 
-def test_an_observer_may_end_training_after_an_epoch() -> None:
+def test_a_keeper_may_end_training_after_an_epoch() -> None:
     halting = Halting(epochs=2)
     log = weights_after(nn.Linear(3, 2), halting)
     assert (log.steps, len(log.losses)) == (12, 2)
@@ -207,7 +219,7 @@ def frozen() -> nn.Sequential:
 
 def trained(model: nn.Module, **options: Any) -> None:
     batches = [(torch.randn(4, 3), torch.tensor([0, 1, 1, 0]))] * 2
-    train(model, torch.optim.SGD(model.parameters(), lr=0.1), batches, 2, total_steps=4, **options)
+    train(model, torch.optim.SGD(model.parameters(), lr=0.1), batches, Training(2, schedule="constant"), **options)
 
 
 def test_a_module_in_eval_mode_stays_in_it() -> None:
@@ -249,16 +261,14 @@ class Uneven:
 
 def test_epochs_that_differ_in_steps_are_said_and_the_schedule_ends_where_it_was_to() -> None:
     model, optimizer, _ = setup()
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=4)
     rates: list[float] = []
     with pytest.warns(UserWarning, match=r"After epoch 2 of 2 training has taken 5 steps.*2 in each.*steps_per_epoch"):
         train(
             model,
             optimizer,
             Uneven(),
-            2,
-            total_steps=4,
-            scheduler=scheduler,
+            Training(2),
+            length=2,
             callbacks=[lambda step: rates.append(step.lr)],
         )
     assert len(rates) == 5
@@ -267,15 +277,15 @@ def test_epochs_that_differ_in_steps_are_said_and_the_schedule_ends_where_it_was
 
 def test_an_epoch_may_end_before_the_data_do() -> None:
     model, optimizer, batches = setup()
-    assert train(model, optimizer, batches, 2, total_steps=4, steps_per_epoch=2).steps == 4
+    assert train(model, optimizer, batches, Training(2, steps_per_epoch=2), length=2).steps == 4
     endless = (batches[0] for _ in iter(int, 1))
-    assert train(model, optimizer, endless, 3, total_steps=6, steps_per_epoch=2).steps == 6
+    assert train(model, optimizer, endless, Training(3, steps_per_epoch=2), length=2).steps == 6
 
 
 def test_batches_that_come_once_are_said_to_be_used_up() -> None:
     model, optimizer, batches = setup()
     with pytest.raises(DataError, match=r"Epoch 2 has no batch, after 3 steps: the data can be passed over once only"):
-        train(model, optimizer, iter(batches), 2, total_steps=6)
+        train(model, optimizer, iter(batches), Training(2), length=3)
 
 
 def test_gradients_left_from_before_do_not_count() -> None:
@@ -285,5 +295,5 @@ def test_gradients_left_from_before_do_not_count() -> None:
     torch.manual_seed(0)
     batches = [(torch.randn(4, 3), torch.tensor([0, 1, 1, 0]))]
     for model in models:
-        train(model, torch.optim.SGD(model.parameters(), lr=0.1), batches, 1, total_steps=1)
+        train(model, torch.optim.SGD(model.parameters(), lr=0.1), batches, Training(1))
     assert torch.equal(models[0].weight, models[1].weight)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from narrows.errors import ConfigError
@@ -83,10 +83,6 @@ class Assumptions:
                 raise ConfigError(
                     f"{told.name} ({told.unit}) is {kind} from {told.low:g} to {told.high:g}; got {value!r}."
                 )
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 def told_assumptions() -> tuple[Told, ...]:

@@ -14,7 +14,7 @@ tensor, by hooks that are gone afterwards. Knows no store.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -68,10 +68,6 @@ class Leaning:
     names: tuple[str, ...]
     pixels: Picture | None
     layers: tuple[UnitLeaning, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 def leaning(model: nn.Module, parameters: Iterable[str], data: Labelled) -> Leaning:

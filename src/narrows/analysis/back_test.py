@@ -6,8 +6,8 @@ Works from `Capacity` (the masks), as the forecast does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 
@@ -64,10 +64,6 @@ class BackTest:
     horizons: tuple[HorizonError, ...]
     all: HorizonError
     settled: HorizonError | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 def back_test(capacity: Capacity, *, of: Literal["used", "taken"] = "used", seed: int = 0) -> BackTest | None:

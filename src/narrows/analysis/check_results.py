@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from narrows.analysis.scoring import ScoreChange
 
@@ -70,7 +70,7 @@ class LayerCheck:
 
     Attributes:
         layer: its parameter.
-        weights, kept: how many there are and how many the task uses.
+        weights, kept: how many there are and how many the task keeps.
         perturbed: for each level of noise.
         removed: with all its kept weights at 0.
         offered: dropped weights that earlier tasks have a value of.
@@ -140,7 +140,3 @@ class CounterCheck:
     left_out: tuple[str, ...]
     threshold: float
     findings: tuple[Finding, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)

@@ -46,15 +46,15 @@ class Past:
     """What is known when a forecast is made.
 
     Attributes:
-        claims: by task and layer, weights taken that were free; counts, shape (tasks, layers), at least one task.
-        refined: by task, values kept at weights that were not free; counts, shape (tasks,).
+        claims: by task and layer, weights claimed that were free; counts, shape (tasks, layers), at least one task.
+        again: by task, weights claimed that were not free; counts, shape (tasks,).
         free: by layer, weights that are free now.
         cap: most values that a task may claim, where its method has a budget; a count.
         needs: free weights without which its method takes no further task, a count; 0 where it always does.
     """
 
     claims: Numbers
-    refined: Numbers
+    again: Numbers
     free: Numbers
     cap: float | None = None
     needs: float = 0.0
@@ -66,7 +66,7 @@ class Futures:
 
     Attributes:
         taken: weights taken since now, all layers, a count.
-        kept: values kept since now (with refined ones), a count.
+        kept: weights claimed since now (those claimed again too), a count.
         full: by layer, how many tasks fit before one finds less than it wants there; `ahead` where none does.
         fits: the same for all layers together.
     """
@@ -86,13 +86,13 @@ def simulate(past: Past, ahead: int, futures: int, seed: int) -> Futures:
     of_free = _follows_room(past.claims.sum(1), before.sum(1))
     scale = np.maximum(before, 1.0) if of_free else np.ones_like(before)
     trend, growth = (0.0, np.zeros(futures)) if of_free else _growth(past.claims.sum(1), trust)
-    present = np.concatenate([past.claims / scale, past.refined[:, None]], axis=1)
+    present = np.concatenate([past.claims / scale, past.again[:, None]], axis=1)
     ages = np.arange(count)[::-1].astype(np.float64)
     present = _widened(present * np.exp(trend * ages)[:, None])
     cumulative = np.cumsum(trust, axis=1)
     free = np.broadcast_to(past.free, (futures, layers)).copy()
-    refined = np.zeros(futures)
-    spends_all = past.cap is not None and bool((past.claims.sum(1) + past.refined > 0.999 * past.cap).all())
+    again = np.zeros(futures)
+    spends_all = past.cap is not None and bool((past.claims.sum(1) + past.again > 0.999 * past.cap).all())
     full, fits = np.full((futures, layers), float(ahead)), np.full(futures, float(ahead))
     taken, kept = np.zeros((futures, ahead)), np.zeros((futures, ahead))
     for step in range(ahead):
@@ -105,14 +105,14 @@ def simulate(past: Past, ahead: int, futures: int, seed: int) -> Futures:
             claims[:, :-1] = np.minimum(claims[:, :-1], 1.0) * free
         claims = _capped(claims, past.cap)
         if spends_all:
-            claims[:, -1] = past.cap - claims[:, :-1].sum(1)  # what is not new is refined
+            claims[:, -1] = past.cap - claims[:, :-1].sum(1)  # what is not free is claimed again
         want, room = claims[:, :-1], free.sum(1)
         full[(want > free) & (full == ahead)] = step
         fits[(np.maximum(want.sum(1), past.needs) > room) & (fits == ahead)] = step
         free -= _take(want, free)
-        refined += claims[:, -1]
+        again += claims[:, -1]
         taken[:, step] = past.free.sum() - free.sum(1)
-        kept[:, step] = taken[:, step] + refined
+        kept[:, step] = taken[:, step] + again
     return Futures(taken, kept, full, fits)
 
 

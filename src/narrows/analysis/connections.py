@@ -12,8 +12,8 @@ Knows a loaded sub-network and its mask; no store and no targets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from narrows.analysis.inputs import TaskInputs
 from narrows.analysis.layers import Layer, first_layer, instead, layers_of, still, tensor_in
+from narrows.subnet import SubNetwork
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,11 @@ class Connections:
     inputs: InputConnections | None
     layers: tuple[UnitConnections, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
 
 def connections(
     task: str,
     model: nn.Module,
-    used: Mapping[str, Tensor],
+    subnet: SubNetwork,
     *,
     head: str | None = None,
     inputs: TaskInputs | None = None,
@@ -92,27 +89,28 @@ def connections(
 
     Args:
         model: from `store.load`; put back as it was.
-        used: its mask: parameter -> bool.
+        subnet: what it keeps.
         head: path of the head, which reads the last units; all its weights count as kept.
         inputs: names of the columns, and the shape of an example, to run the network on one random example.
         sample: inputs (n, ...) to run it on instead: a network that takes words needs it. Without either no reader is
             found.
 
     >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
-    >>> masks = {"0.weight": torch.tensor([[True, False], [True, False], [False, False]])}
-    >>> found = connections("a", model, masks, head="2", inputs=TaskInputs((2,)))
+    >>> subnet = SubNetwork.of_masks({"0.weight": torch.tensor([[True, False], [True, False], [False, False]])})
+    >>> found = connections("a", model, subnet, head="2", inputs=TaskInputs((2,)))
     >>> found.inputs.unread, found.layers[0].kept_in, found.layers[0].reader, found.layers[0].dead
     ((1,), (1, 1, 0), '2', (2,))
     """
-    layers = layers_of(model, used)
+    layers = layers_of(model, subnet.parts)
     readers = [*layers, *_head(model, head)]
     if sample is None and inputs is not None and inputs.shape:
         sample = torch.randn(2, *inputs.shape, generator=torch.Generator().manual_seed(0))
     reading = {} if sample is None else _readers(model, readers, sample)
 
     def kept(layer: Layer) -> Tensor:
-        mask = used.get(layer.parameter)
-        return torch.ones(layer.weight.shape).double() if mask is None else mask.double()
+        if layer.parameter not in subnet.parts:
+            return torch.ones(layer.weight.shape).double()
+        return subnet.kept_mask(layer.parameter).double()
 
     return Connections(
         task,

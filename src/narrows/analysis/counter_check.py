@@ -15,12 +15,11 @@ A finding is a gain, of the whole score or of the recall of one class, that nois
 have been suppressed wrongly (or the density is too low for the task). It is no proof: half of the examples are few, and
 one layer is looked at at a time. What no layer alone can bring back is not found.
 
-Knows a loaded network, its mask and examples; nothing is written anywhere.
+Knows a loaded network, what it keeps and examples; nothing is written anywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -31,6 +30,8 @@ from narrows.analysis.edits import holding, moved, noisy
 from narrows.analysis.labelled import Labelled
 from narrows.analysis.layers import Layer, layers_of
 from narrows.analysis.scoring import SCORES, ScoreChange, ScoredOutputs, compare, compare_classes, outcome
+from narrows.subnet import Composition, SubNetwork, positions_of
+from narrows.subnet.composing import NOBODY
 
 SURE = 0.01
 WAYS = 2
@@ -39,30 +40,30 @@ WAYS = 2
 
 def counter_check(
     model: nn.Module,
-    used: Mapping[str, Tensor],
+    subnet: SubNetwork,
     data: Labelled,
     *,
-    earlier: Mapping[str, tuple[Tensor, Tensor]] | None = None,
+    earlier: Composition | None = None,
     options: CheckOptions | None = None,
 ) -> CounterCheck:
     """Tries a task's layers one by one.
 
     Args:
         model: from `store.load`; put back to the bit.
-        used: its mask: parameter -> bool, of the parameter's shape.
-        earlier: parameter -> (bool: weights that earlier tasks have, their values), both of the
-            parameter's shape.
+        subnet: what it keeps, of the parameters that are looked at.
+        earlier: what the tasks before it hold, where it could reuse that.
 
     Raises:
         DataError: the network gives outputs that do not fit the targets.
     """
     options = options or CheckOptions()
-    distinct = {layer.parameter: layer for layer in reversed(layers_of(model, used))}  # tied weights once
-    by_need = sorted(distinct, key=lambda name: float(used[name].double().mean()))
-    chosen = [name for name in used if name in by_need[: options.layers]]
+    distinct = {layer.parameter: layer for layer in reversed(layers_of(model, subnet.parts))}  # tied weights once
+    kept = {name: part.kept for name, part in subnet.parts.items()}
+    by_need = sorted(distinct, key=lambda name: len(kept[name]) / max(distinct[name].weight.numel(), 1))
+    chosen = [name for name in kept if name in by_need[: options.layers]]
     before = outcome(model, data)
     trial = _Trial(model, data, options, before)
-    checks = tuple(trial.check(distinct[name], used[name], (earlier or {}).get(name)) for name in chosen)
+    checks = tuple(trial.check(distinct[name], kept[name], earlier) for name in chosen)
     groups = 1 + (len(torch.unique(data.y)) if data.kind == "classification" else 0)
     threshold = SURE / max(1, WAYS * len(checks) * groups)
     return CounterCheck(
@@ -107,25 +108,25 @@ class _Trial:
         self.model, self.data, self.options, self.before = model, data, options, before
         self.halves = data.halves(options.seed) if len(data) > 1 else None
 
-    def check(self, layer: Layer, used: Tensor, earlier: tuple[Tensor, Tensor] | None) -> LayerCheck:
-        kept, total = int(used.sum()), used.numel()
-        offered = torch.zeros_like(used) if earlier is None else earlier[0] & ~used
+    def check(self, layer: Layer, kept: Tensor, earlier: Composition | None) -> LayerCheck:
+        offered = _offered(layer, kept, earlier)
         put_back: ScoredOutputs | None = None
-        if earlier is not None and bool(offered.any()):
-            own = layer.weight.detach()
-            value = torch.where(offered.to(own.device), earlier[1].to(own), own)
+        if earlier is not None and len(offered):
+            value = layer.weight.detach().clone()
+            value.view(-1)[offered.to(value.device)] = earlier.values[layer.parameter][offered].to(value)
             put_back = self._with(layer, value)
-        removed = self._with(layer, torch.zeros_like(layer.weight)) if kept else None
+        removed = self._with(layer, torch.zeros_like(layer.weight)) if len(kept) else None
+        total = layer.weight.numel()
         return LayerCheck(
             layer=layer.parameter,
             weights=total,
-            kept=kept,
-            perturbed=tuple(self._perturbed(layer, level) for level in self.options.levels) if kept else (),
+            kept=len(kept),
+            perturbed=tuple(self._perturbed(layer, level) for level in self.options.levels) if len(kept) else (),
             removed=None if removed is None else compare(self.before, removed),
-            offered=int(offered.sum()),
+            offered=len(offered),
             put_back=None if put_back is None else compare(self.before, put_back),
             put_back_classes=() if put_back is None else compare_classes(self.before, put_back, self.data.names),
-            moved=self._moved(layer, used) if kept < total else None,
+            moved=self._moved(layer, kept) if len(kept) < total else None,
         )
 
     def _with(self, layer: Layer, value: Tensor, data: Labelled | None = None) -> ScoredOutputs:
@@ -140,11 +141,12 @@ class _Trial:
         error = float(scores.std()) / len(scores) ** 0.5 if len(scores) > 1 else 0.0
         return Perturbed(level, float(scores.mean()), error)
 
-    def _moved(self, layer: Layer, used: Tensor) -> Moved | None:
+    def _moved(self, layer: Layer, kept: Tensor) -> Moved | None:
         if self.halves is None:
             return None
-        used = used.to(layer.weight.device)
-        (size, dropped), (control_size, control) = (self._let_go(layer, free, *self.halves) for free in (~used, used))
+        (size, dropped), (control_size, control) = (
+            self._let_go(layer, kept, are_kept, *self.halves) for are_kept in (False, True)
+        )
         before, names = outcome(self.model, self.halves[1]), self.data.names
         return Moved(
             size=size,
@@ -157,8 +159,17 @@ class _Trial:
         )
 
     def _let_go(
-        self, layer: Layer, free: Tensor, fitting: Labelled, measuring: Labelled
+        self, layer: Layer, kept: Tensor, are_kept: bool, fitting: Labelled, measuring: Labelled
     ) -> tuple[float, ScoredOutputs]:
         sizes, steps = self.options.sizes, self.options.steps
-        value, size = moved(self.model, layer.weight, free, fitting, sizes, steps)
+        value, size = moved(self.model, layer.weight, kept, fitting, sizes, steps, dropped=not are_kept)
         return size, self._with(layer, value, measuring)
+
+
+def _offered(layer: Layer, kept: Tensor, earlier: Composition | None) -> Tensor:
+    """Positions of dropped weights that earlier tasks have a value of."""
+    if earlier is None:
+        return kept[:0]
+    held = earlier.owners[layer.parameter] != NOBODY
+    held[kept] = False
+    return positions_of(held)

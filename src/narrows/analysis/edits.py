@@ -38,16 +38,23 @@ def noisy(weight: Tensor, level: float, seed: int) -> Tensor:
 
 
 def moved(
-    model: nn.Module, weight: nn.Parameter, free: Tensor, data: Labelled, sizes: Sequence[float], steps: int
+    model: nn.Module,
+    weight: nn.Parameter,
+    kept: Tensor,
+    data: Labelled,
+    sizes: Sequence[float],
+    steps: int,
+    *,
+    dropped: bool,
 ) -> tuple[Tensor, float]:
-    """The weight after the weights in `free` went down the gradient of the loss on `data`, the others standing still.
+    """The weight after its kept weights, or all others, went down the gradient of the loss on `data`.
 
     Each of `sizes` is tried: `steps` steps, each of the length size / steps times the norm of the weight as it is (of
     PyTorch's initial weights where it is 0), along the gradient there. Taken is what has the lowest loss on `data`,
     which may be not to move.
 
     Args:
-        free: bool, of the weight's shape.
+        kept: positions, counted in C order; they stand still where those that are `dropped` are let go.
 
     Returns:
         the weight, and the size taken, 0 where it does not move.
@@ -60,7 +67,7 @@ def moved(
         for size in sizes:
             value, direction, loss = own, gradient, start
             for step in range(steps):
-                along = torch.where(free, direction, torch.zeros_like(direction))
+                along = _within(direction, kept, dropped=dropped)
                 length = float(along.norm())
                 if not length > 0:
                     break
@@ -70,6 +77,14 @@ def moved(
             if loss < lowest:
                 best, best_size, lowest = value, size, loss
     return best, best_size
+
+
+def _within(direction: Tensor, kept: Tensor, *, dropped: bool) -> Tensor:
+    """The gradient of the kept weights, or of those that are dropped; 0 for the others."""
+    kept = kept.to(direction.device)
+    along = direction.clone() if dropped else torch.zeros_like(direction)
+    along.view(-1)[kept] = 0 if dropped else direction.reshape(-1)[kept]
+    return along
 
 
 def _loss(model: nn.Module, weight: nn.Parameter, data: Labelled, *, slope: bool = True) -> tuple[float, Tensor]:

@@ -1,20 +1,19 @@
 """What a task's first layer looks for: small images where the inputs are images, a row of weights for a table.
 
-Knows a loaded sub-network, its mask and its inputs; no data.
+Knows a loaded network, what it keeps and its inputs; no data.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
 from narrows.analysis.inputs import TaskInputs
 from narrows.analysis.layers import Layer, first_layer, layers_of
 from narrows.analysis.picture import Picture
+from narrows.subnet import SubNetwork
 
 MOST = 64
 """Filters shown of a task: those with the largest sum of absolute weights."""
@@ -46,13 +45,9 @@ class Filters:
     kept: Picture
     columns: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
 
 def first_filters(
-    task: str, model: nn.Module, used: Mapping[str, Tensor], inputs: TaskInputs, *, most: int = MOST
+    task: str, model: nn.Module, subnet: SubNetwork, inputs: TaskInputs, *, most: int = MOST
 ) -> Filters | None:
     """The filters of a task's first layer.
 
@@ -61,18 +56,18 @@ def first_filters(
 
     Args:
         model: from `store.load`.
-        used: its mask: parameter -> bool, of the parameter's shape.
+        subnet: what it keeps.
 
     >>> import torch
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(16, 5))
-    >>> inputs = TaskInputs.of_shape((1, 4, 4))
-    >>> first_filters("a", model, {"1.weight": torch.ones(5, 16, dtype=torch.bool)}, inputs).weights.shape
+    >>> subnet = SubNetwork.of_masks({"1.weight": torch.ones(5, 16, dtype=torch.bool)})
+    >>> first_filters("a", model, subnet, TaskInputs.of_shape((1, 4, 4))).weights.shape
     (5, 4, 4, 1)
     """
-    layer = first_layer(layers_of(model, used))
+    layer = first_layer(layers_of(model, subnet.parts))
     if layer is None:
         return None
-    weight, mask = layer.weight.detach().cpu(), used[layer.parameter]
+    weight, mask = layer.weight.detach().cpu(), subnet.kept_mask(layer.parameter)
     shape = _shape(layer, inputs)
     if shape is None:
         return None

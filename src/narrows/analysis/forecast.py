@@ -9,7 +9,7 @@ room for new weights. Tasks of isolation "own" and "none" take nothing of the sh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -82,10 +82,6 @@ class Forecast:
         first = self.layers[0] if self.layers else None
         return first if first and first.tasks.median is not None else None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self) | {"next_limit": asdict(self.next_limit) if self.next_limit else None}
-
 
 def forecast(capacity: Capacity, *, seed: int = 0) -> Forecast | None:
     """What comes next; None where no task shares weights yet, or there are none to share. The same for the same seed.
@@ -134,13 +130,13 @@ def past(steps: Sequence[Growth], weights: Numbers) -> tuple[Past, Method | None
     alike = len(steps) - 1
     while alike and steps[alike - 1].method == steps[-1].method:
         alike -= 1
-    used = steps[1 if alike == 0 and len(steps) > 1 else alike :]
-    claims = np.array([step.fresh for step in used], np.float64)
-    refined = np.array([step.claimed - sum(step.fresh) for step in used], np.float64)
+    alike_steps = steps[1 if alike == 0 and len(steps) > 1 else alike :]
+    claims = np.array([step.fresh for step in alike_steps], np.float64)
+    again = np.array([step.claimed - sum(step.fresh) for step in alike_steps], np.float64)
     free = weights - np.array([step.fresh for step in steps], np.float64).sum(0)
     method = _method(steps[-1].method)
     cap, needs = _budget(method, int(weights.sum()), int((weights - free).sum()))
-    return Past(claims, refined, free, cap, needs), method
+    return Past(claims, again, free, cap, needs), method
 
 
 def _method(named: Mapping[str, Any]) -> Method | None:

@@ -8,14 +8,12 @@ holds them to the dry run.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from narrows.analysis.walk import walk
+from narrows.analysis.walk import WalkedTask, walk
 from narrows.store.reader import StoreReader
 from narrows.store.records import TaskRecord
 
@@ -46,15 +44,6 @@ class Forgettable:
     drops_carry: bool
     reverts: tuple[str, ...]
 
-    @property
-    def leaves_no_trace(self) -> bool:
-        """Whether no other task has anything to do with it: none reuses its weights, none may have started from it."""
-        return not (self.kept_for or self.learned_after or self.reverts)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self) | {"leaves_no_trace": self.leaves_no_trace}
-
 
 def forgettable(reader: StoreReader) -> tuple[Forgettable, ...]:
     """What forgetting would do, for each task in order. DamagedStoreError.
@@ -64,7 +53,7 @@ def forgettable(reader: StoreReader) -> tuple[Forgettable, ...]:
     >>> path = tempfile.mkdtemp() + "/store"
     >>> store = narrows.TaskStore.create(path, torch.nn.Linear(4, 2))
     >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
-    ...     _ = task.fit([(torch.randn(8, 4), torch.arange(8) % 2)], epochs=9)
+    ...     _ = task.fit([(torch.randn(8, 4), torch.arange(8) % 2)], narrows.Training(9))
     ...     _ = task.commit()
     >>> [(found.task, found.freed) for found in forgettable(open_subject(path).reader)]
     [('first', 4)]
@@ -80,7 +69,7 @@ def _forgettable(reader: StoreReader) -> tuple[Forgettable, ...]:
     for step in walk(reader):
         records.append(step.record)
         if step.shares:
-            heritage.add(step.position, step.used, step.claimed, step.owners)
+            heritage.add(step)
     freed = heritage.freed()
     return tuple(
         Forgettable(
@@ -107,7 +96,7 @@ class _Heritage:
     Attributes:
         taken: [layer, heir, task]: values of `task` that `heir` is the first to reuse.
         reuses: [heir, task]: whether it reuses any.
-        claimed: values that each task keeps.
+        claimed: weights that each task claims.
     """
 
     def __init__(self, reader: StoreReader) -> None:
@@ -116,28 +105,23 @@ class _Heritage:
         self.reuses = np.zeros((count, count), np.bool_)
         self.claimed = [0] * count
         self._found = [np.zeros(size, np.bool_) for size in sizes]  # the value that is there now is reused already
-        self._only = [np.zeros(size, np.int32) for size in sizes]  # 1 + the only task that uses it; -1: several do
+        self._only = [np.zeros(size, np.int32) for size in sizes]  # 1 + the only task that keeps it; -1: several do
 
-    def add(
-        self,
-        at: int,
-        used: Sequence[NDArray[np.bool_]],
-        claimed: Sequence[NDArray[np.bool_]],
-        owners: Sequence[NDArray[np.int32]],
-    ) -> None:
-        count = len(self.claimed)
-        for layer, (uses, claims, owner) in enumerate(zip(used, claimed, owners, strict=True)):
-            reused = uses & ~claims
-            self.reuses[at] |= np.bincount(owner[reused] + 1, minlength=count + 1)[1:] > 0
-            first = reused & ~self._found[layer]
-            self.taken[layer, at] = np.bincount(owner[first] + 1, minlength=count + 1)[1:]
-            self._found[layer] |= reused
-            self._found[layer][claims] = False
-            self._only[layer][uses] = np.where(self._only[layer][uses] == 0, at + 1, -1)
-            self.claimed[at] += int(claims.sum())
+    def add(self, step: WalkedTask) -> None:
+        at, count = step.position, len(self.claimed)
+        for layer, (name, part) in enumerate(step.subnet.parts.items()):
+            reused, claimed, kept = part.reused.numpy(), part.claimed.numpy(), part.kept.numpy()
+            sources = step.sources(name, reused) + 1
+            self.reuses[at] |= np.bincount(sources, minlength=count + 1)[1:] > 0
+            first = ~self._found[layer][reused]
+            self.taken[layer, at] = np.bincount(sources[first], minlength=count + 1)[1:]
+            self._found[layer][reused] = True
+            self._found[layer][claimed] = False
+            self._only[layer][kept] = np.where(self._only[layer][kept] == 0, at + 1, -1)
+            self.claimed[at] += len(claimed)
 
     def freed(self) -> list[int]:
-        """For each task the weights that it alone uses."""
+        """For each task the weights that it alone keeps."""
         total = np.zeros(len(self.claimed) + 1, np.int64)
         for only in self._only:
             total += np.bincount(np.maximum(only, 0), minlength=len(total))

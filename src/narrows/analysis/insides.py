@@ -6,7 +6,7 @@ Builds the network as the store or the result says. Knows subjects and stores; n
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,9 +14,8 @@ import torch
 from narrows.analysis.connections import Connections, connections
 from narrows.analysis.filters import MOST, Filters, first_filters
 from narrows.analysis.inputs import inputs_of
-from narrows.analysis.measurement_run import own_masks
-from narrows.analysis.states import standings
 from narrows.analysis.subject import Subject
+from narrows.analysis.walk import walk
 from narrows.benchmarks.results import Result
 from narrows.errors import DataError
 from narrows.networks import make_network
@@ -38,10 +37,6 @@ class Inside:
     task: str
     filters: Filters | None
     connections: Connections
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 def store_of(subject: Subject) -> TaskStore:
@@ -80,22 +75,22 @@ def insides(
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
     >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
     >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
-    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=20)
+    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], narrows.Training(20))
     ...     _ = task.commit()
     >>> [(found.task, len(found.connections.layers)) for found in insides(store, ["first"])]
     [('first', 2)]
     """
     found = []
     reader = StoreReader.open(store.path)
-    for standing in standings(reader):
-        record = standing.record
+    for step in walk(reader):
+        record, subnet = step.record, step.own
         if record.name not in tasks:
             continue
-        model, masks = store.load(record.name), own_masks(record, standing.subnet.kept_masks())
+        model = store.load(record.name)
         inputs = inputs_of(record, description)
         head = None if record.head is None else str(record.head["path"])
-        filters = None if inputs is None else first_filters(record.name, model, masks, inputs, most=most)
-        found.append(Inside(record.name, filters, connections(record.name, model, masks, head=head, inputs=inputs)))
+        filters = None if inputs is None else first_filters(record.name, model, subnet, inputs, most=most)
+        found.append(Inside(record.name, filters, connections(record.name, model, subnet, head=head, inputs=inputs)))
     return tuple(found)
 
 

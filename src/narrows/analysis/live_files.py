@@ -1,4 +1,4 @@
-"""LiveFiles that others are writing, read at a glance: what is there, and by name what could not be read.
+"""Files that others are writing, read at a glance: what is there, and by name what could not be read.
 
 Nothing here raises: who watches goes on. Knows paths and bytes; what they tell is worked out in `underway`.
 """

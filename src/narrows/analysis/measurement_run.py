@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
 from narrows.analysis.attribution import leaning
 from narrows.analysis.check_results import CheckOptions
@@ -18,9 +18,8 @@ from narrows.analysis.counter_check import counter_check
 from narrows.analysis.labelled import Labelled
 from narrows.analysis.measurements import Cache, LeftOut, Measurements, TaskMeasured, key_of
 from narrows.analysis.similarity import Similarity, evenly, similarity
-from narrows.analysis.states import Standing, standings
+from narrows.analysis.walk import WalkedTask, walk
 from narrows.errors import DataError, ModelMismatchError, UnknownNameError, nearest
-from narrows.store import TaskRecord
 from narrows.store.reader import StoreReader
 from narrows.tasks import TaskStore
 
@@ -75,10 +74,10 @@ def measure(
 
     >>> import tempfile, torch, narrows
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
+    >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model, head="2")
     >>> x, y = torch.randn(64, 4), torch.arange(64) % 2
-    >>> with store.begin("first", narrows.IBM(density=0.5), head=("2", nn.Linear(8, 2))) as task:
-    ...     _ = task.fit([(x, y)], epochs=20)
+    >>> with store.begin("first", narrows.IBM(density=0.5), head=2) as task:
+    ...     _ = task.fit([(x, y)], narrows.Training(20))
     ...     _ = task.commit()
     >>> found = measure(store, {"first": Labelled(x, y)}).task("first")
     >>> found.examples, found.check.score, [layer.layer for layer in found.check.layers]
@@ -92,12 +91,6 @@ def measure(
                 f"There are data for {name!r}, and the store has no such task: {nearest(name, names)}"
             )
     return _Measuring(store, data, options, Cache(None if cache is None else Path(cache)), progress).run()
-
-
-def own_masks(record: TaskRecord, used: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The masks of the parameters that tasks share, without those that the task's head stands in the place of."""
-    place = None if record.head is None else f"{record.head['path']}."
-    return {name: mask for name, mask in used.items() if place is None or not name.startswith(place)}
 
 
 class _Measuring:
@@ -128,52 +121,43 @@ class _Measuring:
     def _tasks(self) -> Iterator[TaskMeasured]:
         reader = StoreReader.open(self.store.path)
         before: list[str] = []
-        for standing in standings(reader):
-            name = standing.record.name
-            if name in self.wanted:
-                self._tell(name)
-                found = self._task(standing, before)
+        for step in walk(reader, values=True):
+            if step.name in self.wanted:
+                self._tell(step.name)
+                found = self._task(step, before)
                 if found is not None:
                     yield found
-            before.append(standing.record.weights_sha256)
+            before.append(step.record.weights_sha256)
 
-    def _task(self, standing: Standing, before: list[str]) -> TaskMeasured | None:
-        name = standing.record.name
+    def _task(self, step: WalkedTask, before: list[str]) -> TaskMeasured | None:
+        name = step.name
         try:
             examples = self.data[name]
             sample = examples.sample(self.options.examples, self.options.seed)
-            key = key_of("task", standing.record.weights_sha256, before, sample.fingerprint, self.options)
-            found = self.cache.get(key, TaskMeasured) or self._measured(standing, sample, len(examples))
+            key = key_of("task", step.record.weights_sha256, before, sample.fingerprint, self.options)
+            found = self.cache.get(key, TaskMeasured) or self._measured(step, sample, len(examples))
         except (DataError, ModelMismatchError) as error:
             self.left_out[name] = str(error)
             return None
         self.cache.put(key, found)
         self.cache.save(finished=False)  # what took long is not lost where the next task is interrupted
         self.samples[name] = sample.sample(self.options.alike, self.options.seed)
-        self.heads[name] = None if standing.record.head is None else str(standing.record.head["path"])
-        self.weights[name] = standing.record.weights_sha256
+        self.heads[name] = None if step.record.head is None else str(step.record.head["path"])
+        self.weights[name] = step.record.weights_sha256
         return found
 
-    def _measured(self, standing: Standing, sample: Labelled, given: int) -> TaskMeasured:
-        record = standing.record
+    def _measured(self, step: WalkedTask, sample: Labelled, given: int) -> TaskMeasured:
+        record, subnet = step.record, step.own
         model = self.store.load(record.name).to(self.options.device)
-        masks = own_masks(record, standing.subnet.kept_masks())
-        held, values = standing.earlier.masks(), standing.earlier.values
-        earlier = {name: (held[name], values[name].view_as(held[name])) for name in masks}
         start = record.metrics.get("start_accuracy")
+        earlier = step.earlier if step.shares else None
         return TaskMeasured(
             task=record.name,
             examples=len(sample),
             given=given,
             start=float(start) if isinstance(start, int | float) else None,
-            check=counter_check(
-                model,
-                masks,
-                sample,
-                earlier=earlier if record.isolation == "shared" else None,
-                options=self.options.check,
-            ),
-            leaning=leaning(model, masks, sample),
+            check=counter_check(model, subnet, sample, earlier=earlier, options=self.options.check),
+            leaning=leaning(model, subnet.parts, sample),
         )
 
     def _similarity(self, tasks: list[str]) -> Similarity | None:

@@ -1,4 +1,4 @@
-"""Which tasks use the same weights, whether more than chance would have it, and who builds on whom.
+"""Which tasks keep the same weights, whether more than chance would have it, and who builds on whom.
 
 Works from tasks/*/mask.bin. Only tasks of isolation "shared" have weights in common; the others are named and left out.
 """
@@ -6,25 +6,23 @@ Works from tasks/*/mask.bin. Only tasks of isolation "shared" have weights in co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.analysis.walk import FREE, WalkedTask, walk
+from narrows.analysis.walk import WalkedTask, walk
 from narrows.store.reader import StoreReader
+from narrows.subnet.composing import NOBODY
 
-BLOCK_BYTES = 1 << 28
-"""Packed masks held at once; a store with more is walked more than once."""
-
-CHUNK = 1 << 16
-"""Weights that are unpacked at once, of all tasks."""
+MOST: Final = 1 << 24
+"""Kept weights that are held at once, of all tasks; a store with more is walked more than once."""
 
 
 @dataclass(frozen=True)
 class Reuse:
-    """Weights that `task` uses at the value of `source`, a count: an edge of the graph of who builds on whom.
+    """Weights that `task` reuses at the value of `source`, a count: an edge of the graph of who builds on whom.
 
     The source is the latest task before it that claimed the weight. Source: tasks/*/mask.bin.
     """
@@ -40,30 +38,26 @@ class Overlap:
 
     Attributes:
         tasks: those that share weights, in order.
-        left_out: tasks of isolation "own" and "none": each uses a whole network, and none of it is shared.
-        used: weights each uses, a count.
-        common: weights that both use, a count; `used` on the diagonal.
-        jaccard: common / used by either, 0 to 1; None where neither uses any.
-        contained: [i][j]: the part of task i's weights that j uses too, 0 to 1; None where i uses none.
+        left_out: tasks of isolation "own" and "none": each keeps a whole network, and none of it is shared.
+        kept: weights each keeps, a count.
+        common: weights that both keep, a count; `kept` on the diagonal.
+        jaccard: common / kept by either, 0 to 1; None where neither keeps any.
+        contained: [i][j]: the part of task i's weights that j keeps too, 0 to 1; None where i keeps none.
         expected: weights in common were the masks, with as many weights in each layer, drawn by chance: the sum over
-            layers of used_i * used_j / weights.
+            layers of kept_i * kept_j / weights.
         lift: common / expected; 1 is chance. None where chance gives none.
         reuse: the edges of the graph, by task and then by source, in order.
     """
 
     tasks: tuple[str, ...]
     left_out: tuple[str, ...]
-    used: tuple[int, ...]
+    kept: tuple[int, ...]
     common: tuple[tuple[int, ...], ...]
     jaccard: tuple[tuple[float | None, ...], ...]
     contained: tuple[tuple[float | None, ...], ...]
     expected: tuple[tuple[float, ...], ...]
     lift: tuple[tuple[float | None, ...], ...]
     reuse: tuple[Reuse, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 def overlap(reader: StoreReader) -> Overlap:
@@ -84,23 +78,23 @@ def _overlap(reader: StoreReader) -> Overlap:
     tasks = reader.task_names()
     for step in walk(reader):
         if not step.shares:
-            left_out.append(step.record.name)
+            left_out.append(step.name)
             continue
-        names.append(step.record.name)
-        counts.append([int(used.sum()) for used in step.used])
+        names.append(step.name)
+        counts.append([len(part.claimed) + len(part.reused) for part in step.subnet.parts.values()])
         edges.extend(_edges(step, tasks))
     layers = np.array(counts, np.float64).reshape(len(names), len(reader.shared))
     weights = np.array([max(spec.numel, 1) for spec in reader.shared], np.float64)
-    used = layers.sum(1)
-    common = _common(reader, len(names))
+    kept = layers.sum(1)
+    common = _common(reader, len(names), int(kept.sum())) + np.diag(kept)
     expected = (layers / weights) @ layers.T
     return Overlap(
         tasks=tuple(names),
         left_out=tuple(left_out),
-        used=tuple(int(count) for count in used),
+        kept=tuple(int(count) for count in kept),
         common=tuple(tuple(int(count) for count in row) for row in common),
-        jaccard=_divide(common, used[:, None] + used[None, :] - common),
-        contained=_divide(common, np.broadcast_to(used[:, None], common.shape)),
+        jaccard=_divide(common, kept[:, None] + kept[None, :] - common),
+        contained=_divide(common, np.broadcast_to(kept[:, None], common.shape)),
         expected=tuple(tuple(row) for row in expected.tolist()),
         lift=_divide(common, expected),
         reuse=tuple(edges),
@@ -110,33 +104,47 @@ def _overlap(reader: StoreReader) -> Overlap:
 def _edges(step: WalkedTask, tasks: Sequence[str]) -> list[Reuse]:
     """From whom a task has what it reuses."""
     held = np.zeros(len(tasks) + 1, np.int64)
-    for used, claimed, owner in zip(step.used, step.claimed, step.owners, strict=True):
-        held += np.bincount(owner[used & ~claimed] + 1, minlength=len(held))
+    for name, part in step.subnet.parts.items():
+        held += np.bincount(step.sources(name, part.reused.numpy()) + 1, minlength=len(held))
     sources = [position - 1 for position in np.flatnonzero(held).tolist()]
-    return [Reuse(step.record.name, tasks[at], int(held[at + 1])) for at in sources if at != FREE]
+    return [Reuse(step.name, tasks[at], int(held[at + 1])) for at in sources if at != NOBODY]
 
 
-def _common(reader: StoreReader, count: int) -> NDArray[np.float64]:
-    """How many weights each two tasks have in common.
-
-    As many columns of all masks as fit in BLOCK_BYTES, packed, are held at once; a larger store is walked again.
-    """
-    common = np.zeros((count, count))
-    total = sum(spec.numel for spec in reader.shared)
-    columns = max(CHUNK, BLOCK_BYTES * 8 // max(count, 1))
-    for start in range(0, total, columns):
-        steps = (step for step in walk(reader) if step.shares)
-        packed = [np.packbits(np.concatenate(step.used)[start : start + columns]) for step in steps]
-        if packed:
-            _add_products(np.stack(packed), common)
-    return common
+def _common(reader: StoreReader, count: int, kept: int) -> NDArray[np.float64]:
+    """How many weights each two different tasks have in common."""
+    pairs = np.zeros((count, count))
+    total = sum(spec.numel for spec in reader.shared) if count else 0
+    every = -(-total // max(1, -(-kept // MOST)))
+    for start in range(0, total, every or 1):
+        found = [_between(step, start, start + every) for step in walk(reader) if step.shares]
+        pairs += _pairs(found, count)
+    return pairs + pairs.T
 
 
-def _add_products(packed: NDArray[np.uint8], common: NDArray[np.float64]) -> None:
-    """Adds how many bits each two rows have in common; sums of a chunk are exact in float32."""
-    for at in range(0, packed.shape[1], CHUNK // 8):
-        bits = np.unpackbits(packed[:, at : at + CHUNK // 8], axis=1).astype(np.float32)
-        common += bits @ bits.T
+def _between(step: WalkedTask, start: int, end: int) -> NDArray[np.int64]:
+    """What it keeps of so many weights, all layers counted on."""
+    before, found = 0, []
+    for spec in step.subnet.specs:
+        found.append(step.subnet.parts[spec.name].kept.numpy().astype(np.int64) + before)
+        before += spec.numel
+    kept = np.concatenate(found)
+    return kept[np.searchsorted(kept, start) : np.searchsorted(kept, end)]
+
+
+def _pairs(found: Sequence[NDArray[np.int64]], count: int) -> NDArray[np.float64]:
+    """[i, j], i < j: weights that both keep. Costs, for each weight, the square of how many tasks keep it."""
+    pairs = np.zeros(count * count)
+    weights, tasks = np.concatenate(found), np.repeat(np.arange(count), [len(kept) for kept in found])
+    order = np.argsort(weights, kind="stable")
+    weights, tasks = weights[order], tasks[order]
+    first = np.arange(len(weights))
+    for apart in range(1, count):  # the next but so many that keeps the same weight
+        first = first[first + apart < len(weights)]
+        first = first[weights[first] == weights[first + apart]]
+        if not len(first):
+            break
+        pairs += np.bincount(tasks[first] * count + tasks[first + apart], minlength=len(pairs))
+    return pairs.reshape(count, count)
 
 
 def _divide(above: NDArray[np.float64], below: NDArray[np.float64]) -> tuple[tuple[float | None, ...], ...]:

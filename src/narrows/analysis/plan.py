@@ -8,8 +8,7 @@ docs/plan.md explains them.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields
 
 from narrows.analysis.assumptions import Assumptions
 
@@ -44,10 +43,6 @@ class Figures:
     task_hours: float
     step_ratio: float
     tasks_per_network: int | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -112,10 +107,6 @@ class Plan:
     saved: float
     payback_month: int | None
     second_network_month: int | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 def plan(measured: Figures, assumptions: Assumptions) -> Plan:

@@ -5,8 +5,7 @@ Reads task.json alone, key `layers`: no mask, so damage in a mask does not keep 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from narrows.store.reader import StoreReader
 from narrows.store.records import TaskRecord
@@ -14,29 +13,36 @@ from narrows.tasks.account import LayerAccount, read_account
 
 
 @dataclass(frozen=True)
-class Kept:
+class LayerKept:
     """What a task keeps of a layer, or of all. Source: tasks/*/task.json, key `layers`.
 
     Attributes:
         layer: the parameter; "" for all together.
         weights: how many it has.
-        used: how many of them the task uses: `claimed` with values of its own, `reused` from earlier tasks.
-        kept: used / weights, a fraction.
-        nats: information that the used weights carry about the task, in nats; None where the method does not measure
+        kept: how many of them the task keeps: `claimed` with values of its own, and the rest `reused`.
+        nats: information that the kept weights carry about the task, in nats; None where the method does not measure
             it. For all together: of the layers where it was measured.
-        nats_per_weight: nats / used; None where there are no nats or nothing is used.
+        nats_per_weight: nats / kept; None where there are no nats or nothing is kept.
         ratio: effective rank of the layer's outputs / channels, a fraction; None where not measured.
     """
 
     layer: str
     weights: int
-    used: int
+    kept: int
     claimed: int
-    reused: int
-    kept: float
     nats: float | None
     nats_per_weight: float | None
     ratio: float | None
+
+    @property
+    def reused(self) -> int:
+        """How many it keeps at values of earlier tasks."""
+        return self.kept - self.claimed
+
+    @property
+    def density(self) -> float:
+        """kept / weights, a fraction."""
+        return self.kept / self.weights if self.weights else 0.0
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,8 @@ class Retention:
     task: str
     isolation: str
     method: str
-    layers: tuple[Kept, ...]
-    total: Kept | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+    layers: tuple[LayerKept, ...]
+    total: LayerKept | None
 
 
 def retention(reader: StoreReader) -> tuple[Retention, ...]:
@@ -68,9 +70,9 @@ def retention(reader: StoreReader) -> tuple[Retention, ...]:
     >>> path = tempfile.mkdtemp() + "/store"
     >>> store = narrows.TaskStore.create(path, torch.nn.Linear(4, 2))
     >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
-    ...     _ = task.fit([(torch.randn(8, 4), torch.arange(8) % 2)], epochs=9)
+    ...     _ = task.fit([(torch.randn(8, 4), torch.arange(8) % 2)], narrows.Training(9))
     ...     _ = task.commit()
-    >>> retention(open_subject(path).reader)[0].total.used
+    >>> retention(open_subject(path).reader)[0].total.kept
     4
     """
     return tuple(_retention(record) for record in reader.steadily(StoreReader.records))
@@ -78,29 +80,19 @@ def retention(reader: StoreReader) -> tuple[Retention, ...]:
 
 def _retention(record: TaskRecord) -> Retention:
     accounts = read_account(record.layers)
-    measured = [account for account in accounts if account.nats is not None]
+    layers = tuple(_kept(account, account.used) for account in accounts)
     total = None
     if accounts:
+        measured = [account for account in accounts if account.nats is not None]
         nats = sum(account.nats or 0.0 for account in measured) if measured else None
-        weights, used, claimed = (
+        weights, kept, claimed = (
             sum(getattr(account, count) for account in accounts) for count in ("weights", "used", "claimed")
         )
-        together = LayerAccount("", weights, used, claimed, nats)
-        total = _kept(together, sum(account.used for account in measured))
-    layers = tuple(_kept(account, account.used) for account in accounts)
+        total = _kept(LayerAccount("", weights, kept, claimed, nats), sum(account.used for account in measured))
     return Retention(record.name, record.isolation, str(record.method["name"]), layers, total)
 
 
-def _kept(account: LayerAccount, informed: int) -> Kept:
-    """`informed`: how many of the used weights the nats are of."""
-    return Kept(
-        layer=account.name,
-        weights=account.weights,
-        used=account.used,
-        claimed=account.claimed,
-        reused=account.reused,
-        kept=account.density,
-        nats=account.nats,
-        nats_per_weight=account.nats / informed if account.nats is not None and informed else None,
-        ratio=account.ratio,
-    )
+def _kept(account: LayerAccount, informed: int) -> LayerKept:
+    """`informed`: how many of the kept weights the nats are of."""
+    each = account.nats / informed if account.nats is not None and informed else None
+    return LayerKept(account.name, account.weights, account.used, account.claimed, account.nats, each, account.ratio)

@@ -1,4 +1,4 @@
-"""What became of every weight of a layer for a task: kept (claimed, refined or reused) or dropped; and the values kept.
+"""What became of every weight of a layer for a task: kept (claimed or reused) or dropped; and the values kept.
 
 From the store's files alone: a task's `mask.bin` and `claimed.safetensors`, and those of the tasks before it. Knows no
 module: a layer is a parameter, drawn as a matrix of (first dimension) x (all others), so (out) x (in * kh * kw) for a
@@ -7,76 +7,62 @@ convolution, (words) x (width) for an embedding, (4 * hidden) x (in) for an LSTM
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from narrows.analysis.picture import Array, Picture, pooled_sums
-from narrows.store import TaskRecord
+from narrows.analysis.walk import WalkedTask, walk
 from narrows.store.compose import resolved
 from narrows.store.reader import StoreReader
-from narrows.subnet import Composition, SubNetwork, dense
+from narrows.subnet import dense
 from narrows.subnet.composing import NOBODY
 from narrows.tasks import TaskStore
 
-STATES = ("free", "passed", "reused", "claimed", "refined")
-"""Codes 0 to 4. free: not used, and no earlier task has it; passed: not used though an earlier task has it; reused:
-used at an earlier task's value; claimed: used, first by this task; refined: used at a value of this task's own though
-an earlier task has one."""
+STATES = ("free", "passed", "reused", "claimed", "again")
+"""Codes 0 to 4. free: not kept, and no earlier task has it; passed: not kept though an earlier task has it; reused:
+kept at an earlier task's value; claimed: kept at a value of the task's own, the first there; again: claimed, though an
+earlier task has it."""
 
 HEIGHT, WIDTH = 128, 192
 """Cells of a picture, at most."""
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
-    """A task as it stands in its store. `earlier`, what the tasks before it hold, is only valid until the next one."""
-
-    record: TaskRecord
-    subnet: SubNetwork
-    earlier: Composition
-
-    def states(self) -> dict[str, Tensor]:
-        """name of the parameter -> codes, uint8 of its shape; see `STATES`.
-
-        Tasks of methods that do not share ("own", "none") find nothing of earlier ones.
-        """
-        found = {}
-        for spec in self.subnet.specs:
-            owners, part = self.earlier.owners[spec.name], self.subnet.parts[spec.name]
-            earlier = (owners != NOBODY) & (self.record.isolation == "shared")
-            codes = earlier.to(torch.uint8)
-            codes[part.claimed] = torch.where(earlier[part.claimed], 4, 3).to(torch.uint8)
-            codes[part.reused] = 2
-            found[spec.name] = codes.view(spec.shape)
-        return found
-
-
-@dataclass(frozen=True)
 class LayerStates:
     """States of the weights of a layer (`tasks/*/mask.bin`).
 
     Attributes:
         task, layer: names; the layer's is its parameter's.
-        shape: of the parameter.
-        counts: weights in each state, in the order of `STATES`. claimed + refined is `claimed` of the task's account
-            (task.json `layers`), and with reused it is `used`.
-        cells: (height, width, 5): fraction of each cell's weights that are in each state.
+        codes: uint8 of the parameter's shape, places in `STATES`.
     """
 
     task: str
     layer: str
-    shape: tuple[int, ...]
-    counts: tuple[int, ...]
-    cells: Picture
+    codes: Tensor
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Weights in each state, in the order of `STATES`.
+
+        claimed + again is `claimed` of the task's account (task.json `layers`), and with reused it is what the task
+        keeps, `used` there.
+        """
+        return tuple(torch.bincount(self.codes.flatten(), minlength=len(STATES)).tolist())
+
+    @property
+    def matrix(self) -> Array:
+        """The codes as they are drawn."""
+        return _matrix(self.codes)
+
+    def cells(self, height: int = HEIGHT, width: int = WIDTH) -> Picture:
+        """(height, width, 5), at most: fraction of each cell's weights that are in each state."""
+        matrix = self.matrix
+        areas = pooled_sums(np.ones(matrix.shape, dtype=np.uint8), height, width)
+        shares = [pooled_sums(matrix == code, height, width) / areas for code in range(len(STATES))]
+        return Picture.of(np.stack(shares, axis=-1), 0, 1)
 
 
 @dataclass(frozen=True)
@@ -100,24 +86,9 @@ class LayerMagnitudes:
     signed: Picture
     strength: Picture
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
-
-def standings(reader: StoreReader) -> Iterator[Standing]:
-    """Every task in turn with what those before it hold: one pass over the store's files."""
-    earlier = Composition(reader.shared)
-    for name in reader.task_names():
-        record, subnet = reader.record(name), reader.subnet(name)
-        yield Standing(record, subnet, earlier)
-        earlier.add(name, record.isolation, subnet)
-
-
-def layer_states(
-    store: TaskStore, task: str, *, height: int = HEIGHT, width: int = WIDTH, layer: str | None = None
-) -> tuple[LayerStates, ...]:
-    """What became of the weights of each layer, or of one, for a task.
+def layer_states(store: TaskStore, task: str) -> tuple[LayerStates, ...]:
+    """What became of the weights of each layer for a task.
 
     Raises:
         UnknownNameError: there is no such task; suggests the nearest name.
@@ -127,17 +98,28 @@ def layer_states(
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
     >>> store = TaskStore.create(tempfile.mkdtemp() + "/store", model)
     >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
-    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=20)
+    ...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], narrows.Training(20))
     ...     _ = task.commit()
-    >>> [(found.layer, sum(found.counts), found.cells.shape) for found in layer_states(store, "first")]
+    >>> [(found.layer, sum(found.counts), found.cells().shape) for found in layer_states(store, "first")]
     [('0.weight', 32, (8, 4, 5)), ('2.weight', 16, (2, 8, 5))]
     """
-    standing = store.directory.steadily(lambda reader: standing_of(reader, task))
-    return tuple(
-        _pooled_states(task, name, codes, height, width)
-        for name, codes in standing.states().items()
-        if layer in (None, name)
-    )
+    return states_of(store.directory.steadily(lambda reader: walked_to(reader, task)))
+
+
+def states_of(step: WalkedTask) -> tuple[LayerStates, ...]:
+    """The same of a task while a store is walked.
+
+    Tasks of methods that do not share ("own", "none") find nothing of earlier ones.
+    """
+    found = []
+    for spec in step.subnet.specs:
+        owners, part = step.earlier.owners[spec.name], step.subnet.parts[spec.name]
+        earlier = (owners != NOBODY) & step.shares
+        codes = earlier.to(torch.uint8)
+        codes[part.claimed] = torch.where(earlier[part.claimed], 4, 3).to(torch.uint8)
+        codes[part.reused] = 2
+        found.append(LayerStates(step.name, spec.name, codes.view(spec.shape)))
+    return tuple(found)
 
 
 def magnitudes(
@@ -158,22 +140,14 @@ def magnitudes(
     )
 
 
-def standing_of(reader: StoreReader, task: str) -> Standing:
+def walked_to(reader: StoreReader, task: str) -> WalkedTask:
     """One task with what those before it hold. UnknownNameError or DamagedStoreError."""
     reader.record(task)  # an unknown name is said before anything is read
-    return next(found for found in standings(reader) if found.record.name == task)
+    return next(found for found in walk(reader) if found.name == task)
 
 
-def _pooled_states(task: str, name: str, codes: Tensor, height: int, width: int) -> LayerStates:
-    matrix = _matrix(codes)
-    areas = pooled_sums(np.ones(matrix.shape, dtype=np.uint8), height, width)
-    cells = [pooled_sums(matrix == code, height, width) / areas for code in range(len(STATES))]
-    counts = tuple(int((matrix == code).sum()) for code in range(len(STATES)))
-    return LayerStates(task, name, tuple(codes.shape), counts, Picture.of(np.stack(cells, axis=-1), 0, 1))
-
-
-def _pooled_values(task: str, name: str, value: Tensor, used: Tensor, height: int, width: int) -> LayerMagnitudes:
-    weights, kept = _matrix(value.double()), _matrix(used)
+def _pooled_values(task: str, name: str, value: Tensor, mask: Tensor, height: int, width: int) -> LayerMagnitudes:
+    weights, kept = _matrix(value.double()), _matrix(mask)
     count = np.maximum(pooled_sums(kept, height, width), 1)
     sizes = np.abs(weights[kept])
     strength = pooled_sums(np.abs(weights), height, width) / count

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -38,18 +38,14 @@ class Missing:
 
     Attributes:
         what: a short name: "result", "unread result", "store", "tasks", "reference", "complete", "same tasks",
-            "comparison".
-        why: in a sentence, what is not there and what cannot be shown without it.
-        remedy: what gives it.
+            "comparison", "network".
+        why: what was wrong with it, where it is there and cannot be read or made.
+        remedy: the option of `narrows report` that gives it, or "".
     """
 
     what: str
-    why: str
-    remedy: str
-
-    def to_json(self) -> dict[str, str]:
-        """Plain values."""
-        return asdict(self)
+    why: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,20 +126,12 @@ def _file(where: Path) -> Subject:
     if where.name == RESULT_FILE and (where.parent / STORE_FOLDER / STORE_FILE).exists():
         return _run(where.parent)
     result = Result.load(where)
-    missing = (_no_store(where.parent / STORE_FOLDER), *_gaps(result))
-    return Subject("result", where, result=result, missing=missing)
+    return Subject("result", where, result=result, missing=(Missing("store"), *_gaps(result)))
 
 
 def _store(where: Path) -> Subject:
     reader = StoreReader.open(where)
-    beside = where.parent / RESULT_FILE
-    remedy = (
-        f"give the run's folder instead: {where.parent}"
-        if beside.exists()
-        else "`narrows evaluate` measures one task; accuracies over time are kept by `narrows run` only"
-    )
-    why = "There is no result.json: accuracies after each task, seconds of a step and the reference are not known."
-    return Subject("store", where, reader, None, (Missing("result", why, remedy), *_emptiness(reader)))
+    return Subject("store", where, reader, None, (Missing("result"), *_emptiness(reader)))
 
 
 def _run(where: Path) -> Subject:
@@ -155,27 +143,24 @@ def _run(where: Path) -> Subject:
         except StoreError as error:
             if not stored:
                 raise
-            missing.append(Missing("unread result", str(error), "see there"))
+            missing.append(Missing("unread result", str(error)))
     else:
-        why = "There is no result.json yet: no task has been measured."
-        missing.append(Missing("result", why, "go on with the same `narrows run`"))
+        missing.append(Missing("result"))
     if stored:
         reader = StoreReader.open(where / STORE_FOLDER)
         missing.extend(_emptiness(reader))
     else:
-        missing.append(_no_store(where / STORE_FOLDER))
+        missing.append(Missing("store"))
     if result is not None:
         missing.extend(_gaps(result))
-    if reader and result and (measured := [task.name for task in result.tasks]) != list(reader.task_names()):
-        why = f"result.json tells of {len(measured)} tasks and the store holds others, or another number of them."
-        missing.append(Missing("same tasks", why, "go on with the same `narrows run`, which measures anew"))
+    if reader and result and [task.name for task in result.tasks] != list(reader.task_names()):
+        missing.append(Missing("same tasks"))
     return Subject("run", where, reader, result, tuple(missing))
 
 
 def _comparison(where: Path, file: Path) -> Subject:
     if not file.exists():
-        why = "There is no compare.json yet: no run of the grid is done."
-        return Subject("comparison", where, missing=(Missing("comparison", why, "go on with `narrows compare`"),))
+        return Subject("comparison", where, missing=(Missing("comparison"),))
     comparison, damage = read_comparison(file)
     return Subject("comparison", where, missing=tuple(_open_ends(comparison)), comparison=comparison, damage=damage)
 
@@ -183,32 +168,20 @@ def _comparison(where: Path, file: Path) -> Subject:
 def _open_ends(comparison: Comparison) -> Iterator[Missing]:
     """What a grid that is under way, or failed in part, leaves out."""
     if not any(row.seeds for row in comparison.rows):
-        yield Missing("comparison", "No run of the grid is done yet.", "go on with `narrows compare`")
+        yield Missing("comparison")
     elif not comparison.complete:
-        why = f"The grid is not finished: {comparison.left} jobs are left, {len(comparison.failures)} failed."
-        yield Missing("complete", why, "go on with the same `narrows compare`")
+        yield Missing("complete")
 
 
 def _gaps(result: Result) -> Iterator[Missing]:
     """What a sound result may leave out."""
-    if not result.tasks:
-        yield Missing("tasks", "No task has been learned yet.", "go on with the same `narrows run`")
-    if not result.complete:
-        why = f"The run is not finished: {len(result.tasks)} tasks have been learned."
-        yield Missing("complete", why, "go on with the same `narrows run`")
-    if result.reference is None:
-        why = "There is no reference: accuracy and time of one network per task were not measured."
-        yield Missing("reference", why, "go on with the same `narrows run` and --reference")
+    there = {"tasks": bool(result.tasks), "complete": result.complete, "reference": result.reference is not None}
+    yield from (Missing(what) for what, is_there in there.items() if not is_there)
 
 
 def _emptiness(reader: StoreReader) -> Iterator[Missing]:
     if not reader.task_names():
-        yield Missing("tasks", "The store holds no task yet.", "`narrows learn`, or TaskStore.begin")
-
-
-def _no_store(where: Path) -> Missing:
-    why = f"There is no store at {where}: masks, layers and bytes of single files are not known."
-    return Missing("store", why, "put result.json beside its store/")
+        yield Missing("tasks")
 
 
 def _head(file: Path) -> dict[str, Any]:

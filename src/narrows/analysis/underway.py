@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,10 +44,6 @@ class LiveJob:
     line: str
     file: str
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class UnderWay:
@@ -67,10 +63,6 @@ class UnderWay:
     failed: int | None = None
     complete: bool | None = None
     unread: tuple[Unread, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 def under_way(kind: Kind, path: Path, now: float | None = None) -> UnderWay:

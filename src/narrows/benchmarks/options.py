@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from narrows.benchmarks.streams import stream_names
-from narrows.errors import ConfigError
 from narrows.methods import Method
+from narrows.training import Training
 from narrows.training.device import require_device
+from narrows.training.value import Amp
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class RunOptions:
         stream, tasks, classes, image_size, data: see `make_stream`.
         method: what learns.
         epochs, batch_size, lr: of training; Adam, cosine to 0 over each task.
+        amp, clip, accumulate: as in `narrows.Training`.
         network: a name for `make_network`.
         seed: of initial weights, order of examples, class order and split.
         reference: also train a dense network for each task, for FWT and the step ratio.
@@ -33,6 +35,9 @@ class RunOptions:
     epochs: int | None = None
     batch_size: int | None = None
     lr: float | None = None
+    amp: Amp | None = None
+    clip: float | None = None
+    accumulate: int = 1
     network: str | None = None
     seed: int = 0
     tasks: int | None = None
@@ -43,6 +48,17 @@ class RunOptions:
     device: str = "cpu"
     first: int | None = None
     holdout: float | None = None
+
+    def training(self) -> Training:
+        """How each task is trained; of options that `with_defaults` gave. ConfigError: one out of range."""
+        return Training(
+            self.epochs or 0,
+            lr=self.lr,
+            batch_size=self.batch_size,
+            amp=self.amp,
+            clip=self.clip,
+            accumulate=self.accumulate,
+        )
 
 
 def with_defaults(options: RunOptions) -> RunOptions:
@@ -55,8 +71,6 @@ def with_defaults(options: RunOptions) -> RunOptions:
         lr=options.method.learning_rate if options.lr is None else options.lr,
         network=spec.network if options.network is None else options.network,
     )
-    for name in ("epochs", "batch_size", "lr"):
-        if not getattr(filled, name) > 0:
-            raise ConfigError(f"{name} must be above 0, not {getattr(filled, name)}")
+    filled.training()
     require_device(filled.device)
     return filled

@@ -25,6 +25,7 @@ from narrows.benchmarks.together import Member, learn_together
 from narrows.errors import ConfigError, StoreError
 from narrows.methods import Independent
 from narrows.tasks import TaskStore
+from narrows.tasks.heads import Head
 from narrows.tasks.sharing import shared_specs
 from narrows.trackers import LiveFile, Tracker, Trackers
 from narrows.training import Schedule, accuracy
@@ -72,9 +73,7 @@ class _Runner:
     ) -> None:
         self.options, self.stream, self.out, self.listener = options, stream, out, listener
         self._others = tuple(trackers)
-        # with_defaults has filled these in
-        self.epochs, self.batch_size = options.epochs or 0, options.batch_size or 0
-        self.lr = options.lr or 0.0
+        self.training = options.training()
         self.material = StreamData(options, stream)
         self.result = self._fresh_result()
 
@@ -115,20 +114,19 @@ class _Runner:
         if not self.result.tasks:
             if len(self.store.tasks()) < count:
                 method, members = self.options.method, [self._member(index) for index in range(count)]
-                total = self.epochs * sum(len(member.batches) for member in members)
-                schedule = Schedule(total_steps=total, epochs=self.epochs, lr=self.lr, cosine=True)
-                training = self.listener.training(ALL, 1, 1)
+                total = self.training.steps(sum(len(member.batches) for member in members))
+                schedule = Schedule(total_steps=total, epochs=self.training.epochs, lr=self.training.lr, cosine=True)
+                listening = self.listener.training(ALL, 1, 1)
                 learn_together(
                     self.store,
                     method,
                     members,
                     trained,
                     identity=self.result.identity(),
-                    epochs=self.epochs,
-                    lr=self.lr,
+                    training=self.training,
                     seed=self.options.seed,
                     device=self.options.device,
-                    training=following(self.trackers, method, schedule, training),
+                    listening=following(self.trackers, method, schedule, listening),
                 )
             self._measure_together()
             self._save()
@@ -152,14 +150,14 @@ class _Runner:
         untrained = self.material.untrained(head, test)
         train = self.material.train_batches(index)
         with (
-            self.store.begin(data.name, self.options.method, head=(HEAD, head)) as task,
+            self.store.begin(data.name, self.options.method, head=Head(HEAD, head)) as task,
             self.listener.training(data.name, index + 1, len(self.stream.tasks)) as callback,
         ):
             task.model.to(self.options.device)
             start = accuracy(task.model, test)
             clock = StepClock(self.options.device)
             callbacks = [clock, *([callback] if callback else [])]
-            fit = task.fit(train, self.epochs, lr=self.lr, progress=False, callbacks=callbacks, trackers=self.trackers)
+            fit = task.fit(train, self.training, progress=False, callbacks=callbacks, trackers=self.trackers)
             task.commit(
                 metrics={
                     "start_accuracy": start,
@@ -233,7 +231,7 @@ class _Runner:
         path = self.out / "store"
         if (path / "store.json").exists():
             return TaskStore.open(path, self.material.base_network())
-        return TaskStore.create(path, self.material.base_network(), private=[HEAD])
+        return TaskStore.create(path, self.material.base_network(), head=HEAD)
 
     def _save(self) -> None:
         self.result.save(self.out / "result.json")
@@ -260,9 +258,8 @@ class _Runner:
             method=self.options.method.name,
             config={
                 "method": json.loads(json.dumps(self.options.method.config())),  # lists for tuples, as it is read back
-                "epochs": self.epochs,
-                "batch_size": self.batch_size,
-                "lr": self.lr,
+                **self.training.terms(),
+                "batch_size": self.training.batch_size,
                 "optimizer": "Adam",
                 "schedule": "cosine to 0 over each task",
                 "network": self.options.network,

@@ -30,7 +30,7 @@ from narrows.methods import Method
 from narrows.store import durable, outside, tensors_file
 from narrows.subnet import digest
 from narrows.tasks import TaskStore
-from narrows.training import Callback, train
+from narrows.training import Callback, Training, train
 
 _FIGURES, _CHECK = "figures", "check"
 _MOST = 1 << 40  # bytes
@@ -166,11 +166,10 @@ def learn_together(
     path: Path,
     *,
     identity: Mapping[str, Any],
-    epochs: int,
-    lr: float,
+    training: Training,
     seed: int,
     device: str,
-    training: AbstractContextManager[Callback | None],
+    listening: AbstractContextManager[Callback | None],
 ) -> None:
     """Trains all tasks at once, or takes what was trained from `path`, and commits those not in the store yet.
 
@@ -178,7 +177,8 @@ def learn_together(
         members: all tasks, in the store's order; their networks are trained.
         path: where the trained networks are kept until the caller deletes them.
         identity: plain JSON that names the run.
-        training: entered while it trains; gives a callback for its steps.
+        training: how, over the batches of all tasks.
+        listening: entered while it trains; gives a callback for its steps.
 
     Raises:
         StoreError: some tasks are in the store and `path` is not there, or what it holds is not this run's.
@@ -193,11 +193,9 @@ def learn_together(
         )
     else:
         names = [spec.name for spec in store.shared]
-        with training as callback:
+        with listening as callback:
             callbacks = [callback] if callback else []
-            trained = train_together(
-                members, names, epochs=epochs, lr=lr, seed=seed, device=device, callbacks=callbacks
-            )
+            trained = train_together(members, names, training, seed=seed, device=device, callbacks=callbacks)
         trained.save(path, identity)
     for member, network in list(zip(members, trained.networks, strict=True))[done:]:
         member.network.load_state_dict(network)
@@ -208,14 +206,13 @@ def learn_together(
 def train_together(
     members: Sequence[Member],
     shared: Iterable[str],
+    training: Training,
     *,
-    epochs: int,
-    lr: float,
     seed: int,
     device: str = "cpu",
     callbacks: Iterable[Callback] = (),
 ) -> Trained:
-    """Trains every task's network with those of the others, by Adam, the rate falling to 0 on a cosine.
+    """Trains every task's network with those of the others.
 
     Args:
         shared: names of the parameters that the networks have in common.
@@ -223,13 +220,8 @@ def train_together(
     """
     model = Together([member.network for member in members], shared).to(device)
     batches = Mixed([member.batches for member in members], seed)
-    total = epochs * len(batches)
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=total)
     clock = StepClock(device)
-    log = train(
-        model, optimizer, batches, epochs, total_steps=total, scheduler=scheduler, callbacks=[clock, *callbacks]
-    )
+    log = train(model, batches, training, callbacks=[clock, *callbacks])
     states = tuple(
         {name: value.detach().cpu().clone() for name, value in member.network.state_dict().items()}
         for member in members

@@ -53,8 +53,8 @@ def trust_to_build(path: Path, trust: bool, *data: str | None) -> None:
     UntrustedModelError where nobody has said that it may be called.
     """
     from narrows.data.sources.hook import PREFIX
+    from narrows.factories.trust import OURS, require_trust
     from narrows.production import model_record
-    from narrows.production.trust import OURS, require_trust
 
     record = model_record(path)
     if record is not None:

@@ -1,8 +1,7 @@
 """What may be said of a user's data on the command line, for every command that reads some."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -22,60 +21,78 @@ Data = Annotated[
     ),
 ]
 Task = Annotated[str, typer.Option("--task", "-t", metavar="NAME", help="The task's name.")]
-Valid = Annotated[str | None, typer.Option(metavar="DATA", help="Data to measure on, not learned from.")]
-Holdout = Annotated[float, typer.Option(help="Fraction of the data to measure on instead, not learned from.")]
-Target = Annotated[
-    list[str] | None,
-    typer.Option(metavar="COLUMN", help="What is to be predicted; repeatable. Default: label, target, y or class."),
-]
-Kind = Annotated[str, typer.Option(help="auto, classification, regression or multilabel.")]
-Classes = Annotated[
-    str | None, typer.Option(metavar="A,B,...", help="The classes in the order of the outputs; default: sorted.")
-]
-ImageSize = Annotated[int | None, typer.Option(help="Side of the images in pixels; others are resized.")]
-Channels = Annotated[int | None, typer.Option(help="1: grey images, 3: RGB.")]
-Mean = Annotated[str | None, typer.Option(metavar="M,M,M", help="Mean of each channel, 0 to 1; default: the data's.")]
-Std = Annotated[str | None, typer.Option(metavar="S,S,S", help="Deviation of each channel; default: the data's.")]
 Features = Annotated[
     list[str] | None, typer.Option(metavar="COLUMN", help="Predict from these; repeatable. Default: all others.")
-]
-Categorical = Annotated[
-    list[str] | None, typer.Option(metavar="COLUMN", help="Numbers that are names (postal codes, say); repeatable.")
-]
-Without = Annotated[
-    list[str] | None,
-    typer.Option(metavar="COLUMN", help="Not to be learned from; later data may lack it; repeatable."),
-]
-Id = Annotated[
-    list[str] | None,
-    typer.Option("--id", metavar="COLUMN", help="Not learned from, and kept beside the predictions; repeatable."),
-]
-Decimal = Annotated[
-    str | None, typer.Option(metavar=".|,", help="Decimal mark of numbers in text; default: what all of a column fit.")
-]
-Dates = Annotated[str | None, typer.Option(help="Where dates may be either: day-first or month-first.")]
-PartedBy = Annotated[
-    str | None,
-    typer.Option(metavar="MARK", help="What stands between the labels of one text, as ; or [] for a list; multilabel."),
 ]
 Bad = Annotated[str, typer.Option(help="Rows that cannot be used: refuse, or skip them.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, ...", rich_help_panel="Machine")]
 
-for _kind in [kind for kind in vars().values() if get_origin(kind) is Annotated]:  # all but Device are of the data
+
+def described(
+    valid: Annotated[str | None, typer.Option(metavar="DATA", help="Data to measure on, not learned from.")] = None,
+    holdout: Annotated[float, typer.Option(help="Fraction of the data to measure on instead, not learned from.")] = 0.0,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="What is to be predicted; repeatable. Default: label, target, y or class."),
+    ] = None,
+    kind: Annotated[str, typer.Option(help="auto, classification, regression or multilabel.")] = "auto",
+    classes: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="The classes in the order of the outputs; default: sorted.")
+    ] = None,
+    features: Features = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Numbers that are names (postal codes, say); repeatable.")
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Not to be learned from; later data may lack it; repeatable."),
+    ] = None,
+    id: Annotated[
+        list[str] | None,
+        typer.Option("--id", metavar="COLUMN", help="Not learned from, and kept beside the predictions; repeatable."),
+    ] = None,
+    decimal: Annotated[
+        str | None,
+        typer.Option(metavar=".|,", help="Decimal mark of numbers in text; default: what all of a column fit."),
+    ] = None,
+    dates: Annotated[str | None, typer.Option(help="Where dates may be either: day-first or month-first.")] = None,
+    parted_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MARK", help="What stands between the labels of one text, as ; or [] for a list; multilabel."
+        ),
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the images in pixels; others are resized.")] = None,
+    channels: Annotated[int | None, typer.Option(help="1: grey images, 3: RGB.")] = None,
+    mean: Annotated[
+        str | None, typer.Option(metavar="M,M,M", help="Mean of each channel, 0 to 1; default: the data's.")
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(metavar="S,S,S", help="Deviation of each channel; default: the data's.")
+    ] = None,
+    bad: Bad = "refuse",
+) -> None:
+    """What `learn` and `adopt` let people say of their data; see `narrows.cli.shared_options`."""
+
+
+for _kind in (Data, Task, Features, Bad, *described.__annotations__.values()):
     for _option in get_args(_kind)[1:]:
         _option.rich_help_panel = _option.rich_help_panel or "Data"
 
 
-def data_options(**said: Any) -> DataOptions:
-    """The options of that name that were said; lists that are empty are not.
+def data_options(**said: Any) -> "DataOptions":
+    """Those of `said` that are about how data are read, lists that are empty aside.
 
     ConfigError: a value out of its range.
     """
     from narrows.data import DataOptions
 
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
-    given: dict[str, Any] = {name: value for name, value in values.items() if value not in (None, ())}
-    return DataOptions(**given)
+    known = {field.name for field in fields(DataOptions)}
+    values: dict[str, Any] = {name: said[name] for name in known & said.keys() if said[name] not in (None, [])}
+    if "classes" in values:
+        values["classes"] = names_of(values["classes"])
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return DataOptions(**plain)
 
 
 def names_of(text: str | None) -> tuple[str, ...] | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class GridBar:
     """Watches a grid and shows it on a console; a context manager.
 
-    It is a `narrows.benchmarks.compare.grid_listener.Watcher`.
+    It is a `narrows.benchmarks.compare.grid_listener.GridListener`.
     """
 
     def __init__(self, console: Screen) -> None:

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from narrows.cli import data_options as say_of
-from narrows.cli.as_json import Json, print_json
-from narrows.cli.common import Log, StorePath, Trust, open_for_use
-from narrows.cli.data_options import data_options, names_of, scale_of
+from narrows.cli import training_options as said_of
+from narrows.cli.as_json import print_json
+from narrows.cli.common import StorePath, open_for_use
+from narrows.cli.data_options import data_options, scale_of
 from narrows.cli.learning_bar import LearningBar, interruptible
 from narrows.cli.screen import Screen, say
+from narrows.cli.shared_options import shares_options
 from narrows.cli.suggesting import suggest
 from narrows.cli.tables import counted, percent, size
 from narrows.errors import ConfigError
 from narrows.pairs import parse_pairs
-from narrows.production.defaults import BATCH_SIZE, DENSITY, EPOCHS, LEAST_BATCH, STEPS
-from narrows.tasks import recipe
+from narrows.production.defaults import ADOPTED_DENSITY, ADOPTED_EPOCHS, ADOPTED_LR, DENSITY, EPOCHS, STEPS
 
 if TYPE_CHECKING:
     from narrows.tasks import TaskStore
@@ -27,46 +28,14 @@ if TYPE_CHECKING:
 LOGS = Path("runs/tensorboard")
 """Where TensorBoard's files go if nothing is said: nothing that is not narrows' own lies in a store."""
 
-_TRAINING, _MACHINE = "Training", "Machine"
-Epochs = Annotated[int, typer.Option(help="Passes over the data.", rich_help_panel=_TRAINING)]
-BatchSize = Annotated[int, typer.Option(help="Examples a step.", rich_help_panel=_TRAINING)]
-Augment = Annotated[
-    bool, typer.Option("--augment", help="Crop and mirror images at random.", rich_help_panel=_TRAINING)
-]
-Seed = Annotated[
-    int,
-    typer.Option(help="Of the head, the order of the examples, what is held out.", rich_help_panel=_TRAINING),
-]
-Restart = Annotated[
-    bool,
-    typer.Option(
-        "--restart", help="Forget what an interrupted run has learned; begin anew.", rich_help_panel=_TRAINING
-    ),
-]
-Threads = Annotated[int | None, typer.Option(help="CPU threads for torch.", rich_help_panel=_MACHINE)]
+_TRAINING = said_of.PANEL
 
 
+@shares_options(say_of.described, said_of.trained)
 def learn_command(
     store: StorePath,
     task: say_of.Task,
     data: say_of.Data,
-    valid: say_of.Valid = None,
-    holdout: say_of.Holdout = 0.0,
-    target: say_of.Target = None,
-    kind: say_of.Kind = "auto",
-    classes: say_of.Classes = None,
-    features: say_of.Features = None,
-    categorical: say_of.Categorical = None,
-    without: say_of.Without = None,
-    id: say_of.Id = None,
-    decimal: say_of.Decimal = None,
-    dates: say_of.Dates = None,
-    parted_by: say_of.PartedBy = None,
-    image_size: say_of.ImageSize = None,
-    channels: say_of.Channels = None,
-    mean: say_of.Mean = None,
-    std: say_of.Std = None,
-    bad: say_of.Bad = "refuse",
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -91,30 +60,13 @@ def learn_command(
             rich_help_panel=_TRAINING,
         ),
     ] = None,
-    lr: Annotated[
-        float | None, typer.Option(help="Learning rate; default: the method's own.", rich_help_panel=_TRAINING)
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            help=f"Examples a step; default: {BATCH_SIZE}, or down to {LEAST_BATCH} of few examples.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
     patience: Annotated[
         int | None,
         typer.Option(
             help="Stop after so many epochs without a better one on the validation data.", rich_help_panel=_TRAINING
         ),
     ] = None,
-    augment: Augment = False,
-    device: say_of.Device = "cpu",
-    threads: Threads = None,
-    seed: Seed = 0,
-    restart: Restart = False,
-    log: Log = None,
-    trust: Trust = False,
-    as_json: Json = False,
+    **shared: Any,
 ) -> None:
     """Learn a task from your data. The tasks there are stay as they are, to the last bit.
 
@@ -124,29 +76,10 @@ def learn_command(
     """
     from narrows.methods import make_method
     from narrows.production import learn
-    from narrows.trackers.names import make_trackers
 
     said = _with_density(parse_pairs(settings or [], "--set", "--set density=0.03"), density)
-    trackers = make_trackers(log, LOGS / store.name)
-    opened = _open(store, trust, threads, data, valid)
     default = {"density": str(DENSITY)} if method == "ibm" and not said else {}
-    options = data_options(
-        target=target,
-        kind=kind,
-        classes=names_of(classes),
-        features=features,
-        categorical=categorical,
-        without=without,
-        id=id,
-        decimal=decimal,
-        dates=dates,
-        parted_by=parted_by,
-        image_size=image_size,
-        channels=channels,
-        bad=bad,
-        holdout=holdout,
-        seed=seed,
-    )
+    opened, asked = _asked(store, data, shared)
     errors = Screen(stderr=True)
     watch = LearningBar(task, errors)
     with interruptible(watch, errors, store):
@@ -155,26 +88,18 @@ def learn_command(
                 opened,
                 task,
                 data,
-                valid=valid,
                 method=make_method(method, default | said),
-                options=options,
                 epochs=epochs,
-                lr=lr,
-                batch_size=batch_size,
                 patience=patience,
-                augment=augment,
-                scale=scale_of(mean, std),
-                device=device,
-                seed=seed,
-                restart=restart,
                 callbacks=[watch.step],
-                trackers=trackers,
                 begun=watch.begun,
                 measured=watch.measured,
+                **said_of.training_said(shared),
+                **asked,
             )
         for note in learned.doubts:
             say(errors, f"note: {note}")
-        if as_json:
+        if shared["as_json"]:
             print_json("learn", {**_told(opened, task), "doubts": learned.doubts})
             return
         console = Screen()
@@ -183,39 +108,14 @@ def learn_command(
         say(console, f"next: {suggest('predict', store, '--task', task)} --data NEW --out predictions.csv")
 
 
+@shares_options(say_of.described, said_of.trained)
 def adopt_command(
     store: StorePath,
     task: say_of.Task,
     data: say_of.Data,
-    valid: say_of.Valid = None,
-    holdout: say_of.Holdout = 0.0,
-    target: say_of.Target = None,
-    kind: say_of.Kind = "auto",
-    classes: say_of.Classes = None,
-    features: say_of.Features = None,
-    categorical: say_of.Categorical = None,
-    without: say_of.Without = None,
-    id: say_of.Id = None,
-    decimal: say_of.Decimal = None,
-    dates: say_of.Dates = None,
-    parted_by: say_of.PartedBy = None,
-    image_size: say_of.ImageSize = None,
-    channels: say_of.Channels = None,
-    mean: say_of.Mean = None,
-    std: say_of.Std = None,
-    bad: say_of.Bad = "refuse",
-    density: Annotated[float, typer.Option(help="Fraction of the weights to keep.")] = recipe.DENSITY,
-    epochs: Epochs = recipe.EPOCHS,
-    lr: Annotated[float, typer.Option(help="Learning rate of the fine-tuning.")] = recipe.LEARNING_RATE,
-    batch_size: BatchSize = BATCH_SIZE,
-    augment: Augment = False,
-    device: say_of.Device = "cpu",
-    threads: Threads = None,
-    seed: Seed = 0,
-    restart: Restart = False,
-    log: Log = None,
-    trust: Trust = False,
-    as_json: Json = False,
+    density: Annotated[float, typer.Option(help="Fraction of the weights to keep.")] = ADOPTED_DENSITY,
+    epochs: Annotated[int, typer.Option(help="Passes over the data.", rich_help_panel=_TRAINING)] = ADOPTED_EPOCHS,
+    **shared: Any,
 ) -> None:
     """Make the trained network that a store began from its first task, keeping what that task needs of it.
 
@@ -225,27 +125,10 @@ def adopt_command(
     The rest of its weights is free for the tasks to come. Give the data it was trained on.
     """
     from narrows.production import adopt
-    from narrows.trackers.names import make_trackers
+    from narrows.training import Training
 
-    trackers = make_trackers(log, LOGS / store.name)
-    opened = _open(store, trust, threads, data, valid)
-    options = data_options(
-        target=target,
-        kind=kind,
-        classes=names_of(classes),
-        features=features,
-        categorical=categorical,
-        without=without,
-        id=id,
-        decimal=decimal,
-        dates=dates,
-        parted_by=parted_by,
-        image_size=image_size,
-        channels=channels,
-        bad=bad,
-        holdout=holdout,
-        seed=seed,
-    )
+    opened, asked = _asked(store, data, shared)
+    training = Training(epochs, **{"lr": ADOPTED_LR} | said_of.training_said(shared))
     console, errors = Screen(), Screen(stderr=True)
     watch = LearningBar(task, errors)
     with interruptible(watch, errors, store):
@@ -254,42 +137,40 @@ def adopt_command(
                 opened,
                 task,
                 data,
-                valid=valid,
                 density=density,
-                options=options,
-                epochs=epochs,
-                lr=lr,
-                batch_size=batch_size,
-                augment=augment,
-                scale=scale_of(mean, std),
-                device=device,
-                seed=seed,
-                restart=restart,
+                training=training,
+                progress=False,
                 callbacks=[watch.step],
-                trackers=trackers,
                 begun=watch.begun,
+                **asked,
             )
-        found = adopted.adoption
         for note in adopted.doubts:
             say(errors, f"note: {note}")
-        if as_json:
+        if shared["as_json"]:
             print_json("adopt", {**_told(opened, task), "doubts": adopted.doubts})
             return
-        say(console, f"adopted {task} in {found.seconds:.1f} s")
+        say(console, f"adopted {task} in {adopted.seconds:.1f} s")
         if adopted.measures_accuracy:
-            say(console, f"accuracy {percent(found.before)}% before, {percent(found.after)}% after")
+            say(console, f"accuracy {percent(adopted.before)}% before, {percent(adopted.after)}% after")
         else:
-            say(console, f"loss {-found.before:.4f} before, {-found.after:.4f} after")
-        say(console, f"capacity won: {percent(found.freed, 2)}% of the shared weights are free for later tasks")
+            say(console, f"loss {-adopted.before:.4f} before, {-adopted.after:.4f} after")
+        say(console, f"capacity won: {percent(adopted.freed, 2)}% of the shared weights are free for later tasks")
         _print_cost(console, opened, task)
 
 
-def _open(store: StorePath, trust: bool, threads: int | None, *data: str | None) -> TaskStore:
-    if threads is not None:
+def _asked(store: Path, data: str, shared: dict[str, Any]) -> tuple[TaskStore, dict[str, Any]]:
+    """The store, opened, and what `learn` and `adopt` take alike of what was said."""
+    from narrows.trackers.names import make_trackers
+
+    trackers = make_trackers(shared["log"], LOGS / store.name)
+    if shared["threads"] is not None:
         import torch
 
-        torch.set_num_threads(threads)
-    return open_for_use(store, trust, *data)
+        torch.set_num_threads(shared["threads"])
+    opened = open_for_use(store, shared["trust"], data, shared["valid"])
+    alike = {name: shared[name] for name in ("valid", "augment", "device", "seed", "restart")}
+    scale = scale_of(shared["mean"], shared["std"])
+    return opened, {**alike, "trackers": trackers, "scale": scale, "options": data_options(**shared)}
 
 
 def _with_density(said: dict[str, str], density: float | None) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,19 +115,19 @@ def _write(out: Path | None, text: str) -> None:
 
 def _everything(measured: CostFigures, assumptions: Assumptions, given: dict[str, Any], made: Plan) -> dict[str, Any]:
     return {
-        "measured": measured.to_json(),
-        "assumptions": assumptions.to_json(),
+        "measured": asdict(measured),
+        "assumptions": asdict(assumptions),
         "given": sorted(given),
-        "plan": made.to_json(),
+        "plan": asdict(made),
     }
 
 
 def _print(console: Screen, measured: CostFigures, assumptions: Assumptions, given: dict[str, Any], made: Plan) -> None:
     table = plain_table()
-    table.title = "CostFigures"
+    table.title = "Measured"
     for heading in ("figure", "value", "source"):
         table.add_column(heading, justify="right" if heading == "value" else "left")
-    for name, value in measured.figures.to_json().items():
+    for name, value in asdict(measured.figures).items():
         table.add_row(name, _number(value), measured.sources[name])
     if measured.switch_seconds is not None:
         source = "put together from disk, here and now"

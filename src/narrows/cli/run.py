@@ -14,6 +14,7 @@ from narrows.cli.common import INTERRUPTED, Log, pictures_drawn
 from narrows.cli.screen import Screen, say
 from narrows.cli.suggesting import suggest
 from narrows.cli.tables import percent
+from narrows.cli.training_options import Accumulate, Amp, Clip
 from narrows.pairs import parse_pairs
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def run_command(
     epochs: Annotated[int | None, typer.Option(help="Passes over each task's data.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples per step.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate; default: the method's own.")] = None,
+    amp: Amp = None,
+    clip: Clip = None,
+    accumulate: Accumulate = 1,
     network: Annotated[
         str | None, typer.Option(help="As mlp or resnet18; docs/streams.md lists them; default: the stream's own.")
     ] = None,
@@ -81,6 +85,9 @@ def run_command(
         epochs=epochs,
         batch_size=batch_size,
         lr=lr,
+        amp=amp,  # type: ignore[arg-type]  # others are refused
+        clip=clip,
+        accumulate=accumulate,
         network=network,
         seed=seed,
         tasks=tasks,

@@ -4,7 +4,7 @@ A mask is a bool tensor of its parameter's shape; few weights are positions. Thi
 no optimizers, no files.
 """
 
-from narrows.masks.flat import Layout
+from narrows.masks.flat import Layout, magnitudes
 from narrows.masks.selection import NaNWatch, above, best, best_each, top
 from narrows.masks.sparse import fill_, marked, pick, places, put_, spread
 
@@ -15,6 +15,7 @@ __all__ = [
     "best",
     "best_each",
     "fill_",
+    "magnitudes",
     "marked",
     "pick",
     "places",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
+
+from narrows.masks.host import Magnitudes
 
 
 class Layout:
@@ -33,3 +35,22 @@ class Layout:
         """Views of `flat`, one for each parameter, in the parameters' shapes."""
         parts = torch.split(flat, self.sizes)
         return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+
+def magnitudes(tensors: Sequence[Tensor] | Callable[[], Sequence[Tensor]]) -> Magnitudes:
+    """How large values are, by their positions in one vector of all of them, which is not made for a few.
+
+    >>> magnitudes([torch.tensor([[1.0, -2.0]]), torch.tensor([-3.0])])(torch.tensor([1, 2]))
+    tensor([2., 3.])
+    """
+
+    def sizes(at: Tensor | None) -> Tensor:
+        flat = [tensor.detach().reshape(-1) for tensor in (tensors() if callable(tensors) else tensors)]
+        if at is None:
+            return torch.cat(flat).abs()
+        starts = torch.tensor([0, *(part.numel() for part in flat)], device=at.device).cumsum(0)
+        counts = torch.searchsorted(at, starts).diff().tolist()  # they ascend
+        rows = zip(flat, torch.split(at, counts), starts[:-1], strict=True)
+        return torch.cat([part[some - start] for part, some, start in rows]).abs()
+
+    return sizes

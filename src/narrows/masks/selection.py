@@ -8,19 +8,14 @@ torch; and by torch without ever making the host wait for the device, for what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from narrows.errors import NonFiniteError
-
-Array = np.ndarray[Any, Any]
-
-Sizes = Callable[[], Tensor]
-"""What decides between equal scores, asked for where there are such; of the scores' shape, without NaN."""
+from narrows.masks import host
+from narrows.masks.host import NAN, Magnitudes
 
 
 class NaNWatch:
@@ -44,10 +39,7 @@ class NaNWatch:
             raise NonFiniteError(NAN)
 
 
-NAN = "a weight's score is NaN: the gradients were not finite. Lower the learning rate or clip them."
-
-
-def best(scores: Tensor, candidates: Tensor, count: int, sizes: Sizes | None = None) -> Tensor:
+def best(scores: Tensor, candidates: Tensor, count: int, sizes: Magnitudes | None = None) -> Tensor:
     """Mask of the `count` candidates with the highest score: never more, fewer only if there are fewer.
 
     Args:
@@ -61,26 +53,25 @@ def best(scores: Tensor, candidates: Tensor, count: int, sizes: Sizes | None = N
 
     >>> best(torch.tensor([3., 1., 2., 9.]), torch.tensor([True, True, True, False]), 2)
     tensor([ True, False,  True, False])
-    >>> best(torch.zeros(3), torch.ones(3, dtype=torch.bool), 1, sizes=lambda: torch.tensor([1., 2., 2.]))
+    >>> best(torch.zeros(3), torch.ones(3, dtype=torch.bool), 1, sizes=lambda at: torch.tensor([1., 2., 2.])[at])
     tensor([False,  True, False])
     """
     if _on_host(scores):
-        return torch.from_numpy(_host(_array(scores), _array(candidates), count, sizes)).view(scores.shape)
-    values = scores[candidates]
-    chosen = torch.zeros_like(candidates)
-    chosen[candidates] = _torch(values, count, None if sizes is None else lambda: sizes()[candidates])
-    return chosen
+        return _by_host(scores, candidates, count, sizes)
+    at = candidates.reshape(-1).nonzero().squeeze(1)
+    stay = _torch(scores.reshape(-1)[at], count, sizes and (lambda ties: sizes(at if ties is None else at[ties])))
+    return torch.zeros_like(candidates).view(-1).index_copy_(0, at, stay).view(scores.shape)
 
 
-def top(scores: Tensor, count: int, sizes: Sizes | None = None) -> Tensor:
+def top(scores: Tensor, count: int, sizes: Magnitudes | None = None) -> Tensor:
     """`best` where all are candidates.
 
     >>> top(torch.tensor([3., 1., 2.]), 2)
     tensor([ True, False,  True])
     """
     if _on_host(scores):
-        return torch.from_numpy(_host(_array(scores), None, count, sizes)).view(scores.shape)
-    return _torch(scores.reshape(-1), count, sizes and (lambda: sizes().reshape(-1))).view(scores.shape)
+        return _by_host(scores, None, count, sizes)
+    return _torch(scores.reshape(-1), count, sizes).view(scores.shape)
 
 
 def above(scores: Tensor, candidates: Tensor, threshold: float) -> Tensor:
@@ -91,7 +82,7 @@ def above(scores: Tensor, candidates: Tensor, threshold: float) -> Tensor:
 def best_each(
     scores: Sequence[Tensor],
     fraction: float,
-    sizes: Sequence[Sizes] | None = None,
+    sizes: Sequence[Magnitudes] | None = None,
     watch: NaNWatch | None = None,
 ) -> list[Tensor]:
     """For each tensor apart, the mask of its best `fraction` (at least one weight; rounded down).
@@ -119,40 +110,12 @@ def _on_host(scores: Tensor) -> bool:
     return scores.device.type == "cpu"
 
 
-def _array(tensor: Tensor) -> Array:
-    """As one vector; in float32 what NumPy has no type for."""
-    flat = tensor.detach().reshape(-1)
-    array: Array = np.asarray(flat.float() if flat.dtype in (torch.bfloat16, torch.float16) else flat)
-    return array
+def _by_host(scores: Tensor, candidates: Tensor | None, count: int, sizes: Magnitudes | None) -> Tensor:
+    among = None if candidates is None else host.array_of(candidates)
+    return torch.from_numpy(host.chosen(host.array_of(scores), among, count, sizes)).view(scores.shape)
 
 
-def _host(scores: Array, candidates: Array | None, count: int, sizes: Sizes | None) -> Array:
-    available = len(scores) if candidates is None else int(np.count_nonzero(candidates))
-    values = scores if candidates is None or available == len(scores) else np.where(candidates, scores, -np.inf)
-    if not 0 < count < available:
-        if available and np.isnan(values.max()):  # the maximum of what holds a NaN is NaN
-            raise NonFiniteError(NAN)
-        everything = np.ones(len(scores), dtype=bool) if candidates is None else candidates.copy()
-        return everything if count > 0 else np.zeros_like(everything)
-    last = len(values) - count
-    ordered = np.partition(values, last)
-    if np.isnan(ordered[last:].max()):  # NaN is the highest of all
-        raise NonFiniteError(NAN)
-    threshold = ordered[last]
-    kept: Array = values >= threshold
-    if candidates is not None:
-        kept &= candidates
-    surplus = int(np.count_nonzero(kept)) - count
-    if surplus:
-        ties = np.flatnonzero(kept & (values == threshold))
-        if sizes is None:
-            kept[ties[-surplus:]] = False
-        else:
-            kept[ties] = _host(_array(sizes())[ties], None, len(ties) - surplus, None)
-    return kept
-
-
-def _torch(values: Tensor, count: int, sizes: Sizes | None) -> Tensor:
+def _torch(values: Tensor, count: int, sizes: Magnitudes | None) -> Tensor:
     """Of a vector, on any device, which is waited for."""
     available = values.numel()
     if available and torch.isnan(values.max()):
@@ -169,7 +132,7 @@ def _torch(values: Tensor, count: int, sizes: Sizes | None) -> Tensor:
         if sizes is None:
             kept[ties[-surplus:]] = False
         else:
-            kept[ties] = _torch(sizes()[ties], len(ties) - surplus, None)
+            kept[ties] = _torch(sizes(ties), len(ties) - surplus, None)
     return kept
 
 
@@ -181,13 +144,13 @@ def _nth_highest(values: Tensor, n: int) -> Tensor:
         return values.sort().values[values.numel() - n]
 
 
-def _ranked(scores: Tensor, count: int, sizes: Sizes | None, watch: NaNWatch) -> Tensor:
+def _ranked(scores: Tensor, count: int, sizes: Magnitudes | None, watch: NaNWatch) -> Tensor:
     """By sorting, stably: the best first, of equal ones the larger, then the first by position. Waits for nothing."""
     flat = scores.reshape(-1)
     if sizes is None:
         order = flat.sort(descending=True, stable=True).indices
     else:
-        by_size = sizes().reshape(-1).sort(descending=True, stable=True).indices
+        by_size = sizes(None).reshape(-1).sort(descending=True, stable=True).indices
         order = by_size[flat[by_size].sort(descending=True, stable=True).indices]
     watch.add(flat.index_select(0, order[:1]).isnan().any())  # NaN is the highest of all
     return torch.zeros_like(flat, dtype=torch.bool).index_fill_(0, order[:count], True).view(scores.shape)

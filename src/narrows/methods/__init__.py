@@ -4,12 +4,10 @@ This layer knows parameters and gradients; it does not know the store, data or t
 """
 
 from narrows.methods.base import Extent, Learner, Method, SharedWeights
+from narrows.methods.dense import Finetune, Independent, Joint
 from narrows.methods.ewc import EWC
-from narrows.methods.finetune import Finetune
 from narrows.methods.hat import HAT
 from narrows.methods.ibm import IBM
-from narrows.methods.independent import Independent
-from narrows.methods.joint import Joint
 from narrows.methods.magnitude import Magnitude
 from narrows.methods.packnet import PackNet
 from narrows.methods.registry import METHODS, make_method

@@ -144,8 +144,8 @@ class Learner(abc.ABC):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters of the method's own (scores, gates) for the user's optimizer to train.
 
-        Their gradients are the learner's to set (before the step, or as `narrows.methods.own` does); they are cleared
-        after each.
+        Their gradients are the learner's to set (before the step, or as `narrows.methods.own_parameters` does); they
+        are cleared after each.
         """
         return []
 

@@ -20,11 +20,6 @@ PATIENCE = 50
 dropped at random get theirs sooner."""
 
 
-def latest_start(stop: int, total_steps: int) -> int:
-    """The last step at which a choice that was to be over at `stop` can begin: half of what was to follow is left."""
-    return (stop + total_steps) // 2
-
-
 class Evidence:
     """Of each shared parameter, whether it has had a gradient. One of nothing but zeros is none.
 

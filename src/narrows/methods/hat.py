@@ -36,6 +36,7 @@ from narrows.masks import fill_, put_
 from narrows.methods.base import Extent, Learner, Method, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.gates import REACH, Gates
+from narrows.methods.options import check_choices
 from narrows.methods.own_parameters import lent
 
 
@@ -72,8 +73,7 @@ class HAT(Method):
             raise ConfigError(f"hat: smax is a finite number above 1; got {self.smax}.")
         if not 0 < self.gate_lr <= 10:
             raise ConfigError(f"hat: gate_lr is above 0, at most 10; got {self.gate_lr}.")
-        if self.anneal not in ("task", "epoch"):
-            raise ConfigError(f"hat: anneal is one of task, epoch; got {self.anneal!r}.")
+        check_choices(self)
 
     def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
         return HATLearner(shared, self, plan)

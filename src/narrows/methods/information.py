@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -121,10 +122,7 @@ class FisherAverage(Evidence):
         """`scores` as one vector: in one piece of memory from the start, as they are as many as the weights."""
         self._read()
         sizes = [weight.numel() for weight in weights]
-        dtype, device = torch.float32, None
-        for average in self._averages:
-            dtype, device = torch.promote_types(dtype, average.dtype), average.device
-        whole = torch.empty(sum(sizes), dtype=dtype, device=device)
+        whole = torch.empty(sum(sizes), **self._kind())
         rows = zip(torch.split(whole, sizes), weights, self._averages, self._counts, strict=True)
         for index, (flat, weight, average, count) in enumerate(rows):
             part = flat.view(weight.shape)
@@ -148,10 +146,13 @@ class FisherAverage(Evidence):
 
     def _shrunk(self) -> Tensor:
         """What each average is multiplied with when its next gradient comes."""
-        dtype, device = torch.float32, None
-        for average in self._averages:
-            dtype, device = torch.promote_types(dtype, average.dtype), average.device
-        return torch.tensor([self._decay * self._decay**age for age in self._ages], dtype=dtype, device=device)
+        return torch.tensor([self._decay * self._decay**age for age in self._ages], **self._kind())
+
+    def _kind(self) -> dict[str, Any]:
+        """dtype and device of what is made of all averages."""
+        dtypes = [average.dtype for average in self._averages]
+        device = self._averages[0].device if self._averages else None
+        return {"dtype": reduce(torch.promote_types, dtypes, torch.float32), "device": device}
 
     def _count(self, at: int) -> None:
         """Counts a gradient of that parameter."""

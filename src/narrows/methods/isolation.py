@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
-from narrows.masks import fill_, pick, places, put_, spread
+from narrows.masks import fill_, pick, places, put_
 from narrows.methods.base import SharedWeights
 
 FEW = 0.1
 """Up to this part of the weights it is quicker to go by positions than over all of them."""
-
-
-@dataclass(frozen=True)
-class Reused:
-    """What one parameter's reused weights go back to: values at positions or, where they are many, `whole`."""
-
-    at: Tensor
-    values: Tensor
-    whole: Tensor | None
-
-    @classmethod
-    def of(cls, shape: Sequence[int], at: Tensor, values: Tensor) -> Reused:
-        if at.numel() <= FEW * torch.Size(shape).numel():
-            return cls(at, values, None)
-        return cls(at[:0], values[:0], spread(shape, at, values))
 
 
 class Isolator:
@@ -55,11 +39,8 @@ class Isolator:
         """
         self.claims = list(claims)
         self._reused = list(reused)
-        rows = zip(self._shared.params, self._shared.frozen_at, self._shared.frozen_values, reused, strict=True)
-        self._back = [
-            Reused.of(param.shape, at, values) if bool(kept.all()) else Reused.of(param.shape, at[kept], values[kept])
-            for param, at, values, kept in rows
-        ]
+        rows = zip(self._shared.frozen_at, self._shared.frozen_values, reused, strict=True)
+        self._back = [(at, values) if bool(kept.all()) else (at[kept], values[kept]) for at, values, kept in rows]
         self._few: list[Tensor] | None = None
         self._factors: list[Tensor] | None = None
         self._stepping = False
@@ -106,17 +87,13 @@ class Isolator:
         """Reused weights back to their frozen values, dropped ones to exactly 0."""
         stepping, self._stepping = self._stepping, False
         if self._few is not None and stepping:  # else a user may have put there what is not finite: it must show
-            for param, at, back in zip(self._shared.params, self._few, self._back, strict=True):
-                trained = pick(param, at).add_(0.0)  # as below: a weight of -0 is 0
-                param.zero_() if back.whole is None else param.copy_(back.whole)
-                put_(put_(param, back.at, back.values), at, trained)
+            for param, few, (at, values) in zip(self._shared.params, self._few, self._back, strict=True):
+                trained = pick(param, few).add_(0.0)  # as below: a weight of -0 is 0
+                put_(put_(param.zero_(), at, values), few, trained)
             return
-        factors = self._factors or self._ones()
-        self._factors = None
-        for param, factor, back in zip(self._shared.params, factors, self._back, strict=True):
-            base = factor.new_zeros(()) if back.whole is None else back.whole
-            torch.addcmul(base, param.detach(), factor, out=param.detach())  # adding 0 to what may be -0 by now
-            put_(param, back.at, back.values)
+        factors, self._factors = self._factors or self._ones(), None
+        for param, factor, (at, values) in zip(self._shared.params, factors, self._back, strict=True):
+            put_(_multiplied(param, param, factor), at, values)
 
     def _ones(self) -> list[Tensor]:
         """Only there during a step, as they are as large as the weights."""
@@ -132,7 +109,12 @@ def ones(mask: Tensor, like: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def show(params: Sequence[Tensor], weights: Sequence[Tensor], masks: Sequence[Tensor]) -> None:
+def show(params: Sequence[Tensor], weights: Iterable[Tensor], masks: Sequence[Tensor]) -> None:
     """Puts into each of `params` its `weights` where the mask is True, and 0 elsewhere."""
     for param, weight, mask in zip(params, weights, masks, strict=True):
-        torch.addcmul(weight.new_zeros(()), weight, ones(mask, weight), out=param.detach())
+        _multiplied(param, weight, ones(mask, weight))
+
+
+def _multiplied(param: Tensor, weight: Tensor, factor: Tensor) -> Tensor:
+    """Puts `weight * factor` into `param`; 0 is added to it, as it may be -0."""
+    return torch.addcmul(weight.new_zeros(()), weight.detach(), factor, out=param.detach())

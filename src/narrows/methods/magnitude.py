@@ -14,20 +14,17 @@ a small budget empties the others, with a warning. Information has one unit in e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
 from narrows.methods.base import Extent, Learner, SharedWeights
 from narrows.methods.evidence import Evidence
-from narrows.methods.gradual import GradualLearner
+from narrows.methods.gradual import GradualLearner, choosing
 from narrows.methods.information import FisherAverage
 from narrows.methods.options import BudgetOptions, ScheduleOptions, check_choices
-from narrows.methods.schedule import Budget
-from narrows.methods.warm_start import scale_free
 
 
 @dataclass(frozen=True)
@@ -59,34 +56,10 @@ class Magnitude(ScheduleOptions, BudgetOptions):
         self.check_budget()
         self.check_schedule()
 
-    def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:
-        super().initialise(shared, carry)
-        scale_free(shared, self.free_scale)
-
     def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:
         del carry
-        return MagnitudeLearner(shared, self, plan)
-
-
-class MagnitudeLearner(GradualLearner):
-    """Scores weights by |w|, or by theta^2 F with F averaged while weights may still leave."""
-
-    def __init__(self, shared: SharedWeights, config: Magnitude, plan: Extent) -> None:
-        self._config = config
-        self._fisher = FisherAverage(shared, config.name, config.decay) if config.score == "ib" else None
-        self.evidence: Evidence = self._fisher or Evidence(shared, config.name)
-        super().__init__(shared, config, plan)
-
-    def target(self) -> Budget:
-        return self._config.budget(self.shared.total(), self.shared.frozen_count())
-
-    @torch.no_grad()
-    def before_step(self) -> None:
-        if not self.settled:
-            self.evidence.add()
-        self.isolator.mask_gradients()
-
-    def scores(self, weights: Sequence[Tensor], at: Sequence[Tensor] | None = None) -> Tensor:
-        if self._fisher is not None:
-            return self._fisher.joined(weights, at)
-        return self.layout.join([weight.detach().abs() for weight in weights])
+        fisher = FisherAverage(shared, self.name, self.decay) if self.score == "ib" else None
+        target = self.budget(shared.total(), shared.frozen_count())
+        chooser = choosing(shared, target, refines=self.refines)
+        evidence = fisher or Evidence(shared, self.name)
+        return GradualLearner(shared, self.name, self.pace(plan), chooser, fisher, evidence)

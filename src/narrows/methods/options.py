@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from narrows.errors import CapacityError, ConfigError
-from narrows.methods.base import Method, SharedWeights
+from narrows.methods.base import Extent, Method, SharedWeights
+from narrows.methods.pace import Pace
 from narrows.methods.schedule import Budget
+from narrows.methods.warm_start import WarmStart
 
 NEW_SHARE = 0.25
 """Part of a single `density` that goes to new weights once there are frozen ones to reuse."""
@@ -36,6 +38,13 @@ def check_range(method: Method, option: str, low: float, high: float) -> None:
     value = getattr(method, option)
     if not low <= value <= high:
         raise ConfigError(f"{method.name}: {option} is from {low} to {high}; got {value}.")
+
+
+def check_fraction(method: Method, option: str, of: str) -> None:
+    """Raises ConfigError where a fraction of something is none, or nothing of it."""
+    value = getattr(method, option)
+    if not 0 < value <= 1:
+        raise ConfigError(f"{method.name}: {option} is a fraction of {of}, in (0, 1]; got {value}.")
 
 
 def check_decay(method: Method, decay: float) -> None:
@@ -145,7 +154,7 @@ class BudgetOptions(Method):
 
 
 @dataclass(frozen=True)
-class ScheduleOptions(Method):
+class ScheduleOptions(WarmStart):
     """Where free weights start, when weights leave, and the memory of what is averaged meanwhile."""
 
     free_scale: float = 0.3
@@ -153,6 +162,10 @@ class ScheduleOptions(Method):
     prune_until: float = 0.6
     prune_every: int | None = None
     decay: float = 0.95
+
+    def pace(self, plan: Extent) -> Pace:
+        """When weights leave."""
+        return Pace(plan.require_steps(self.name), self.prune_from, self.prune_until, self.prune_every)
 
     def check_schedule(self) -> None:
         """Raises ConfigError where an option is out of range."""

@@ -18,26 +18,25 @@ Where we differ from the published code (github.com/arunmallya/packnet):
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
-from narrows.errors import CapacityError, ConfigError
-from narrows.masks import best
-from narrows.methods.base import Extent, Learner, Method, SharedWeights, State
-from narrows.methods.evidence import latest_start
+from narrows.errors import CapacityError
+from narrows.masks import Layout, best, magnitudes
+from narrows.methods.base import Extent, Learner, SharedWeights
+from narrows.methods.gradual import GradualLearner
 from narrows.methods.information import FisherAverage
-from narrows.methods.isolation import Isolator
-from narrows.methods.options import check_choices, check_decay, check_range
-from narrows.methods.warm_start import scale_free
+from narrows.methods.options import check_choices, check_decay, check_fraction, check_range
+from narrows.methods.pace import Once
+from narrows.methods.schedule import Budget, Choice, Chooser, Worth
+from narrows.methods.warm_start import WarmStart
 
 
 @dataclass(frozen=True)
-class PackNet(Method):
+class PackNet(WarmStart):
     """Iterative pruning: each task packs itself into a part of what is free.
 
     Args:
@@ -67,10 +66,8 @@ class PackNet(Method):
 
     def __post_init__(self) -> None:
         check_choices(self)
-        if not 0 < self.keep <= 1:
-            raise ConfigError(f"packnet: keep is a fraction of each layer's free weights, in (0, 1]; got {self.keep}.")
-        if not 0 < self.prune_at <= 1:
-            raise ConfigError(f"packnet: prune_at is a fraction of training, in (0, 1]; got {self.prune_at}.")
+        check_fraction(self, "keep", "each layer's free weights")
+        check_fraction(self, "prune_at", "training")
         check_range(self, "free_scale", 0, 10)
         check_decay(self, self.decay)
 
@@ -95,13 +92,11 @@ class PackNet(Method):
                 "layer, rounded down, until nothing is. Lower keep, or use a larger network."
             )
 
-    def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:
-        super().initialise(shared, carry)
-        scale_free(shared, self.free_scale)
-
     def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:
         del carry
-        return PackNetLearner(shared, self, plan)
+        fisher = FisherAverage(shared, self.name, self.decay) if self.score == "ib" else None
+        pace = Once(plan.require_steps(self.name), self.prune_at)
+        return GradualLearner(shared, self.name, pace, EachLayer(shared, self.claims), fisher)
 
     def _tasks_in(self, free: int) -> int:
         """Tasks after which a layer with so many free weights has none."""
@@ -112,97 +107,17 @@ class PackNet(Method):
         return tasks
 
 
-class PackNetLearner(Learner):
-    """Trains everything free, prunes once, trains what is left."""
+class EachLayer(Chooser):
+    """Keeps of the free weights of each layer as many as `claims` says, and every frozen one as it is."""
 
-    def __init__(self, shared: SharedWeights, config: PackNet, plan: Extent) -> None:
-        super().__init__(shared)
-        self._config = config
-        self._total_steps = plan.require_steps(config.name)
-        self._prune_step = self._asked = max(1, round(config.prune_at * self._total_steps))
-        self._step = 0
-        self._pruned = False
-        self._latest = latest_start(self._asked, self._total_steps)
-        self._fisher = FisherAverage(shared, config.name, config.decay) if config.score == "ib" else None
-        self._isolator = Isolator(shared)
+    def __init__(self, shared: SharedWeights, claims: Callable[[int], int]) -> None:
+        self._params = shared.params
+        self._counts = [claims(free) for free in shared.free_by_layer().values()]
+        layout = Layout(param.shape for param in shared.params)
+        super().__init__(layout, shared.frozen_at, Budget(sum(self._counts), shared.frozen_count()))
 
-    @property
-    def masks(self) -> list[Tensor]:
-        return self._isolator.masks
-
-    @property
-    def claims(self) -> list[Tensor]:
-        return self._isolator.claims
-
-    def before_step(self) -> None:
-        if self._fisher is not None and not self._pruned:
-            self._fisher.add()
-        self._isolator.mask_gradients()
-
-    def after_step(self) -> None:
-        self._step += 1
-        if not self._pruned and self._step >= self._asked:
-            if self._fisher is not None and self._fisher.awaited(self._step, self._latest):
-                left = self._total_steps - self._step
-                self._prune_step = self._step + max(1, round(self._config.prune_at * left))
-            elif self._step >= self._prune_step:
-                self._prune()
-        self._isolator.restore()
-
-    def finish(self) -> None:
-        if not self._pruned:
-            if self._fisher is not None:
-                self._fisher.require(self._step)
-            if self._step:
-                warnings.warn(
-                    f"packnet: training ended at step {self._step} of the {self._total_steps} it was told, before "
-                    "weights were pruned; they leave now, which costs accuracy. Say the true total_steps.",
-                    stacklevel=2,
-                )
-            self._prune()
-        self._isolator.restore()
-
-    @property
-    def settled(self) -> bool:
-        """Whether the others have left."""
-        return self._pruned
-
-    @property
-    def pruning(self) -> tuple[int, int]:
-        """All at one step."""
-        return self._prune_step, self._prune_step
-
-    def state(self) -> State:
-        fisher = {} if self._fisher is None else {"fisher": self._fisher.state()}
-        kept = {"step": self._step, "prune_step": self._prune_step, "pruned": self._pruned}
-        return kept | {"claims": list(self.claims)} | fisher
-
-    def load_state(self, state: State) -> None:
-        self._step, self._prune_step, self._pruned = state["step"], state["prune_step"], state["pruned"]
-        rows = zip(state["claims"], self.shared.params, strict=True)
-        self._claim([claim.to(param.device, copy=True) for claim, param in rows])
-        if self._fisher is not None:
-            self._fisher.load_state(state["fisher"])
-
-    @torch.no_grad()
-    def _prune(self) -> None:
-        rows = zip(self._scores(), self.shared.frozen, self.shared.params, strict=True)
-        self._pruned = True
-        self._claim(
-            [
-                best(score, ~frozen, self._config.claims(int((~frozen).count_nonzero())), param.detach().abs)
-                for score, frozen, param in rows
-            ]
-        )
-        if self._fisher is not None:
-            self._fisher.let_go([at[:0] for at in self.shared.frozen_at])
-
-    def _claim(self, claims: list[Tensor]) -> None:
-        self._isolator.hold(claims, [torch.ones_like(at, dtype=torch.bool) for at in self.shared.frozen_at])
-        if self._pruned:
-            self._isolator.settle()
-
-    def _scores(self) -> list[Tensor]:
-        if self._fisher is not None:
-            return self._fisher.scores(self.shared.params)
-        return [param.detach().abs() for param in self.shared.params]
+    def choose(self, own: Worth, reuse: Worth, choice: Choice, progress: float) -> Choice:
+        del reuse, progress
+        parts = zip(*map(self.layout.split, (own.scores, choice.own)), self._counts, self._params, strict=True)
+        kept = [best(scores, free, count, magnitudes([param])) for scores, free, count, param in parts]
+        return Choice(self.layout.join(kept), choice.reused)

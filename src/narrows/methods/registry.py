@@ -10,12 +10,10 @@ from typing import Any
 
 from narrows.errors import ConfigError, UnknownNameError, nearest
 from narrows.methods.base import Method
+from narrows.methods.dense import Finetune, Independent, Joint
 from narrows.methods.ewc import EWC
-from narrows.methods.finetune import Finetune
 from narrows.methods.hat import HAT
 from narrows.methods.ibm import IBM
-from narrows.methods.independent import Independent
-from narrows.methods.joint import Joint
 from narrows.methods.magnitude import Magnitude
 from narrows.methods.packnet import PackNet
 from narrows.methods.supsup import SupSup

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from narrows.masks import Layout, above, best, fill_, pick, places, top
-from narrows.masks.selection import Sizes
+from narrows.masks.host import Magnitudes
 
 LISTED = 0.125
 """Up to this part of the weights a task's own are also listed by position: choosing among them costs no more then."""
@@ -90,7 +90,7 @@ class Worth:
     """What weights are worth: their scores, and their sizes, which decide between equal scores."""
 
     scores: Tensor
-    sizes: Sizes
+    sizes: Magnitudes
 
 
 class Chooser:
@@ -107,20 +107,20 @@ class Chooser:
     def __init__(
         self, layout: Layout, frozen_at: Sequence[Tensor], target: Budget | Price, *, refine: bool = False
     ) -> None:
-        self._layout, self._frozen_at = layout, frozen_at
+        self.layout, self._frozen_at = layout, frozen_at
         self._target = target
-        self._refine = refine
+        self.refine = refine
         frozen = sum(at.numel() for at in frozen_at)
         self._start = Budget(new=layout.total if refine else layout.total - frozen, reuse=frozen)
 
     def everything(self) -> Choice:
         """The choice of all weights, which is the first one."""
         device = self._frozen_at[0].device if self._frozen_at else None
-        own = torch.ones(self._layout.total, dtype=torch.bool, device=device)
-        if not self._refine:
-            for part, at in zip(self._layout.split(own), self._frozen_at, strict=True):
+        own = torch.ones(self.layout.total, dtype=torch.bool, device=device)
+        if not self.refine:
+            for part, at in zip(self.layout.split(own), self._frozen_at, strict=True):
                 fill_(part, at, value=False)
-        return Choice(own, torch.full((self._start.reuse,), not self._refine, device=device))
+        return Choice(own, torch.full((self._start.reuse,), not self.refine, device=device))
 
     def choose(self, own: Worth, reuse: Worth, choice: Choice, progress: float) -> Choice:
         """What stays of `choice` at this progress.
@@ -135,7 +135,7 @@ class Chooser:
 
     def at_frozen(self, own: Tensor) -> Tensor:
         """What a flat mask says of the frozen weights."""
-        rows = zip(self._layout.split(own), self._frozen_at, strict=True)
+        rows = zip(self.layout.split(own), self._frozen_at, strict=True)
         return torch.cat([own[:0], *(pick(part, at) for part, at in rows)])
 
     def split(self, of_frozen: Tensor) -> list[Tensor]:
@@ -158,12 +158,12 @@ class Chooser:
     def _own(self, worth: Worth, choice: Choice, progress: float) -> tuple[Tensor, list[Tensor] | None]:
         if choice.own_at is None:
             own = self._group(worth, choice.own, progress, "new")
-            few = int(own.count_nonzero()) <= LISTED * self._layout.total
-            return own, [places(part) for part in self._layout.split(own)] if few else None
+            few = int(own.count_nonzero()) <= LISTED * self.layout.total
+            return own, [places(part) for part in self.layout.split(own)] if few else None
         stay = torch.split(self._group(worth, None, progress, "new"), [at.numel() for at in choice.own_at])
         listed = [at[kept] for at, kept in zip(choice.own_at, stay, strict=True)]
         own = torch.zeros_like(choice.own)
-        for part, at in zip(self._layout.split(own), listed, strict=True):
+        for part, at in zip(self.layout.split(own), listed, strict=True):
             fill_(part, at, value=True)
         return own, listed
 

@@ -15,18 +15,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from narrows.errors import ConfigError
-from narrows.masks import NaNWatch, best_each
-from narrows.methods.base import Extent, Learner, Method, SharedWeights, State, copy_each
-from narrows.methods.evidence import Evidence
-from narrows.methods.isolation import show
-from narrows.methods.own_parameters import precise
-from narrows.methods.sizes import Sizes
+from narrows.masks import put_
+from narrows.methods.base import Extent, Learner, Method, SharedWeights
+from narrows.methods.options import check_choices, check_fraction
+from narrows.methods.straight_through import StraightThroughLearner, fan_in
 
 
 @dataclass(frozen=True)
@@ -53,10 +50,8 @@ class SupSup(Method):
     weights: Literal["signed", "base"] = "signed"
 
     def __post_init__(self) -> None:
-        if not 0 < self.density <= 1:
-            raise ConfigError(f"supsup: density is a fraction of each layer, in (0, 1]; got {self.density}.")
-        if self.weights not in ("signed", "base"):
-            raise ConfigError(f"supsup: weights is one of signed, base; got {self.weights!r}.")
+        check_fraction(self, "density", "each layer")
+        check_choices(self)
 
     @torch.no_grad()
     def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:
@@ -70,81 +65,39 @@ class SupSup(Method):
         super().initialise(shared, carry)
 
     def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:  # noqa: ARG002
-        return SupSupLearner(shared, self.density)
+        return SupSupLearner(shared, self)
 
 
-class SupSupLearner(Learner):
-    """Holds the fixed weights beside the parameters, which carry `weight * mask`. Scores start afresh."""
+class SupSupLearner(StraightThroughLearner):
+    """Trains nothing but scores, which start afresh. Of signed weights it holds the signs, in a byte each."""
 
-    def __init__(self, shared: SharedWeights, density: float) -> None:
-        super().__init__(shared)
-        self._density = density
-        self._evidence, self._watch = Evidence(shared, SupSup.name), NaNWatch()
-        self._fixed = [param.detach().clone() for param in shared.params]
-        self._scores = [nn.Parameter(_initial_score(param)) for param in shared.params]
+    def __init__(self, shared: SharedWeights, config: SupSup) -> None:
+        self._signed = config.weights == "signed"
+        weights = [param.detach() for param in shared.params]
+        fixed = [one.sign().to(torch.int8) if self._signed else one.clone() for one in weights]
+        super().__init__(shared, config.name, fixed, config.density)
         self._choose()
 
-    @property
-    def masks(self) -> list[Tensor]:
-        return self._masks
+    def weights(self, index: int) -> Tensor:
+        if not self._signed:
+            return super().weights(index)
+        param = self.shared.params[index]
+        signed = self._dense[index].to(param.dtype) * _kaiming(param)
+        return put_(signed, self.shared.frozen_at[index], self.shared.frozen_values[index])
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": self._scores, "weight_decay": 0.0}]
+    def ranking(self) -> list[Tensor]:
+        return [score.detach().abs() for score in self._scores]
+
+    def turn(self, score: Tensor, slope: Tensor) -> Tensor:
+        return slope * score.sign()
 
     @torch.no_grad()
     def before_step(self) -> None:
-        self._evidence.add()
-        for param, score, fixed in zip(self.shared.params, self._scores, self._fixed, strict=True):
-            score.grad = None
-            if param.grad is not None:
-                # straight through the choice by |score|: d loss / d|score| = d loss / d(w m) * w
-                score.grad = precise(param.grad) * fixed * score.sign()
-                param.grad.zero_()
-
-    def after_step(self) -> None:
-        self._choose()
-
-    def finish(self) -> None:
-        self._evidence.doubt()
-        self._choose()
-        self._watch.require()
-
-    def sizes(self) -> Sizes:
-        self._watch.require()
-        return super().sizes()
-
-    @property
-    def settled(self) -> bool:
-        """Always: the mask of any moment has its size, and goes on changing."""
-        return True
-
-    def state(self) -> State:
-        scores = [score.detach() for score in self._scores]
-        return {"fixed": list(self._fixed), "scores": scores, "evidence": self._evidence.state()}
-
-    def load_state(self, state: State) -> None:
-        copy_each(self._fixed, state["fixed"])
-        copy_each(self._scores, state["scores"])
-        self._evidence.load_state(state["evidence"])
-        self._choose()
-
-    @torch.no_grad()
-    def _choose(self) -> None:
-        scores = [score.detach().abs() for score in self._scores]
-        self._masks = best_each(scores, self._density, watch=self._watch)
-        show(self.shared.params, self._fixed, self._masks)
-
-
-def _fan_in(param: Tensor) -> int:
-    return max(1, math.prod(param.shape[1:]))
+        super().before_step()
+        for param in self.shared.params:
+            param.grad = None  # so that the optimizer holds nothing for what it shall not move
 
 
 def _kaiming(param: Tensor) -> float:
     """Standard deviation of Kaiming's normal initial weights under ReLU (He et al. 2015)."""
-    return math.sqrt(2 / _fan_in(param))
-
-
-def _initial_score(param: Tensor) -> Tensor:
-    """Kaiming-uniform with a = sqrt(5), as the published code draws scores: U(-1/sqrt(fan_in), ...)."""
-    bound = 1 / math.sqrt(_fan_in(param))
-    return torch.empty_like(precise(param)).uniform_(-bound, bound)
+    return math.sqrt(2 / fan_in(param))

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
+from torch import Tensor
 
 from narrows.masks import pick, put_
-from narrows.methods.base import SharedWeights
+from narrows.methods.base import Method, SharedWeights
+
+
+class WarmStart(Method):
+    """Starts a task from the frozen weights, and from free ones at the base network's values times `free_scale`."""
+
+    free_scale: float
+
+    @property
+    def starts_warm(self) -> bool:
+        """Whether it does so, and does not take the base network as it is."""
+        return True
+
+    def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:
+        super().initialise(shared, carry)
+        if self.starts_warm:
+            scale_free(shared, self.free_scale)
 
 
 @torch.no_grad()

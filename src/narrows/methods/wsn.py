@@ -14,30 +14,25 @@ Three options are ours: `warm_start`, `schedule="gradual"` and `score="ib"`. Wit
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from narrows.errors import ConfigError
-from narrows.masks import NaNWatch, best_each, fill_, pick, put_
-from narrows.methods.base import Extent, Learner, Method, SharedWeights, State, copy_each
-from narrows.methods.evidence import Evidence
+from narrows.masks import fill_, pick, put_
+from narrows.methods.base import Extent, Learner, SharedWeights, State, copy_each
 from narrows.methods.information import FisherAverage
-from narrows.methods.isolation import ones, show
-from narrows.methods.options import check_choices, check_curve, check_decay, check_range
-from narrows.methods.own_parameters import precise
+from narrows.methods.isolation import ones
+from narrows.methods.options import check_choices, check_curve, check_decay, check_fraction, check_range
 from narrows.methods.schedule import Curve
-from narrows.methods.sizes import Sizes
-from narrows.methods.warm_start import scale_free
+from narrows.methods.straight_through import StraightThroughLearner
+from narrows.methods.warm_start import WarmStart
 
 
 @dataclass(frozen=True)
-class WSN(Method):
+class WSN(WarmStart):
     """Winning SubNetworks.
 
     Args:
@@ -74,17 +69,15 @@ class WSN(Method):
     decay: float = 0.95
 
     def __post_init__(self) -> None:
-        if not 0 < self.density <= 1:
-            raise ConfigError(f"wsn: density is a fraction of each layer, in (0, 1]; got {self.density}.")
+        check_fraction(self, "density", "each layer")
         check_choices(self)
         check_range(self, "free_scale", 0, 10)
         check_curve(self, self.prune_from, self.prune_until)
         check_decay(self, self.decay)
 
-    def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:
-        super().initialise(shared, carry)
-        if self.warm_start:
-            scale_free(shared, self.free_scale)
+    @property
+    def starts_warm(self) -> bool:
+        return self.warm_start
 
     def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:
         return WSNLearner(shared, self, plan, None if self.warm_start else carry)
@@ -96,94 +89,43 @@ class WSN(Method):
         return Curve.over(plan.require_steps("wsn"), self.prune_from, self.prune_until)
 
 
-class WSNLearner(Learner):
-    """Holds the dense weights beside the parameters, which carry `weight * mask`."""
+class WSNLearner(StraightThroughLearner):
+    """Trains the weights that are in and free; the others hold still."""
 
     def __init__(self, shared: SharedWeights, config: WSN, plan: Extent, carry: Mapping[str, Tensor] | None) -> None:
-        super().__init__(shared)
-        self._config = config
-        self._curve = config.curve(plan)
-        self._step = 0
-        self._dense = [param.detach().clone() for param in shared.params]
-        self._watch = NaNWatch()
-        self._fisher = FisherAverage(shared, config.name, config.decay) if config.score == "ib" else None
-        self._evidence = self._fisher or Evidence(shared, config.name)
-        learned = config.score == "learned"
-        self._scores = [nn.Parameter(_initial_score(param)) for param in shared.params] if learned else []
+        fisher = FisherAverage(shared, config.name, config.decay) if config.score == "ib" else None
+        dense = [param.detach().clone() for param in shared.params]
+        super().__init__(shared, config.name, dense, config.density, config.curve(plan), fisher)
+        self._carries = not config.warm_start
         self._take_up(carry or {})
         self._trained: list[Tensor] = []  # there during a step
         self._choose()
-        self._show()
-
-    @property
-    def masks(self) -> list[Tensor]:
-        return self._masks
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": self._scores, "weight_decay": 0.0}] if self._scores else []
 
     @torch.no_grad()
     def before_step(self) -> None:
-        self._evidence.add()
-        for param, score, dense in zip(self.shared.params, self._scores, self._dense, strict=False):
-            # straight through: d loss/d score = d loss/d(w m) * w
-            score.grad = None if param.grad is None else precise(param.grad) * dense
-        self._trained = self._factors()
+        super().before_step()
+        rows = zip(self._masks, self._dense, self.shared.frozen_at, strict=True)
+        self._trained = [fill_(ones(mask, dense), at, value=0.0) for mask, dense, at in rows]  # 1 where in and free
         for param, trained in zip(self.shared.params, self._trained, strict=True):
             if param.grad is not None:
                 param.grad.mul_(trained)
 
     @torch.no_grad()
     def after_step(self) -> None:
-        self._step += 1
         for param, dense, trained in zip(self.shared.params, self._dense, self._trained, strict=True):
             dense.lerp_(param, trained)  # the one or the other
         self._trained = []
-        self._choose()
-        self._show()
-
-    @property
-    def settled(self) -> bool:
-        """Whether the mask has its size; which weights are in it goes on changing to the end."""
-        return self._curve is None or self._step >= self._curve.stop
-
-    @property
-    def pruning(self) -> tuple[int, int] | None:
-        return None if self._curve is None else (self._curve.start, self._curve.stop)
+        super().after_step()
 
     def state(self) -> State:
-        scores = [score.detach() for score in self._scores]
-        evidence = self._evidence.state()
-        return {"step": self._step, "dense": list(self._dense), "scores": scores, "evidence": evidence}
+        return super().state() | {"dense": list(self._dense)}
 
     def load_state(self, state: State) -> None:
-        self._step = state["step"]
         copy_each(self._dense, state["dense"])
-        copy_each(self._scores, state["scores"])
-        self._evidence.load_state(state["evidence"])
-        self._choose()
-        self._show()
-
-    def finish(self) -> None:
-        self._evidence.doubt()
-        if self._curve is not None and not self.settled:
-            if self._step:
-                warnings.warn(
-                    f"wsn: training ended at step {self._step}, before {self._curve.stop}, where the sub-network has "
-                    "its density; the rest leaves at once, which costs accuracy. Say the true total_steps.",
-                    stacklevel=2,
-                )
-            self._curve = None
-            self._choose()
-        self._show()
-        self._watch.require()
-
-    def sizes(self) -> Sizes:
-        self._watch.require()
-        return super().sizes()
+        super().load_state(state)
 
     def carry(self) -> dict[str, Tensor] | None:
-        if self._config.warm_start:
+        if not self._carries:
             return None
         names = self.shared.names
         carried = {f"weight.{name}": dense for name, dense in zip(names, self._dense, strict=True)}
@@ -201,33 +143,3 @@ class WSNLearner(Learner):
         for name, score in zip(self.shared.names, self._scores, strict=False):
             if f"score.{name}" in carry:
                 score.copy_(carry[f"score.{name}"])
-
-    def _fraction(self) -> float:
-        """Of each layer's weights, in use at this step."""
-        left = 0.0 if self._curve is None else 1 - self._curve.at(self._step)
-        return self._config.density + (1 - self._config.density) * left
-
-    def _ranking(self) -> list[Tensor]:
-        if self._fisher is None:
-            return [score.detach() for score in self._scores]
-        return self._fisher.scores(self._dense) if self._step else [dense.abs() for dense in self._dense]
-
-    @torch.no_grad()
-    def _choose(self) -> None:
-        sizes = None if self._fisher is None else [dense.abs for dense in self._dense]  # learned scores do not tie
-        self._masks = best_each(self._ranking(), self._fraction(), sizes, self._watch)
-
-    def _factors(self) -> list[Tensor]:
-        """1 where a weight is in and free, 0 elsewhere."""
-        rows = zip(self._masks, self._dense, self.shared.frozen_at, strict=True)
-        return [fill_(ones(mask, dense), at, value=0.0) for mask, dense, at in rows]
-
-    def _show(self) -> None:
-        show(self.shared.params, self._dense, self._masks)
-
-
-def _initial_score(param: Tensor) -> Tensor:
-    """Kaiming-uniform with a = sqrt(5), as the published code draws scores: U(-1/sqrt(fan_in), ...)."""
-    fan_in = max(1, math.prod(param.shape[1:]))
-    bound = 1 / math.sqrt(fan_in)
-    return torch.empty_like(precise(param)).uniform_(-bound, bound)

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from narrows.lazy import lazily
 
 if TYPE_CHECKING:
-    from narrows.production.adopting import adopt
+    from narrows.production.adopting import Adoption, adopt
     from narrows.production.describing import describe
     from narrows.production.evaluating import Evaluation, Evaluations, evaluate, evaluate_all
     from narrows.production.learning import LearnedTask, learn
-    from narrows.production.model_factory import ModelRecord
     from narrows.production.opening import init, model_record, open_store
     from narrows.production.predicting import predict, route
     from narrows.production.predictions import Predictions
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(
         __name__,
-        ".model_factory",
         ".describing",
         ".opening",
         ".learning",
@@ -37,10 +35,10 @@ else:
     )
 
 __all__ = [
+    "Adoption",
     "Evaluation",
     "Evaluations",
     "LearnedTask",
-    "ModelRecord",
     "OutputCheck",
     "Predictions",
     "adopt",

@@ -19,6 +19,9 @@ EPOCHS = 10
 STEPS = 400
 """Optimizer steps, at least: in fewer a network has not learned before weights leave it, nor what is left after."""
 
+ADOPTED_DENSITY, ADOPTED_EPOCHS, ADOPTED_LR = 0.1, 8, 3e-3
+"""Of `adopt`: the recipe that docs/benchmarks.md measures."""
+
 
 def batch_size_for(examples: int) -> int:
     """A power of two from 16 to 64, as large as leaves 16 steps to a pass.

@@ -17,8 +17,7 @@ from narrows.data import Examples
 from narrows.errors import DataError
 from narrows.production.evaluating import outputs_of
 from narrows.production.learning_data import LearningData, in_order
-from narrows.tasks import Fit
-from narrows.training import History
+from narrows.training import Fit, History
 
 MEASURED = 1024
 """Training examples that are looked at where there are no validation data."""

@@ -5,15 +5,14 @@ Knows data, networks and stores; a terminal only as callbacks.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
 
 from narrows.data import DataOptions
-from narrows.errors import ConfigError, TaskExistsError
+from narrows.errors import ConfigError
 from narrows.methods import IBM, Method
 from narrows.production.defaults import DENSITY
 from narrows.production.doubts import doubts_of
@@ -24,12 +23,13 @@ from narrows.production.resuming import TermsCheckpoint
 from narrows.production.seeding import seeded
 from narrows.production.tasks import about, tried
 from narrows.store import TaskRecord
-from narrows.store.names import check_task_name, one_form
-from narrows.tasks import Fit, TaskStore
-from narrows.tasks.stopping import Measure
+from narrows.store.names import require_new
+from narrows.tasks import TaskStore
 from narrows.trackers import LiveFile, Tracker
-from narrows.training import Callback, accuracy, mean_loss
+from narrows.training import Callback, Fit, Training, accuracy, mean_loss
 from narrows.training.device import require_device
+from narrows.training.early_stopping import Measure
+from narrows.training.value import Amp
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,9 @@ def learn(
     lr: float | None = None,
     batch_size: int | None = None,
     patience: int | None = None,
+    amp: Amp | None = None,
+    clip: float | None = None,
+    accumulate: int = 1,
     augment: bool = False,
     scale: Scale | None = None,
     device: str = "cpu",
@@ -92,6 +95,7 @@ def learn(
             16) where there are less than 1024 examples, and 10 passes, or as many as make 400 steps.
         lr: learning rate; default: the method's own.
         patience: stop after so many epochs without a better one on the validation data, of those that count.
+        amp, clip, accumulate: as in `narrows.Training`.
         augment: crop and mirror images at random.
         scale: (means, deviations) of the channels to scale images with, of values from 0 to 1, where the network was
             trained with others than these images have.
@@ -116,50 +120,54 @@ def learn(
     """
     method = method or IBM(density=DENSITY)
     require_isolation(method)
-    require_numbers(epochs=epochs, lr=lr, batch_size=batch_size)
+    training = Training(
+        1 if epochs is None else epochs,  # until the data are known
+        lr=method.learning_rate if lr is None else lr,
+        batch_size=batch_size,
+        amp=amp,
+        clip=clip,
+        accumulate=accumulate,
+        patience=patience,
+    )
     require_device(device)
-    require_new(store, name)
+    require_new(name, store.names())
     options = options or DataOptions(seed=seed)
     network = store.network()
     material = read_material(
-        network, data, valid, options, epochs=epochs, batch_size=batch_size, seed=seed, augment=augment, scale=scale
+        network, data, valid, options, training, epochs=epochs, seed=seed, augment=augment, scale=scale
     )
     if patience is not None and material.valid is None:
         raise ConfigError("patience is about validation data: say those too, as valid or as a part to hold out.")
-    epochs = material.epochs
+    training = replace(training, epochs=material.epochs, loss=loss_of(material.schema.target.kind))
     sample = material.sample()
     try_out(network, sample, material.schema)
     head = new_head(network, head_path(store, network, sample), material.schema.target.outputs, seed)
-    lr = method.learning_rate if lr is None else lr
     with seeded(seed, device), store.begin(name, method, head=head) as task:
         require_outputs(task.model, sample, material.schema)
         material = tried(task.model, material)
         task.model.to(device)
-        terms = {"method": method.name, **method.config(), "epochs": epochs, "lr": lr}
+        terms = {"method": method.name, **method.config(), **training.terms()}
         checkpoint = checkpoint_of(store, name, material, terms, restart=restart)
         if begun is not None:
             begun(material, checkpoint.exists)
         fit = task.fit(
             material.training(device),
-            epochs,
-            lr=lr,
-            loss=loss_of(material.schema.target.kind),
+            training,
             valid=material.validation(device),
             measure=None if material.valid is None else measure_of(material, measured),
-            patience=patience,
             checkpoint=checkpoint,
             progress=False,
             callbacks=callbacks,
             trackers=[live_file(store, name, anew=not checkpoint.exists), *trackers],
         )
         best = None if fit.best_epoch is None else fit.best_epoch + 1  # people count from 1
-        training = {"epochs": len(fit.losses), "best_epoch": best, "lr": lr, "device": device}
+        trained = training.terms() | {"epochs": len(fit.losses), "best_epoch": best, "device": device}
         doubts: tuple[str, ...] = ()
 
         def told(settled: nn.Module) -> dict[str, Any]:
             nonlocal doubts
             doubts = doubts_of(settled, material, fit, task.history())
-            return about(settled, material, options, training | ({"doubts": list(doubts)} if doubts else {}))
+            return about(settled, material, options, trained | ({"doubts": list(doubts)} if doubts else {}))
 
         record = task.commit(metrics=lambda settled: validation(settled, material), data=told)
     return LearnedTask(record, fit, checkpoint.resumed, material.notes, doubts)
@@ -172,22 +180,6 @@ def require_isolation(method: Method) -> None:
             f"{method.name} changes the tasks that were learned with it before, which a model in production must not. "
             "Take a method that isolates tasks, as ibm or wsn; `narrows run` and `narrows compare` measure the others."
         )
-
-
-def require_numbers(*, epochs: int | None, lr: float | None, batch_size: int | None) -> None:
-    """ConfigError, before any data are read, where one of them is out of range."""
-    for what, value, least in (("epochs", epochs, 1), ("batch size", batch_size, 1)):
-        if value is not None and value < least:
-            raise ConfigError(f"The {what} must be at least {least}; got {value}.")
-    if lr is not None and not 0 < lr < math.inf:
-        raise ConfigError(f"The learning rate must be a number above 0; got {lr}.")
-
-
-def require_new(store: TaskStore, name: str) -> None:
-    """Before any data are read: TaskExistsError where the store has such a task, ConfigError where none may be."""
-    check_task_name(name)
-    if name in map(one_form, store.names()):
-        raise TaskExistsError(f"The store already has a task {name!r}, and tasks do not change. Choose another name.")
 
 
 def checkpoint_of(
@@ -203,12 +195,12 @@ def checkpoint_of(
         "augment": material.augment,
         "tasks": list(store.names()),
     }
-    return TermsCheckpoint(store.progress(name), name, said, restart=restart)
+    return TermsCheckpoint(store.checkpoint(name), name, said, restart=restart)
 
 
 def live_file(store: TaskStore, name: str, *, anew: bool) -> LiveFile:
     """What `narrows watch` reads while the task is learned; it goes with the checkpoint."""
-    return LiveFile(store.progress(name).live(), anew=anew)
+    return LiveFile(store.checkpoint(name).live(), anew=anew)
 
 
 def measure_of(material: LearningData, measured: Callable[[float], None] | None = None) -> Measure:

@@ -29,6 +29,7 @@ from narrows.data.names import readable
 from narrows.errors import ConfigError
 from narrows.production.defaults import batch_size_for, epochs_for
 from narrows.production.network import fit_width
+from narrows.training import Training
 
 Source = str | os.PathLike[str]
 Scale = tuple[tuple[float, ...], tuple[float, ...]]
@@ -50,6 +51,7 @@ class LearningData:
         batch_size: examples a step.
         seed: of their order.
         augment: whether images are cropped and mirrored at random.
+        accumulate: batches that a step averages over.
     """
 
     source: str
@@ -60,11 +62,12 @@ class LearningData:
     batch_size: int
     seed: int
     augment: bool
+    accumulate: int = 1
 
     @property
     def steps(self) -> int:
         """Optimizer steps of all passes."""
-        return self.epochs * math.ceil(len(self.train) / self.batch_size)
+        return self.epochs * math.ceil(math.ceil(len(self.train) / self.batch_size) / self.accumulate)
 
     def training(self, device: str = "cpu") -> Batches:
         """Shuffled, anew for each epoch."""
@@ -112,9 +115,9 @@ def read_material(
     data: Source,
     valid: Source | None,
     options: DataOptions,
+    training: Training,
     *,
     epochs: int | None,
-    batch_size: int | None,
     seed: int,
     augment: bool = False,
     scale: Scale | None = None,
@@ -123,7 +126,8 @@ def read_material(
 
     Args:
         network: what it is for: tables get zero columns up to its inputs.
-        epochs, batch_size: how to learn from it; by default as `defaults` says for so many examples.
+        training: how to learn from it.
+        epochs: passes; by default, as its `batch_size`, what `defaults` says for so many examples.
         valid: data to measure on. With `options.holdout` they are a part of `data` instead.
         scale: what images are scaled with, in the place of the mean and deviation of their own channels.
 
@@ -143,9 +147,9 @@ def read_material(
         train, held = split(train, options.holdout, options.seed)
     if held is not None:
         held = held.noting(in_both(train, held))
-    size = batch_size or batch_size_for(len(train))
+    size = training.batch_size or batch_size_for(len(train))
     passes = epochs or epochs_for(len(train), size)
-    return LearningData(readable(str(data)), schema, train, held, passes, size, seed, augment)
+    return LearningData(readable(str(data)), schema, train, held, passes, size, seed, augment, training.accumulate)
 
 
 def read_for(schema: Schema, data: Source, options: DataOptions, *, targets: bool) -> Examples:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from narrows.data import ImageInputs, Schema, TableInputs
-from narrows.errors import DataError, ModelMismatchError, NonFiniteError
-from narrows.production.model_factory import ModelRecord
+from narrows.errors import DataError, NonFiniteError
+from narrows.production.seeding import seeded
 from narrows.tasks import TaskStore
-from narrows.tasks.heads import Head, find_head, require_place
+from narrows.tasks.heads import Head, find_head, like_head
 from narrows.training import evaluating
 from narrows.training.device import device_of, to_device
 
@@ -44,7 +44,7 @@ def fit_width(schema: Schema, network: nn.Module) -> Schema:
 
 
 def head_path(store: TaskStore, network: nn.Module, x: Tensor) -> str:
-    """Where tasks put their heads: as the store's record says, or as its first task did, or as the network shows.
+    """Where tasks put their heads: as the store says, or as the network shows.
 
     Args:
         x: some inputs, to find out where none says.
@@ -52,30 +52,14 @@ def head_path(store: TaskStore, network: nn.Module, x: Tensor) -> str:
     Raises:
         ModelMismatchError: no head was found; says what to do.
     """
-    if store.about is not None and (said := ModelRecord.from_json(store.about).head) is not None:
-        return said
-    for record in store.tasks()[:1]:
-        if record.head is not None:
-            return str(record.head["path"])
-    return find_head(network, x)
+    said = (store.about or {}).get("head")  # where `init` wrote it before stores had a place of their own for it
+    return said if isinstance(said, str) else store.head or find_head(network, x)
 
 
 def new_head(network: nn.Module, path: str, outputs: int, seed: int) -> Head:
-    """A fresh `nn.Linear` with so many outputs for the place of the one at `path`.
-
-    Raises:
-        ModelMismatchError: there is no `nn.Linear` at `path`.
-    """
-    require_place(network, path)
-    old = network.get_submodule(path)
-    if not isinstance(old, nn.Linear):
-        raise ModelMismatchError(
-            f"The head at {path!r} is a {type(old).__name__}, and learn can only replace an nn.Linear: make the store "
-            "with the path of the last nn.Linear as its head, or train the task in Python, store.begin(head=...)."
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        return path, nn.Linear(old.in_features, outputs, bias=old.bias is not None, dtype=old.weight.dtype)
+    """A fresh `nn.Linear` with so many outputs for the place of the one at `path`; see `like_head`."""
+    with seeded(seed):
+        return like_head(network, path, outputs)
 
 
 def try_out(network: nn.Module, x: Tensor, schema: Schema) -> Any:

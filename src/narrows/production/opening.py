@@ -10,20 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from narrows.errors import ConfigError, ModelMismatchError
-from narrows.production.model_factory import ModelRecord
-from narrows.production.trust import OURS, remember, require_trust
+from narrows.factories import Factory
+from narrows.factories.trust import build_trusted, remember
 from narrows.production.weights import load_weights, put_weights
 from narrows.store import DamagedFileError, StoreDirectory
+from narrows.store.header import RESTORE_STORE
 from narrows.store.names import STORE_FILE
-from narrows.store.records import RESTORE_STORE
 from narrows.tasks import TaskStore
-from narrows.tasks.heads import require_place
 from narrows.tasks.module_copy import unwrapped
-from narrows.tasks.sharing import Rule, require_not_tied, shared_specs
+from narrows.tasks.sharing import Rule
 
 
 def init(
@@ -61,18 +57,15 @@ def init(
     >>> import tempfile
     >>> path = tempfile.mkdtemp() + "/store"
     >>> store = init(path, "narrows.networks:mlp", {"input_shape": [4], "classes": 2}, head="head")
-    >>> open_store(path).path == store.path, model_record(path).head
-    (True, 'head')
+    >>> open_store(path).head, model_record(path).call
+    ('head', 'narrows.networks:mlp(input_shape=[4], classes=2)')
     """
-    record = ModelRecord(factory, arguments or {}, head)
-    model = unwrapped(record.build(seed))
-    if head is not None:
-        require_place(model, head)
-        require_not_tied(model, head, shared_specs(model, private, shared))
+    made_by = Factory(factory, arguments or {})
+    model = unwrapped(made_by.build(seed))
     if weights is not None:
         put_weights(model, load_weights(weights), weights)
-    store = TaskStore.create(path, model, shared=shared, private=private, about=record.to_json())
-    remember(record)
+    store = TaskStore.create(path, model, head=head, shared=shared, private=private, about=made_by.to_json())
+    remember(made_by)
     return store
 
 
@@ -80,7 +73,8 @@ def open_store(path: str | os.PathLike[str], *, trust: bool = False) -> TaskStor
     """The store at `path` with its model, built as its record says.
 
     Args:
-        trust: that the record's factory may be imported and called, whoever made the store; it is remembered.
+        trust: that the factories which the store names, of its model and of heads, may be imported and called, whoever
+            made it; it is remembered.
 
     Raises:
         UntrustedModelError: nobody has said that the factory may be called; nothing was imported.
@@ -94,27 +88,15 @@ def open_store(path: str | os.PathLike[str], *, trust: bool = False) -> TaskStor
             f"The store {os.fspath(path)} has no record of how to build its model: open it in Python, "
             "TaskStore.open(path, model), or make stores by `narrows init`, which writes one."
         )
-    require_trust(record, path, trust)
-    if record.factory in OURS:
-        _require_size(record, StoreDirectory.open(path))
-    return TaskStore.open(path, record.build())
+    model = build_trusted(record, path, trust, most=StoreDirectory.open(path).header.base.bytes)
+    return TaskStore.open(path, model, trust=trust)
 
 
-def model_record(path: str | os.PathLike[str]) -> ModelRecord | None:
+def model_record(path: str | os.PathLike[str]) -> Factory | None:
     """What the store at `path` says of how to build its model, None where it says nothing; nothing is imported."""
     found = StoreDirectory.open(path).header.model
     try:
-        return None if found is None else ModelRecord.from_json(found)
+        # Stores had the head's place here before they had one of their own for it.
+        return None if found is None else Factory.from_json({k: v for k, v in found.items() if k != "head"})
     except ConfigError as error:
         raise DamagedFileError(str(Path(path) / STORE_FILE), f"is not valid: {error}", RESTORE_STORE) from error
-
-
-def _require_size(record: ModelRecord, directory: StoreDirectory) -> None:
-    """A stranger's store may ask for one of our networks at any size: it is measured without memory first."""
-    with torch.device("meta"):
-        model: nn.Module = record.build()
-    wanted = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
-    if wanted > directory.header.base.bytes:
-        raise ModelMismatchError(
-            f"{record.call} has {wanted} bytes of weights, more than the store's base of {directory.header.base.bytes}."
-        )

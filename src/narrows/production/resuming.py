@@ -59,7 +59,7 @@ class TermsCheckpoint:
         return kept[_TRAINING]
 
     def save(self, tree: Any, /) -> None:
-        """See `narrows.tasks.checkpoint.Checkpoint.save`."""
+        """See `narrows.training.checkpoint.Checkpoint.save`."""
         self._inner.save({_TERMS: self._terms, _TRAINING: tree})
 
     def drop(self) -> None:

@@ -83,7 +83,7 @@ def write_report(
     Raises:
         StoreMissingError: there is nothing of narrows at `path`.
         UnknownNameError: there is no such task; suggests the nearest name.
-        NarrowsError: it cannot be measured on the examples; see `narrows.report.measuring`.
+        NarrowsError: it cannot be measured on the examples; see `narrows.report.page_measurements`.
         ConfigError: the language is not there, or the extra `report` is not installed.
         StoreError: the page cannot be written.
     """

@@ -14,6 +14,7 @@ from narrows.errors import ConfigError
 
 MOST_NAMES = 30
 """More tasks are numbered on an axis and not named."""
+_NUMBERS = {"labelAngle": 0, "labelOverlap": "greedy", "labelSeparation": 6}
 CATEGORIES = 8
 """Colours of the page that tell categories apart: --c1 to --c8, of Okabe and Ito (2008)."""
 
@@ -71,6 +72,21 @@ def between(first: str, last: str, count: int) -> list[str]:
 def category(place: int) -> str:
     """The colour of the `place`-th category, from 0."""
     return colour(f"c{place % CATEGORIES + 1}")
+
+
+def tips(**titles: str) -> list[Any]:
+    """What is said of a mark that is pointed at: texts by field, each with its title."""
+    return [altair().Tooltip(f"{field}:N", title=title) for field, title in titles.items()]
+
+
+def kinds(field: str, names: Sequence[str], colours: Sequence[str], **more: Any) -> Any:
+    """The colours of named kinds, and their legend."""
+    return altair().Color(f"{field}:N", title=None, scale={"domain": list(names), "range": list(colours)}, **more)
+
+
+def counted(field: str, title: str) -> Any:
+    """The axis of places in a row, from 1."""
+    return altair().X(f"{field}:O", title=title, axis=_NUMBERS)
 
 
 def values(rows: Sequence[Mapping[str, Any]]) -> Any:
@@ -143,4 +159,4 @@ def along(names: Sequence[str], title: str) -> tuple[Any, list[dict[str, Any]]]:
     ]
     if len(names) <= MOST_NAMES:
         return alt.X("label:N", sort=None, title=title, axis=alt.Axis(labelAngle=-45)), rows
-    return alt.X("place:O", title=title, axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=6)), rows
+    return counted("place", title), rows

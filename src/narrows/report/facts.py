@@ -66,6 +66,11 @@ class Facts:
     def result(self) -> Result | None:
         return self.subject.result
 
+    @cached_property
+    def metrics(self) -> Mapping[str, float | None] | None:
+        """Of the result; None without one, or without a task."""
+        return None if self.result is None or not self.result.tasks else self.result.metrics()
+
     @property
     def store_folder(self) -> str:
         """What stands before a file of the store where the report is of the run's folder."""

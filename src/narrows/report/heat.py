@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from narrows.errors import ConfigError
+import numpy as np
+
 from narrows.report.blocks import Chart, Citation, Image, Pictures, Table
-from narrows.report.charts import altair, spec_of, values
+from narrows.report.charts import altair, spec_of, tips, values
+from narrows.report.pixels import scale_png
 
 MOST_CELLS = 55 * 55
 """More are drawn as a picture: a browser is slow with thousands of marks."""
@@ -77,19 +78,12 @@ def spec_of_heat(
         if cell is not None
     ]
     shared = alt.Chart(values(cells)).encode(
-        x=alt.X("column:N", sort=None, title=columns[0], axis=alt.Axis(labelAngle=-45)),
+        x=alt.X("column:N", sort=None, title=columns[0], axis={"labelAngle": -45}),
         y=alt.Y("row:N", sort=None, title=rows[0]),
-        tooltip=[
-            alt.Tooltip("row:N", title=rows[0]),
-            alt.Tooltip("column:N", title=columns[0]),
-            alt.Tooltip("shown:N", title=value),
-        ],
+        tooltip=tips(row=rows[0], column=columns[0], shown=value),
     )
-    chart = shared.mark_rect().encode(
-        color=alt.Color(
-            "value:Q", title=value, scale=alt.Scale(scheme="viridis"), legend=alt.Legend(format=axis_format)
-        )
-    )
+    ink = alt.Color("value:Q", title=value, scale={"scheme": "viridis"}, legend={"format": axis_format})
+    chart = shared.mark_rect().encode(color=ink)
     if cells and written:
         chart = alt.layer(chart, _written(shared, [cell["value"] for cell in cells]))
     return spec_of(chart.properties(description=explain), height=max(120, 20 * len(matrix)))
@@ -115,14 +109,15 @@ def _picture(
 ) -> Pictures:
     known = [cell for row in matrix for cell in row if cell is not None]
     low, high = min(known), max(known)
+    last = len(_SHADES) - 1  # of them white, for what is empty
     width = max(len(row) for row in matrix)
-    pixels = [
-        colour_of(None if cell is None else (cell - low) / ((high - low) or 1.0))
-        for row in matrix
-        for cell in [*row, *[None] * (width - len(row))]
-    ]
+    shades = np.ones((len(matrix), width))
+    for at, row in enumerate(matrix):
+        for place, cell in enumerate(row):
+            if cell is not None:
+                shades[at, place] = (cell - low) / ((high - low) or 1.0) * (last - 1) / last
     scale = max(1, _WIDEST // width)
-    image = Image(png_of(pixels, width), explain, width * scale, len(matrix) * scale)
+    image = Image(scale_png(shades, _SHADES).png, explain, width * scale, len(matrix) * scale)
     legend = tuple((f"rgb{colour_of(at)}", show(low + at * (high - low))) for at in (0.0, 0.5, 1.0))
     return Pictures(title, explain, term, sources, (image,), legend)
 
@@ -142,14 +137,4 @@ def colour_of(at: float | None) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def png_of(pixels: Sequence[tuple[int, int, int]], width: int) -> bytes:
-    """A PNG file of pixels, row by row. ConfigError where Pillow is not installed."""
-    try:
-        from PIL import Image as Pillow
-    except ImportError as error:
-        raise ConfigError('A report needs Pillow: pip install "narrows[report]".') from error
-    picture = Pillow.new("RGB", (width, len(pixels) // width))
-    picture.putdata(list(pixels))
-    file = io.BytesIO()
-    picture.quantize(256).save(file, "PNG", optimize=True)
-    return file.getvalue()
+_SHADES = [*(colour_of(at / 254) for at in range(255)), _EMPTY]

@@ -23,12 +23,12 @@ Colour = tuple[int, int, int]
 
 STATE_COLOURS: Final = {
     "claimed": "#0072b2",
-    "refined": "#d55e00",
+    "again": "#d55e00",
     "reused": "#009e73",
     "passed": "#e69f00",
     "free": "#d8dee4",
 }
-"""Of `narrows.analysis.states.STATES`, in the order in which a pixel is given to them: --kept, --refined, --reused,
+"""Of `narrows.analysis.states.STATES`, in the order in which a pixel is given to them: --kept, --again, --reused,
 --dropped and --free of the page's light colours (Okabe and Ito 2008, told apart without seeing red or green). A picture
 cannot follow light and dark, so it has these in both."""
 _CODES: Final = (3, 4, 2, 1, 0)  # of the same states, in the same order

@@ -41,6 +41,20 @@ class Texts:
         except KeyError as error:
             raise KeyError(f"words/{self.language}: {key} ({error})") from None
 
+    def each(self, before: str, *keys: str) -> tuple[str, ...]:
+        """The texts of keys that begin alike.
+
+        >>> Texts("en").each("kept", "task", "layer")
+        ('Task', 'Layer')
+        """
+        return tuple(self(f"{before}.{key}") for key in keys)
+
+    def told(self, key: str, explain: str | None = None, **values: Any) -> tuple[str, str, str]:
+        """Title, sentence (`explain` in its place) and term, which is "" where there is none, of what has that key."""
+        title = self(f"{key}.title", **values)
+        explain = self(f"{key}.explain", **values) if explain is None else explain
+        return title, explain, self(f"{key}.term") if f"{key}.term" in self._words else ""
+
     def sentences(self, *sentences: str) -> str:
         """One after another, as the language puts them.
 

@@ -12,22 +12,17 @@ if TYPE_CHECKING:
     from narrows.store.content import TaskContent
     from narrows.store.directory import StoreDirectory
     from narrows.store.durable import DamagedFileError
+    from narrows.store.header import CarryRef, FileRef, SnapshotRef, StoreHeader, TaskRef
     from narrows.store.lock import StoreLock
-    from narrows.store.records import (
-        ISOLATIONS,
-        CarryRef,
-        FileRef,
-        SnapshotRef,
-        StoreHeader,
-        TaskRecord,
-        TaskRef,
-    )
+    from narrows.store.records import ISOLATIONS, TaskRecord
     from narrows.store.recovering import Recovery, recover
     from narrows.store.verify import Problem
     from narrows.subnet import TensorSpec
 else:
     __getattr__, __dir__ = lazily(
-        __name__, ".durable", ".records", ".lock", ".commit", ".verify", ".content", ".directory", ".recovering"
+        __name__,
+        *(".durable", ".header", ".records", ".lock", ".commit"),
+        *(".verify", ".content", ".directory", ".recovering"),
     )
 
 __all__ = [

@@ -11,11 +11,22 @@ from typing import Any
 
 from torch import Tensor
 
-from narrows.errors import StoreError, TaskExistsError
+from narrows.errors import StoreError
 from narrows.store import content, durable, names, records, snapshot, tensors_file
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
-from narrows.store.records import CarryRef, FileRef, SnapshotRef, StoreHeader, TaskRecord, TaskRef
+from narrows.store.header import (
+    MAX_PRIVATE,
+    MAX_SHARED,
+    MAX_TASKS,
+    CarryRef,
+    FileRef,
+    SnapshotRef,
+    StoreHeader,
+    TaskRef,
+    fingerprint,
+)
+from narrows.store.records import TaskRecord
 from narrows.subnet import Held, TensorSpec
 
 
@@ -46,7 +57,7 @@ def new_header(
         created=records.utc_now(),
         shared=_checked_shared(base, shared),
         private=_checked_private(private),
-        fingerprint=records.fingerprint(shared, base),
+        fingerprint=fingerprint(shared, base),
         base=FileRef(names.BASE_FILE, "", 0),
         head=head,
         model=None if model is None else dict(model),
@@ -60,10 +71,8 @@ def add_task(
 
     TaskExistsError, ConfigError for the name, StoreError if record or tensors cannot be stored.
     """
-    names.check_task_name(record.name)
-    if record.name in {names.one_form(task.name) for task in header.tasks}:
-        raise TaskExistsError(f"the store already holds a task {record.name!r}; choose another name")
-    if len(header.tasks) >= records.MAX_TASKS:
+    names.require_new(record.name, header.task_names)
+    if len(header.tasks) >= MAX_TASKS:
         raise StoreError(f"the store holds {len(header.tasks)} tasks, the most that one may; begin another store")
     index = header.next_index
     record, task_files = encode_task(record, content.encode(tensors, header.shared), index)
@@ -126,10 +135,8 @@ def ref_of(record: TaskRecord, files: Mapping[str, bytes]) -> TaskRef:
 
 
 def _checked_private(private: Sequence[str]) -> tuple[str, ...]:
-    if len(private) > records.MAX_PRIVATE:
-        raise StoreError(
-            f"{len(private)} patterns of what is private cannot be kept, {records.MAX_PRIVATE} are the most"
-        )
+    if len(private) > MAX_PRIVATE:
+        raise StoreError(f"{len(private)} patterns of what is private cannot be kept, {MAX_PRIVATE} are the most")
     return tuple(private)
 
 
@@ -147,8 +154,8 @@ def _checked_shared(base: Mapping[str, Tensor], shared: Sequence[TensorSpec]) ->
     for spec in shared:
         if spec.name not in base or TensorSpec.of(spec.name, base[spec.name]) != spec:
             raise StoreError(f"the shared parameter {spec} is not a tensor of the base network")
-    if len(shared) > records.MAX_SHARED:
-        raise StoreError(f"{len(shared)} parameters cannot be shared, {records.MAX_SHARED} are the most")
+    if len(shared) > MAX_SHARED:
+        raise StoreError(f"{len(shared)} parameters cannot be shared, {MAX_SHARED} are the most")
     if len({spec.name for spec in shared}) != len(shared):
         raise StoreError("a shared parameter is listed twice")
     return tuple(shared)

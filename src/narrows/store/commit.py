@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from narrows.errors import StoreError
 from narrows.store import bounded, durable, names, strict_json
-from narrows.store.records import RESTORE_STORE, VERSION, StoreHeader, header_from_json, header_to_json, origin_of
+from narrows.store.header import RESTORE_STORE, VERSION, StoreHeader, header_from_json, header_to_json, origin_of
 from narrows.store.unlisted import listed, refuse_newer, unlisted
 
 if TYPE_CHECKING:

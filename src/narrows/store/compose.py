@@ -7,15 +7,17 @@ claims; tasks of isolation "none" all have the weights of the last of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from torch import Tensor
 
-from narrows.store.durable import DamagedFileError, sha256
+from narrows.store.durable import DamagedFileError
 from narrows.store.mask_file import Outline
 from narrows.store.names import TASKS_DIR
 from narrows.store.records import TaskRecord
-from narrows.subnet import Composition, Held, Part, SubNetwork, TensorSpec, dense, digest
+from narrows.subnet import Composition, Held, Part, SubNetwork, TensorSpec, dense, digest, digest_kept
+from narrows.subnet import resolved as together
 
 
 class Reader(Protocol):
@@ -62,10 +64,8 @@ def resolved(reader: Reader, name: str) -> SubNetwork:
     if record.isolation == "none" and (last := last_overwriting(reader)) not in (None, name):
         values = dense(reader.subnet(last or name))
         return _of(reader.outline(name), values, reader.shared)
-    composition = Composition(reader.shared)
-    for parent in record.parents if record.isolation == "shared" else ():
-        composition.add(parent, "shared", reader.subnet(parent))
-    return composition.resolve(reader.subnet(name))
+    parents = record.parents if record.isolation == "shared" else ()
+    return together(reader.subnet(name), map(reader.subnet, parents))
 
 
 def weights_of(reader: Reader, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -76,34 +76,25 @@ def weights_of(reader: Reader, name: str) -> tuple[dict[str, Tensor], dict[str, 
     return dense(resolved(reader, name)), reader.private_of(name)
 
 
-def proven_weights(reader: Reader, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """`weights_of`, held to the digest of the task's commit: files of others, whose hashes fit, do not pass.
-
-    DamagedFileError where it is another. Not compared for tasks of isolation "none" but the last of them, whose weights
-    the others have by design.
-    """
-    subnet, private = proven(reader, name, set())
-    return dense(subnet), private
+def digest_of(record: TaskRecord, subnet: SubNetwork, private: Mapping[str, Tensor]) -> str:
+    """The digest of a resolved sub-network and what the task keeps for itself, as the task's record has it."""
+    return digest(dense(subnet), private) if record.version == 1 else digest_kept(subnet, private)
 
 
-def proven(reader: Reader, name: str, known: set[str]) -> tuple[SubNetwork, dict[str, Tensor]]:
-    """`resolved` and what the task keeps for itself, held to the digest as by `proven_weights`.
+def proven(reader: Reader, name: str) -> tuple[SubNetwork, dict[str, Tensor]]:
+    """`resolved` and what the task keeps for itself, held to the digest of its commit.
 
-    `known`: what was found right before; to this the task is added. The same files need not be put together twice: each
-    was held to its own hash when it was read.
+    Files of others, whose hashes fit, do not pass: DamagedFileError. Not compared for tasks of isolation "none" but the
+    last of them, whose weights the others have by design.
     """
     record, subnet, private = reader.record(name), resolved(reader, name), reader.private_of(name)
-    files = [reader.record(task).blobs for task in record.parents]
-    seen = sha256(repr([record.weights_sha256, record.blobs, files]).encode())
     compared = record.isolation != "none" or name == last_overwriting(reader)
-    if compared and seen not in known:
-        if digest(dense(subnet), private) != record.weights_sha256:
-            raise DamagedFileError(
-                f"{TASKS_DIR}/{record.directory}",
-                f"does not give the weights with which {name!r} was committed, though each file is what it should be",
-                "restore the whole store from a backup: files of different stores were mixed",
-            )
-        known.add(seen)
+    if compared and digest_of(record, subnet, private) != record.weights_sha256:
+        raise DamagedFileError(
+            f"{TASKS_DIR}/{record.directory}",
+            f"does not give the weights with which {name!r} was committed, though each file is what it should be",
+            "restore the whole store from a backup: files of different stores were mixed",
+        )
     return subnet, private
 
 

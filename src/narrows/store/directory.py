@@ -21,10 +21,11 @@ from narrows.store.checkpoint_file import CheckpointFile
 from narrows.store.compose import composed
 from narrows.store.content import TaskContent
 from narrows.store.forget import Forgetting, Revise, forget
+from narrows.store.header import FileRef, StoreHeader
 from narrows.store.listing import T, read_header
 from narrows.store.lock import StoreLock
 from narrows.store.reader import StoreReader
-from narrows.store.records import FileRef, StoreHeader, TaskRecord
+from narrows.store.records import TaskRecord
 from narrows.subnet import TensorSpec
 
 
@@ -82,7 +83,7 @@ class StoreDirectory(StoreReader):
         newest = type(self).open(self.path)
         return super(StoreDirectory, newest).steadily(read)
 
-    def progress(self, name: str) -> CheckpointFile:
+    def checkpoint(self, name: str) -> CheckpointFile:
         """The checkpoint of the task `name` while it is learned. ConfigError: no task can have that name."""
         # The model, gradients, an optimizer's state, the method's and the best so far.
         return CheckpointFile(self.path, name, 8 * self.header.most_bytes)
@@ -178,7 +179,7 @@ class StoreDirectory(StoreReader):
         forgetting, changed = forget(self, name, revise)
         left = self._apply(changed)
         with suppress(StoreError):  # what stays of it is removed by compact
-            self.progress(name).drop()
+            self.checkpoint(name).drop()
         return replace(forgetting, leftovers=left)
 
     @enough_memory("compact the store")
@@ -191,7 +192,7 @@ class StoreDirectory(StoreReader):
         self._reload_to_write()
         before = self.bytes_total()
         for name in self.task_names():
-            self.progress(name).drop()
+            self.checkpoint(name).drop()
         bare = replace(self.header, snapshot=None, next_index=self.header.next_index + 1)
         if snapshot.due(bare):
             self._apply(change.with_snapshot(change.StoreChange(bare), composed(self, anew=True).held()))

@@ -16,12 +16,13 @@ from torch import Tensor
 from narrows.errors import DamagedStoreError, StoreError
 from narrows.store import change, content, snapshot
 from narrows.store.change import StoreChange
-from narrows.store.compose import composed
+from narrows.store.compose import composed, digest_of
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
+from narrows.store.header import StoreHeader
 from narrows.store.reader import StoreReader
-from narrows.store.records import StoreHeader, TaskRecord
-from narrows.subnet import Composition, Part, SubNetwork, TensorSpec, dense, digest
+from narrows.store.records import TaskRecord
+from narrows.subnet import Composition, Part, SubNetwork, TensorSpec
 
 Revise = Callable[[TaskRecord, SubNetwork], TaskRecord]
 """Brings what a record says of the task's layers up to its new content."""
@@ -223,7 +224,7 @@ def _gather(after: _After) -> Composition | None:
                 raise
             continue
         if subnet and name in after.records:
-            found = digest(dense(composition.resolve(subnet)), after.private_of(name))
+            found = digest_of(after.records[name], composition.resolve(subnet), after.private_of(name))
             if found != after.records[name].weights_sha256:
                 raise StoreError(
                     f"{name!r} would not keep the weights it was committed with; nothing was changed. "

@@ -14,7 +14,8 @@ from typing import Self, TypeVar
 from narrows.errors import StoreError, StoreMissingError, UnknownNameError, nearest
 from narrows.store import durable, names, records, strict_json
 from narrows.store.durable import DamagedFileError
-from narrows.store.records import StoreHeader, TaskRecord, TaskRef
+from narrows.store.header import RESTORE_STORE, StoreHeader, TaskRef, header_from_json, require_size
+from narrows.store.records import TaskRecord
 from narrows.store.unlisted import half_made
 from narrows.subnet import TensorSpec
 
@@ -83,7 +84,7 @@ class StoreListing:
         if order[0] < 0 or any(following <= before for before, following in pairwise(order)):
             raise DamagedFileError(label, "names parents that are not tasks before it, each once and in their order")
         for file, blob in record.blobs.items():
-            records.require_size(self.header, f"{place_of(ref)}{file}", blob["bytes"], label)
+            require_size(self.header, f"{place_of(ref)}{file}", blob["bytes"], label)
         return record
 
     def records(self) -> tuple[TaskRecord, ...]:
@@ -122,8 +123,8 @@ def read_header(root: Path) -> StoreHeader:
             else "create one first (narrows init, or TaskStore.create)"
         )
         raise StoreMissingError(f"there is no store at {root}; {hint}")
-    data = durable.read(root / names.STORE_FILE, names.STORE_FILE, strict_json.MAX_JSON, records.RESTORE_STORE)
-    return records.header_from_json(data)
+    data = durable.read(root / names.STORE_FILE, names.STORE_FILE, strict_json.MAX_JSON, RESTORE_STORE)
+    return header_from_json(data)
 
 
 def place_of(ref: TaskRef) -> str:

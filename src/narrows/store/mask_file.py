@@ -97,7 +97,7 @@ def _unpack(payload: memoryview, specs: Sequence[TensorSpec]) -> Iterator[tuple[
 
 def _split(kept: NDArray[Any], among: NDArray[Any], spec: TensorSpec) -> tuple[Tensor, Tensor]:
     """Positions that are claimed, and the others."""
-    claimed = np.zeros(len(kept), np.bool_)
-    claimed[among] = True
+    others = np.ones(len(kept), np.bool_)
+    others[among] = False
     dtype = position_dtype(spec.numel)
-    return torch.from_numpy(kept[claimed]).to(dtype), torch.from_numpy(kept[~claimed]).to(dtype)
+    return torch.from_numpy(kept[among]).to(dtype), torch.from_numpy(kept[np.flatnonzero(others)]).to(dtype)

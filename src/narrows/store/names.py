@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
-from narrows.errors import ConfigError
+from narrows.errors import ConfigError, TaskExistsError
 
 STORE_FILE: Final = "store.json"
 ORIGIN_FILE: Final = "origin.json"
@@ -61,6 +62,13 @@ def name_fault(name: str) -> str | None:
     if _REFUSED.search(name):
         return "holds a control character or a line break"
     return None
+
+
+def require_new(name: str, known: Iterable[str]) -> None:
+    """Raise TaskExistsError where a task among `known` has the name, ConfigError where no new one may have it."""
+    if name in map(one_form, known):
+        raise TaskExistsError(f"The store already has a task {name!r}, and tasks do not change. Choose another name.")
+    check_task_name(name)
 
 
 def check_task_name(name: str) -> None:

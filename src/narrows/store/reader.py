@@ -5,20 +5,20 @@ Knows tensors by name only: no module, method or training.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
 from narrows.errors import StoreError
-from narrows.store import content, durable, mask_file, names, records, snapshot, tensors_file
+from narrows.store import content, durable, mask_file, names, snapshot, tensors_file
 from narrows.store.content import TaskContent
 from narrows.store.durable import DamagedFileError
+from narrows.store.header import RESTORE_STORE, FileRef, fingerprint
 from narrows.store.listing import StoreListing, place_of
 from narrows.store.mask_file import Outline
-from narrows.store.records import FileRef
 from narrows.subnet import Held, SubNetwork
 
-_BASE_REMEDY = "restore this file from a backup; no task can be loaded without it"
+_BASE_REMEDY = "restore this file from a backup; no task can be begun without it"
 _CARRY_REMEDY = "restore this file from a backup; it only helps the next task, every task can be loaded"
 
 
@@ -65,10 +65,15 @@ class StoreReader(StoreListing):
     def base(self) -> dict[str, Tensor]:
         """Every tensor of the network the store began from. DamagedStoreError."""
         tensors = self._tensors(self.header.base, _BASE_REMEDY)
-        if records.fingerprint(self.shared, tensors) != self.header.fingerprint:
+        if fingerprint(self.shared, tensors) != self.header.fingerprint:
             what = "does not fit base.safetensors: the fingerprint is another"
-            raise DamagedFileError(names.STORE_FILE, what, records.RESTORE_STORE)
+            raise DamagedFileError(names.STORE_FILE, what, RESTORE_STORE)
         return tensors
+
+    def is_like(self, tensors: Mapping[str, Tensor]) -> bool:
+        """Whether they have the names, shapes and dtypes of the base network; its file is not read."""
+        names = {spec.name for spec in self.shared}
+        return names <= tensors.keys() and fingerprint(self.shared, tensors) == self.header.fingerprint
 
     def carry(self, method: str) -> dict[str, Tensor] | None:
         """The training state that the newest task with any left, if it was of this method; else None."""

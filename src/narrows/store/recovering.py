@@ -15,13 +15,15 @@ from pathlib import Path
 from narrows.errors import DamagedStoreError, StoreError, UnknownNameError
 from narrows.memory import enough_memory
 from narrows.store import bounded, commit, durable, names, strict_json
+from narrows.store.compose import digest_of
 from narrows.store.durable import DamagedFileError
+from narrows.store.header import VERSION, StoreHeader, TaskRef, header_from_json
 from narrows.store.listing import read_header
 from narrows.store.lock import StoreLock
 from narrows.store.reader import StoreReader
-from narrows.store.records import VERSION, StoreHeader, TaskRecord, TaskRef, header_from_json
+from narrows.store.records import TaskRecord
 from narrows.store.unlisted import free_index, unlisted
-from narrows.subnet import Composition, dense, digest
+from narrows.subnet import Composition, resolved
 
 _REMEDY = "put any store.json of this store, however old, from a backup into its place, and recover again"
 DAMAGED_COPY = "store.json.damaged"
@@ -108,7 +110,7 @@ class _Candidate:
 
 def _plan(root: Path, also: Collection[str]) -> tuple[Recovery, StoreHeader]:
     old, lost = _header(root)
-    StoreReader(root, old).base()  # no task can be loaded without it
+    StoreReader(root, old).base()  # no task can be begun without it
     left: dict[str, str] = {}
     damaged: dict[str, str] = {}
     kept: list[_Candidate] = []
@@ -237,8 +239,8 @@ def _fault(reader: StoreReader, name: str, before: Composition, *, whole: bool) 
     content = reader.content(name)
     shared = record.isolation == "shared"
     if not shared or set(record.parents) <= set(before.tasks):
-        subnet = before.resolve(content.subnet) if shared else content.subnet
-        if digest(dense(subnet), content.private) != record.weights_sha256:
+        subnet = before.resolve(content.subnet) if shared else resolved(content.subnet, ())
+        if digest_of(record, subnet, content.private) != record.weights_sha256:
             return "it does not give the weights that were committed"
         if shared and whole and record.parents != before.parents(content.subnet):
             return "it names other parents than the tasks whose weights it reuses"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from narrows.store import tensors_file
 from narrows.store.durable import DamagedFileError
-from narrows.store.records import StoreHeader
+from narrows.store.header import StoreHeader
 from narrows.subnet import Held, HeldPart, TensorSpec, mask_of, positions_of
 
 EVERY: Final = 8

@@ -14,7 +14,8 @@ from typing import Literal
 from narrows.errors import DamagedStoreError, StoreVersionError
 from narrows.store import durable, names, strict_json
 from narrows.store.durable import DamagedFileError
-from narrows.store.records import StoreHeader, TaskRecord, header_from_json, task_from_json
+from narrows.store.header import StoreHeader, header_from_json
+from narrows.store.records import TaskRecord, task_from_json
 
 
 @dataclass(frozen=True)

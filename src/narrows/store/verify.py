@@ -14,12 +14,13 @@ from torch import Tensor
 
 from narrows.errors import StoreError
 from narrows.store import content, durable, names, snapshot, strict_json
-from narrows.store.compose import last_overwriting
+from narrows.store.compose import digest_of, last_overwriting
 from narrows.store.durable import DamagedFileError
+from narrows.store.header import RESTORE_STORE, VERSION, SnapshotRef, header_to_json, origin_of
 from narrows.store.reader import StoreReader
-from narrows.store.records import RESTORE_STORE, VERSION, SnapshotRef, TaskRecord, header_to_json, origin_of
+from narrows.store.records import TaskRecord
 from narrows.store.unlisted import foreign, unlisted
-from narrows.subnet import Composition, SubNetwork, dense, digest
+from narrows.subnet import Composition, SubNetwork, resolved
 
 Progress = Callable[[str, int, int], None]
 _CONFLICT = "restore the whole store from a backup: files of different stores were mixed"
@@ -180,8 +181,8 @@ class _Verification:
             return
         if record.isolation == "none" and record.name != last_overwriting(self.store):
             return
-        whole = self.before.resolve(subnet) if shared else subnet
-        if digest(dense(whole), private) != record.weights_sha256:
+        whole = self.before.resolve(subnet) if shared else resolved(subnet, ())
+        if digest_of(record, whole, private) != record.weights_sha256:
             what = "does not give the weights that were committed, though each file is what it should be"
             file = f"{names.TASKS_DIR}/{record.directory}"
             self.problems.append(Problem(file, record.name, what, _CONFLICT))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from narrows.lazy import lazily
 
 if TYPE_CHECKING:
-    from narrows.subnet.applying import apply_, dense, digest, switch_
-    from narrows.subnet.composing import Composition, Held, HeldPart
+    from narrows.subnet.applying import apply_, dense, digest, digest_kept, put_, switch_
+    from narrows.subnet.composing import Composition, Held, HeldPart, resolved
     from narrows.subnet.spec import TensorSpec
     from narrows.subnet.value import Part, SubNetwork, mask_of, positions_of
 else:
@@ -25,7 +25,10 @@ __all__ = [
     "apply_",
     "dense",
     "digest",
+    "digest_kept",
     "mask_of",
     "positions_of",
+    "put_",
+    "resolved",
     "switch_",
 ]

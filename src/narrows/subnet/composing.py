@@ -5,15 +5,16 @@ Costs what tasks claim, not tasks x weights. Pure tensors on the CPU: no modules
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from narrows.errors import StoreError
 from narrows.subnet.spec import TensorSpec
-from narrows.subnet.value import Part, SubNetwork, positions_of
+from narrows.subnet.value import Part, SubNetwork, position_dtype, positions_of
 
 NOBODY = -1
 
@@ -50,6 +51,15 @@ class Held:
     own: int = 0
     overwriting: bool = False
 
+    @classmethod
+    def nothing(cls, specs: Sequence[TensorSpec]) -> Held:
+        """What no task holds."""
+        parts = {}
+        for spec in specs:
+            none = torch.zeros(0, dtype=position_dtype(spec.numel))
+            parts[spec.name] = HeldPart(none, torch.zeros(0, dtype=spec.torch_dtype()), none.to(torch.int32))
+        return cls(tuple(specs), parts)
+
     def tensors(self) -> dict[str, Tensor]:
         """All of it as named tensors: what a digest is taken of."""
         return {f"{key}.{name}": tensor for name, part in self.parts.items() for key, tensor in vars(part).items()}
@@ -58,6 +68,24 @@ class Held:
         """Values kept / shared weights, and 1 for each network kept beside them."""
         total = sum(spec.numel for spec in self.specs)
         return (self.kept / total if total else 0.0) + self.own + self.overwriting
+
+    def resolve(self, subnet: SubNetwork) -> SubNetwork:
+        """As of `Composition`, without tensors of the parameters' sizes."""
+        values = {}
+        for name, part in subnet.parts.items():
+            held = self.parts[name]
+            values[name] = torch.zeros(len(part.reused), dtype=held.values.dtype)
+            _found(part.reused, held.positions, held.values, values[name])
+        return _filled(subnet, values)
+
+    def parents(self, subnet: SubNetwork) -> tuple[str, ...]:
+        """As of `Composition`."""
+        owners: set[int] = set()
+        for name, part in subnet.parts.items():
+            held, whose = self.parts[name], torch.full((len(part.reused),), NOBODY, dtype=torch.int32)
+            _found(part.reused, held.positions, held.owners, whose)
+            owners.update(torch.unique(whose).tolist())
+        return tuple(self.tasks[position] for position in sorted(owners - {NOBODY}))
 
 
 class Composition:
@@ -128,12 +156,45 @@ class Composition:
 
     def resolve(self, subnet: SubNetwork) -> SubNetwork:
         """A next task with a value at all that it keeps: it needs no other task any more."""
-        parts = {}
+        return _filled(subnet, {name: self.values[name][part.reused] for name, part in subnet.parts.items()})
+
+
+def resolved(subnet: SubNetwork, parents: Iterable[SubNetwork]) -> SubNetwork:
+    """`Composition.resolve` of a task whose parents are these, in order: costs what they claim, and no more memory.
+
+    They are asked for one after another, and none is held on to.
+    """
+    values = {name: torch.zeros(len(part.reused), dtype=part.values.dtype) for name, part in subnet.parts.items()}
+    for parent in parents:
         for name, part in subnet.parts.items():
-            kept, order = torch.cat([part.claimed, part.reused]).sort()
-            values = torch.cat([part.values, self.values[name][part.reused]])
-            parts[name] = Part(kept, values[order], part.reused[:0])
-        return SubNetwork(subnet.specs, parts)
+            _found(part.reused, parent.parts[name].claimed, parent.parts[name].values, values[name])
+    return _filled(subnet, values)
+
+
+def _found(wanted: Tensor, positions: Tensor, values: Tensor, out: Tensor) -> None:
+    """Puts into `out` the values at those of the wanted positions that are there; both ascend."""
+    if not len(wanted) or not len(positions):
+        return
+    few, many = (positions, wanted) if len(positions) < len(wanted) else (wanted, positions)
+    at = torch.from_numpy(np.searchsorted(many.numpy(), few.numpy()))
+    there = many[at.clamp_(max=len(many) - 1)] == few
+    if few is positions:
+        out[at[there]] = values[there]
+    else:
+        out[there] = values[at[there]]
+
+
+def _filled(subnet: SubNetwork, reused: Mapping[str, Tensor]) -> SubNetwork:
+    """The sub-network with these values of its reused weights, as if they were its own."""
+    parts = {}
+    for name, part in subnet.parts.items():
+        if not len(part.reused):
+            parts[name] = part
+            continue
+        both = torch.cat([part.claimed, part.reused])
+        order = torch.from_numpy(np.argsort(both.numpy(), kind="stable"))  # which makes use of the two being sorted
+        parts[name] = Part(both[order], torch.cat([part.values, reused[name]])[order], part.reused[:0])
+    return SubNetwork(subnet.specs, parts)
 
 
 def zeros(specs: Sequence[TensorSpec]) -> dict[str, Tensor]:

@@ -89,6 +89,11 @@ class SubNetwork:
             parts[spec.name] = Part(positions, values, positions_of(mask & ~own))
         return cls(tuple(specs), parts)
 
+    @classmethod
+    def of_masks(cls, kept: Mapping[str, Tensor]) -> SubNetwork:
+        """One that reuses all that it keeps: what is kept counts, and no value. Masks as of `of`."""
+        return cls.of([TensorSpec.of(name, mask) for name, mask in kept.items()], kept, {}, {})
+
     @property
     def claimed(self) -> int:
         """Number of weights with a value of the task's own."""
@@ -99,10 +104,14 @@ class SubNetwork:
         """Number of weights at an earlier task's value."""
         return sum(len(part.reused) for part in self.parts.values())
 
+    def kept_mask(self, name: str) -> Tensor:
+        """bool, of the parameter's shape: what is kept of it."""
+        (spec,) = (spec for spec in self.specs if spec.name == name)
+        return mask_of(spec, self.parts[name].claimed, self.parts[name].reused)
+
     def kept_masks(self) -> dict[str, Tensor]:
         """name -> bool, of the parameter's shape: what is kept."""
-        parts = ((spec, self.parts[spec.name]) for spec in self.specs)
-        return {spec.name: mask_of(spec, part.claimed, part.reused) for spec, part in parts}
+        return {spec.name: self.kept_mask(spec.name) for spec in self.specs}
 
     def claimed_masks(self) -> dict[str, Tensor]:
         """name -> bool, of the parameter's shape: what is claimed."""

@@ -9,9 +9,6 @@ from narrows.lazy import lazily
 
 if TYPE_CHECKING:
     from narrows.tasks.account import LayerAccount
-    from narrows.tasks.adopting import Adoption, adopt
-    from narrows.tasks.checkpoint import Checkpoint
-    from narrows.tasks.fit import Fit
     from narrows.tasks.heads import find_head
     from narrows.tasks.routing import Routing
     from narrows.tasks.sharing import multiplies
@@ -21,9 +18,6 @@ else:
     __getattr__, __dir__ = lazily(
         __name__,
         ".account",
-        ".adopting",
-        ".checkpoint",
-        ".fit",
         ".heads",
         ".routing",
         ".sharing",
@@ -32,14 +26,10 @@ else:
     )
 
 __all__ = [
-    "Adoption",
-    "Checkpoint",
-    "Fit",
     "LayerAccount",
     "Routing",
     "Task",
     "TaskStore",
-    "adopt",
     "find_head",
     "multiplies",
 ]

@@ -69,8 +69,8 @@ def account(
         LayerAccount(
             name=name,
             weights=mask.numel(),
-            used=int(mask.sum()),
-            claimed=int(claimed[name].sum()),
+            used=int(mask.count_nonzero()),
+            claimed=int(claimed[name].count_nonzero()),
             nats=why.get(name, {}).get("nats"),
             ratio=why.get(name, {}).get("ratio"),
         )

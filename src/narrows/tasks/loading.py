@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import ConfigError
+from narrows.subnet import SubNetwork, put_
 from narrows.tasks.heads import build_head, put_head
 from narrows.tasks.module_copy import copied, unwrapped
-from narrows.tasks.partition import assign, named_tensors
+from narrows.tasks.partition import assign, named_tensors, require_match
 from narrows.training.device import require_device
 
 
@@ -29,11 +30,19 @@ def place_head(
     return model
 
 
-def fill(model: nn.Module, shared: Mapping[str, Tensor], private: Mapping[str, Tensor]) -> nn.Module:
-    """Puts a task's weights into its network, which is in eval mode then. ModelMismatchError: they do not fit."""
+def fill(model: nn.Module, subnet: SubNetwork, private: Mapping[str, Tensor]) -> nn.Module:
+    """Puts a task's weights into its network, which is in eval mode then. ModelMismatchError: they do not fit.
+
+    Args:
+        model: with zeros in what tasks share, the head aside.
+        subnet: needs no other task (`Composition.resolve`).
+    """
     present = named_tensors(model)
-    own = {name: value for name, value in shared.items() if name in present and name not in private}
-    assign(model, {**private, **own})
+    shared = [spec for spec in subnet.specs if spec.name in present and spec.name not in private]
+    expected = {spec.name: torch.empty(spec.shape, dtype=spec.torch_dtype(), device="meta") for spec in shared}
+    require_match({name: present[name] for name in expected}, expected)
+    assign(model, private)
+    put_({name: subnet.parts[name] for name in expected}, present)
     return model.eval()
 
 

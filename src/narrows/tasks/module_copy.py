@@ -6,9 +6,10 @@ Knows modules; no task and no store.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from narrows.errors import ModelMismatchError
@@ -64,6 +65,20 @@ def copied(model: nn.Module) -> nn.Module:
         return copy.deepcopy(model).cpu()
     except Exception as error:  # whatever an attribute's own copying may raise
         raise ModelMismatchError(_why_not(model, error)) from error
+
+
+def copied_without(model: nn.Module, names: Collection[str]) -> nn.Module:
+    """A copy of a model that lies on the CPU, with zeros in the tensors of these names: their values are not copied."""
+    tensors = {name: tensor for name, tensor in named_tensors(model).items() if name in names}
+    usual = [one for one in tensors.values() if type(one) is nn.Parameter and one.is_contiguous() and not one.is_meta]
+    # Memory that is zero from the system is not written to, and not taken, before it is used.
+    zeros = {id(one): nn.Parameter(torch.zeros(one.shape, dtype=one.dtype), one.requires_grad) for one in usual}
+    found = copy.deepcopy(model, dict(zeros))
+    if len(usual) < len(tensors):
+        for name, tensor in named_tensors(found).items():
+            if name in tensors and id(tensors[name]) not in zeros:
+                tensor.detach().zero_()
+    return found
 
 
 def _inside(module: nn.Module) -> nn.Module | None:

@@ -24,7 +24,15 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from narrows.errors import ConfigError, DataError, ModelMismatchError, RoutingError, UnknownNameError, nearest
+from narrows.errors import (
+    ConfigError,
+    DataError,
+    ModelMismatchError,
+    RoutingError,
+    UnknownNameError,
+    UntrustedModelError,
+    nearest,
+)
 from narrows.store import TaskRecord
 from narrows.tasks.confidence import CannotBeRanked, Confidence, confidence, listening
 from narrows.training.device import device_of, to_device
@@ -102,10 +110,10 @@ def route(
 
     >>> import tempfile, narrows
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    >>> store = narrows.TaskStore.create(tempfile.mkdtemp() + "/store", model)
+    >>> store = narrows.TaskStore.create(tempfile.mkdtemp() + "/store", model, head="2")
     >>> for name, side in {"left": -3.0, "right": 3.0}.items():
-    ...     with store.begin(name, narrows.IBM(density=0.5), head=("2", nn.Linear(8, 2))) as task:
-    ...         _ = task.fit([(torch.randn(16, 4) + side, torch.arange(16) % 2)], epochs=5)
+    ...     with store.begin(name, narrows.IBM(density=0.5), head=2) as task:
+    ...         _ = task.fit([(torch.randn(16, 4) + side, torch.arange(16) % 2)], narrows.Training(5))
     ...         _ = task.commit()
     >>> routing = route(store, torch.randn(16, 4) + 3)
     >>> sorted(name for name, _ in routing.ranking), len(routing.examples), routing.margin >= 0
@@ -150,6 +158,8 @@ def _network(store: Store, name: str, networks: Mapping[str, nn.Module]) -> nn.M
         return store.load(name)
     except UnknownNameError as error:
         raise CannotBeRanked("it was forgotten meanwhile") from error
+    except UntrustedModelError as error:
+        raise CannotBeRanked(str(error)) from error
     except ModelMismatchError as error:
         record = next(record for record in store.tasks() if record.name == name)
         if (record.head or {}).get("kind") != "custom":

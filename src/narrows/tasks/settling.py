@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from narrows.store import TaskContent
-from narrows.subnet import dense, digest
+from narrows.subnet import digest_kept
 from narrows.tasks.loading import fill
 from narrows.tasks.weights import TaskWeights
 
@@ -41,12 +41,11 @@ class Settled:
 
 
 def settled(weights: TaskWeights, masks: Masks, untrained: nn.Module) -> Settled:
-    """What the store will keep of a task's weights under its masks; `untrained`, its network, is filled."""
+    """What the store will keep of a task's weights under its masks; `untrained`, its network, is filled (`fill`)."""
     content = weights.content(*masks, untrained)
-    before = weights.before()
-    shared = dense(before.resolve(content.subnet))
-    loaded = fill(untrained, shared, content.private)
-    return Settled(content, loaded, digest(shared, content.private), before.parents(content.subnet))
+    whole = weights.held.resolve(content.subnet)
+    loaded = fill(untrained, whole, content.private)
+    return Settled(content, loaded, digest_kept(whole, content.private), weights.held.parents(content.subnet))
 
 
 def told(what: Told | None, network: nn.Module) -> dict[str, Any]:

@@ -69,13 +69,14 @@ def switch(
     outside = {name: one for name, one in live_tensors(template).items() if not matches(name, _place(task.record))}
     dtype = _converted(network, outside, others)
     head = _head(task, given)
-    fitting = outside | ({} if head is None else {f"{head[0]}.{name}": t for name, t in live_tensors(head[1]).items()})
+    inside = {} if head is None else live_tensors(head.module)
+    fitting = outside | {f"{head and head.path}.{name}": tensor for name, tensor in inside.items()}
     require_match({name: tensor for name, tensor in fitting.items() if name in task.private}, task.private)
     # From here on nothing is refused any more.
     for path in others:
-        put_head(network, (path, _moved(_of_base(network, template, path), network, dtype)))
+        put_head(network, Head(path, _moved(_of_base(network, template, path), network, dtype)))
     if head is not None and (given is not None or not _serves(network, head, dtype)):
-        put_head(network, (head[0], _moved(head[1], network, dtype)))
+        put_head(network, Head(head.path, _moved(head.module, network, dtype)))
     _write(network, task, outside)
     network.eval()
 
@@ -150,7 +151,7 @@ def _head(task: Stored, given: nn.Module | None) -> Head | None:
 
 def _serves(model: nn.Module, head: Head, dtype: torch.dtype | None) -> bool:
     """Whether the module in the head's place is like it, and its tensors its own."""
-    path, wanted = head
+    path, wanted = head.path, head.module
     present = model.get_submodule(path)
     if type(present) is not type(wanted):
         return False

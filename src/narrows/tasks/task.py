@@ -3,46 +3,40 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from narrows.errors import NarrowsError, OptimizerError, StoreError
+from narrows.errors import OptimizerError, StoreError
 from narrows.memory import enough_memory
-from narrows.methods import Extent, Method
+from narrows.methods import Extent, Learner, Method
 from narrows.store import StoreDirectory, TaskRecord
+from narrows.store.lock import StoreLock
 from narrows.subnet import Held, TensorSpec, digest
-from narrows.tasks.account import LayerAccount, figures_of, read_account
-from narrows.tasks.attachment import Attachment, InProgress
-from narrows.tasks.checkpoint import Checkpoint
-from narrows.tasks.fit import Fit, fit
-from narrows.tasks.fits import Fits
+from narrows.tasks.account import LayerAccount, account, figures_of, read_account
 from narrows.tasks.heads import Head, describe_head
-from narrows.tasks.optimizers import check_optimizers, require_one_device
 from narrows.tasks.partition import named_tensors
 from narrows.tasks.sameness import require_same
 from narrows.tasks.settling import Settled, Told, settled, told
 from narrows.tasks.weights import TaskWeights, listed
-from narrows.training import Tracker, Trackers
+from narrows.training.attachment import Attachment
 from narrows.training.device import device_of
+from narrows.training.fit import fit
+from narrows.training.optimizers import require_one_device
 from narrows.training.randomness import undisturbed_generators
-from narrows.training.tracking import as_one
+from narrows.training.task_in_progress import TaskInProgress
+from narrows.training.tracking import Trackers
 
-Untrained = Callable[[dict[str, Any] | None, Mapping[str, Tensor]], nn.Module]
-"""Of (description of the head, private tensors): a fresh network of the store, the head in its place."""
+Untrained = Callable[[dict[str, Any] | None, Mapping[str, Tensor], Collection[str]], nn.Module]
+"""Of (description of the head, private tensors, names): a fresh network of the store, the head in its place.
 
-
-class Lock(Protocol):
-    """What holds other writers off until it is released."""
-
-    def release(self) -> None: ...
+It has the base network's values in the tensors of these names, and zeros in what tasks share."""
 
 
-class Task(InProgress):
+class Task(TaskInProgress):
     """A task being learned. Made by `TaskStore.begin`; holds the store's lock until committed or abandoned.
 
     Attributes:
@@ -66,13 +60,11 @@ class Task(InProgress):
         directory: StoreDirectory,
         specs: tuple[TensorSpec, ...],
         private: tuple[str, ...],
-        lock: Lock,
+        lock: StoreLock,
         held: Held,
         carry: Mapping[str, Tensor] | None,
     ) -> None:
-        super().__init__(name)
-        self.model = model
-        self.method = method
+        super().__init__(name, model, method)
         self._head = head
         self._untrained = untrained
         self._directory = directory
@@ -82,17 +74,11 @@ class Task(InProgress):
         self._held_sha256 = digest(held.tensors(), {})
         self._known = directory.task_names()
         self._carry = carry
-        self._checkpoint: Checkpoint | None = None
-        self._trackers = Trackers()
-        self._seconds: float | None = None
-        self._fits = Fits(name, model)
-        self._open = True
         self._committed: TaskRecord | None = None
         isolated = method.isolation == "shared"
-        self._weights = TaskWeights(model, head and head[0], specs, held, isolated=isolated)
+        self._weights = TaskWeights(model, head and head.path, specs, held, isolated=isolated)
         shared = self._weights.shared()
-        # What is frozen from here on is frozen for a while, not fixed.
-        self._trained = {name for name, param in model.named_parameters() if param.requires_grad} | set(shared.names)
+        self._trained |= set(shared.names)
         method.check(shared)
         method.initialise(shared, carry)
 
@@ -104,117 +90,7 @@ class Task(InProgress):
     ) -> None:
         self.abandon()
 
-    def optimizer(
-        self,
-        kind: type[torch.optim.Optimizer],
-        params: Iterable[dict[str, Any]] | None = None,
-        *,
-        total_steps: int | None = None,
-        examples: int | None = None,
-        batch_size: int | None = None,
-        **options: Any,
-    ) -> torch.optim.Optimizer:
-        """An ordinary optimizer of the class `kind` whose steps this task's method sees.
-
-        Reused weights are put back to their frozen values after every step and dropped ones set to 0, whatever the
-        optimizer does; refined ones (see `IBM`) are trained, and older tasks keep their own values of them.
-        Clip gradients as usual before the step; the norm clipped is that of the dense gradient.
-
-        Args:
-            kind: any `torch.optim.Optimizer` class.
-            params: parameter groups built from `task.model`; default: all trainable parameters in one, those too that
-                are frozen for the beginning (`requires_grad_(False)` after `begin`).
-            total_steps: optimizer steps that will be taken; needed by ibm.
-            examples: training examples; needed where information has a price (`beta`, or variational).
-            batch_size: examples that one optimizer step averages over, accumulation included; needed with `beta`.
-            **options: given to `kind`, as `lr=6e-3`.
-
-        A method's own parameters (WSN's scores, variational gates) become further groups, the gates with a learning
-        rate of their own (`IBM.gate_lr`, `HAT.gate_lr`): a scheduler made after this scales it like the others, but
-        `OneCycleLR(max_lr=...)` wants one number for each group.
-
-        Example: `optimizer = task.optimizer(torch.optim.AdamW, lr=6e-3, total_steps=len(loader) * epochs)`;
-        the class of `TaskStore` has one that runs, and `examples/own_training_loop.py` a whole loop.
-
-        Raises:
-            OptimizerError: `params` are not the model's, what the method needs was not said, or the task has an
-                optimizer already.
-        """
-        if params is None:
-            everything = self.model.named_parameters()
-            chosen = [param for name, param in everything if param.requires_grad or name in self._trained]
-        optimizer = kind(chosen if params is None else params, **options)
-        return self.attach(optimizer, total_steps=total_steps, examples=examples, batch_size=batch_size)
-
-    def attach(
-        self,
-        optimizer: torch.optim.Optimizer,
-        *others: torch.optim.Optimizer,
-        total_steps: int | None = None,
-        examples: int | None = None,
-        batch_size: int | None = None,
-    ) -> torch.optim.Optimizer:
-        """Lets this task's method see the steps of an optimizer made elsewhere; see `optimizer`.
-
-        Several that train the model together (Muon the matrices, AdamW the rest) are given at once; each round of them
-        is one step. docs/frameworks.md has more on this, on resuming, and on training in frameworks.
-
-        Returns:
-            the first one given.
-
-        Raises:
-            OptimizerError: together they do not train exactly the model's parameters, or one has taken steps already.
-            ModelMismatchError: `task.model` is another than `begin` made, or sharded, or on several devices, or a part
-                of it was wrapped.
-        """
-        self._require_open()
-        self._fits.require_way(self._attached)
-        model = self._weights.own_model(self.model)
-        require_one_device(model)
-        self._weights.require_same_layout()
-        optimizers = (optimizer, *others)
-        check_optimizers(optimizers, model)
-        plan = Extent(total_steps, examples, batch_size)
-        before = self._fits.make_way(self._attached)
-        learner = before.learner if before else self.method.learner(self._weights.shared(), plan, self._carry)
-        self._attached = Attachment(model, self._weights, learner, optimizers, plan)
-        if before:
-            self._attached.go_on(before, self._fits.epochs)
-        return optimizer
-
-    def fit(
-        self,
-        batches: Iterable[tuple[Any, Any]],
-        epochs: int,
-        *,
-        checkpoint: Checkpoint | None = None,
-        trackers: Iterable[Tracker] | Trackers = (),
-        **options: Any,
-    ) -> Fit:
-        """Trains the task on re-iterable `batches` of (inputs, targets); see `narrows.tasks.fit.fit` for all options.
-
-        Called again, it goes on: the sub-network that was chosen is trained further, with a new optimizer and a new
-        schedule of its learning rate. A fit that did not end (Ctrl-C, an error) is begun anew instead, from the weights
-        that it began from; with a checkpoint it goes on where it was.
-
-        Args:
-            checkpoint: where the task in progress is kept until it is committed, and gone on with from.
-            trackers: told how training goes, and of the figures at `commit`.
-
-        Raises:
-            OptimizerError: the task has an optimizer of your own.
-            ConfigError: a checkpoint for a fit that goes on from one that ended; and as `narrows.tasks.fit.fit`.
-
-        Example: `task.fit(loader, epochs=10, lr=6e-3)`.
-        """
-        self._require_open()
-        with self._fits.next(checkpoint):
-            self._trackers.end(None)
-            self._checkpoint, self._trackers = self._checkpoint if checkpoint is None else checkpoint, as_one(trackers)
-            result = fit(self, batches, epochs, checkpoint=checkpoint, trackers=self._trackers, **options)
-        self._fits.ended(result)
-        self._seconds = self._fits.seconds
-        return result
+    fit = fit
 
     def foundation(self) -> dict[str, Any]:
         """What the task builds on: the tasks before it, and a SHA-256 over the weights and the carry they left."""
@@ -249,7 +125,7 @@ class Task(InProgress):
         """
         self._require_open()
         attached = self._require_attached()
-        learner, seconds = attached.learner, attached.seconds if self._seconds is None else self._seconds
+        learner, seconds = attached.learner, self.fits.seconds if self.fits.done else attached.seconds
         if not attached.steps:
             raise OptimizerError(f"Task {self.name!r} has not taken an optimizer step: there is nothing to commit.")
         attached.learned.require(self.name, attached.steps)
@@ -277,7 +153,7 @@ class Task(InProgress):
                 metrics=metrics,
                 seconds=round(seconds, 3),
                 parents=found.parents,
-                layers={layer.name: layer.to_json() for layer in attached.explain()},
+                layers={layer.name: layer.to_json() for layer in self.explain()},
                 weights_sha256=found.sha256,
                 history=attached.history().to_json() if history else None,
             )
@@ -287,7 +163,7 @@ class Task(InProgress):
         try:
             self._trackers.end(figures_of(written))
             with suppress(OSError, StoreError):  # the task is in the store: what is left over does no harm
-                self._directory.progress(self.name).drop()
+                self._directory.checkpoint(self.name).drop()
                 if self._checkpoint is not None:
                     self._checkpoint.drop()
             self._committed = written
@@ -298,13 +174,35 @@ class Task(InProgress):
         return written
 
     def explain(self) -> tuple[LayerAccount, ...]:
-        return super().explain() if self._committed is None else read_account(self._committed.layers)
+        """What the task keeps of each layer at this moment and, where the method measures it, how many nats.
+
+        Raises:
+            OptimizerError: there is no optimizer yet, and so nothing chosen.
+        """
+        if self._committed is not None:
+            return read_account(self._committed.layers)
+        attached = self._require_attached()
+        return account(*self._masks(attached.learner), attached.learner.explain())
+
+    def _masks(self, learner: Learner) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The weights the task uses, and those of them that it claims."""
+        names = learner.shared.names
+        return self._weights.whole(names, learner.masks), self._weights.whole(names, learner.claims)
+
+    def _own_model(self) -> nn.Module:
+        model = self._weights.own_model(self.model)
+        require_one_device(model)
+        self._weights.require_same_layout()
+        return model
+
+    def _new_learner(self, extent: Extent) -> Learner:
+        return self.method.learner(self._weights.shared(), extent, self._carry)
 
     def _settled(self, attached: Attachment) -> Settled:
         """The task as it will lie in the store."""
         with undisturbed_generators(device_of(attached.model)):  # a new head draws its weights
-            network = self._untrained(describe_head(self._head), named_tensors(attached.model))
-        return settled(self._weights, attached.masks(), network)
+            network = self._untrained(describe_head(self._head), named_tensors(attached.model), self._weights.fixed())
+        return settled(self._weights, self._masks(attached.learner), network)
 
     def _require_held(self) -> None:
         """Raises StoreError where what earlier tasks hold is not, in this process, what it was at `begin`."""
@@ -332,7 +230,7 @@ class Task(InProgress):
     def _close(self) -> None:
         """Lets go of all that only training needs, and of the store."""
         self._open = False
-        self._fits.forget()
+        self.fits.forget()
         self._trackers.end(None)
         if self._attached is not None:
             self._attached.let_go()
@@ -342,11 +240,3 @@ class Task(InProgress):
         for param in self.model.parameters():
             param.grad = None
         self._lock.release()
-
-    def _require_open(self) -> None:
-        if not self._open:
-            raise NarrowsError(f"Task {self.name!r} was committed or abandoned; begin another.")
-
-    def _require_attached(self) -> Attachment:
-        self._require_open()
-        return super()._require_attached()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from narrows.errors import ModelMismatchError, NonFiniteError
 from narrows.methods import SharedWeights
 from narrows.store import TaskContent
-from narrows.subnet import Composition, Held, SubNetwork, TensorSpec
+from narrows.subnet import Held, SubNetwork, TensorSpec
 from narrows.tasks.module_copy import require_plain, require_whole, unwrapped
 from narrows.tasks.partition import fixed_names, identical, live_tensors, named_tensors
 
@@ -27,6 +27,9 @@ class TaskWeights:
         specs: the parameters that tasks share; those inside the head's path are not this task's.
         held: what earlier tasks hold.
         isolated: whether this task must leave that as it is; otherwise nothing is frozen to it.
+
+    Attributes:
+        held: what is frozen to this task.
     """
 
     def __init__(
@@ -35,7 +38,7 @@ class TaskWeights:
         self._model = model
         self._head = head
         self._specs = specs
-        self._held = held if isolated else Composition(specs).held()
+        self.held = held if isolated else Held.nothing(specs)
         self._begun = _specs(model)
         # A mask of -inf among the buffers, say: no fault of training.
         self._infinite_before = set(not_finite(model))
@@ -87,7 +90,7 @@ class TaskWeights:
     def shared(self) -> SharedWeights:
         """What the method works on, on the model's device."""
         live = self.live()
-        held = [(self._held.parts[name], param) for name, param in live.items()]
+        held = [(self.held.parts[name], param) for name, param in live.items()]
         return SharedWeights(
             names=tuple(live),
             params=list(live.values()),
@@ -101,6 +104,10 @@ class TaskWeights:
         whole.update(zip(names, (mask.cpu() for mask in masks), strict=True))
         return whole
 
+    def fixed(self) -> set[str]:
+        """What is not trained, outside the head: it may be as the base network has it."""
+        return {name for name in fixed_names(self._model) if not self._in_head(name)}
+
     def content(self, used: dict[str, Tensor], claimed: dict[str, Tensor], untrained: nn.Module) -> TaskContent:
         """What the store keeps of the task: its mask, the weights it claims, and everything private.
 
@@ -109,7 +116,7 @@ class TaskWeights:
                 to it, and so are buffers that the state dict leaves out.
         """
         live, persistent, known = self.live(), named_tensors(self._model), live_tensors(untrained)
-        fixed = {name for name in fixed_names(self._model) if not self._in_head(name)}
+        fixed = self.fixed()
 
         def is_kept(name: str, tensor: Tensor) -> bool:
             if name in persistent:
@@ -125,10 +132,6 @@ class TaskWeights:
         }
         weights = {name: param.detach().cpu() for name, param in live.items()}
         return TaskContent(SubNetwork.of(self._specs, used, claimed, weights), private)
-
-    def before(self) -> Composition:
-        """What is frozen to this task, composed."""
-        return Composition(self._specs, self._held)
 
     def require_finite(self) -> None:
         """Raises NonFiniteError, naming the tensor, where training left a NaN or an infinity."""
@@ -160,5 +163,12 @@ def _specs(model: nn.Module) -> dict[str, str]:
 
 def not_finite(model: nn.Module) -> list[str]:
     """Tensors that hold a NaN or an infinity."""
-    tensors = named_tensors(model).items()
-    return [name for name, value in tensors if value.is_floating_point() and not bool(torch.isfinite(value).all())]
+    return [name for name, value in named_tensors(model).items() if value.is_floating_point() and not _finite(value)]
+
+
+@torch.no_grad()
+def _finite(tensor: Tensor) -> bool:
+    # A sum is finite only where all is, and quicker had; of what is large it may be infinite all the same.
+    return bool(torch.isfinite(tensor.sum(dtype=torch.promote_types(tensor.dtype, torch.float32)))) or bool(
+        torch.isfinite(tensor).all()
+    )

@@ -10,7 +10,7 @@ Each is told what a task's history keeps (`narrows.training.Tracker`), no more. 
 >>> import tempfile, torch, narrows
 >>> store = narrows.TaskStore.create(tempfile.mkdtemp() + "/store", torch.nn.Linear(4, 2))
 >>> with store.begin("first", narrows.IBM(density=0.5)) as task:
-...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], epochs=20, trackers=[Printing()])
+...     _ = task.fit([(torch.randn(16, 4), torch.arange(16) % 2)], narrows.Training(20), trackers=[Printing()])
 ...     _ = task.commit()
 first ibm
 committed

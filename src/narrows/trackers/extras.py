@@ -43,6 +43,10 @@ def settings(about: Mapping[str, Any]) -> dict[str, Any]:
     """What a task was begun with, flat: "ibm.density", "schedule.epochs", ...; what was not said is left out."""
     method, schedule = about["method"], about["schedule"]
     found = {f"{method['name']}.{name}": value for name, value in method["config"].items()}
-    said = asdict(schedule) if is_dataclass(schedule) and not isinstance(schedule, type) else dict(schedule)
-    found |= {f"schedule.{name}": value for name, value in said.items()}
+    found |= {f"schedule.{name}": value for name, value in plain(schedule).items()}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def plain(schedule: Any) -> Any:
+    """A schedule as plain values; what is no dataclass as it is."""
+    return asdict(schedule) if is_dataclass(schedule) and not isinstance(schedule, type) else schedule

@@ -7,8 +7,8 @@ A line is appended whole and never changed. It has "event" and "seconds" (wall-c
     score   epoch (from 0), value
     end     figures; null where the task was not committed
 
-A reader (`hearing`) may find the last line half written, after a kill another one too; it passes over what it cannot
-read.
+A reader (`live_reader`) may find the last line half written, after a kill another one too; it passes over what it
+cannot read.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from narrows.store import outside
+from narrows.trackers.extras import plain
 from narrows.training.history import Point
 from narrows.training.series import DIGITS
 
@@ -44,10 +45,8 @@ class LiveFile:
         """See `Tracker.begin`."""
         self._started = time.monotonic()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        schedule = about.get("schedule")
-        said = asdict(schedule) if is_dataclass(schedule) and not isinstance(schedule, type) else schedule
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        self._write("begin", {"task": task, "time": now, **about, "schedule": said})
+        self._write("begin", {"task": task, "time": now, **about, "schedule": plain(about.get("schedule"))})
 
     def log(self, point: Point, /) -> None:
         """See `Tracker.log`."""

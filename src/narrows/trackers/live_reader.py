@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -23,6 +22,7 @@ MAX_BYTES: Final = 4 << 20
 MAX_POINTS: Final = 1000
 """Points, and scores, that are kept of a task: the last ones. Training tells of 64 points, and a score each epoch."""
 _MAX_SECONDS: Final = 1e12
+_UNREADABLE: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 
 State = Literal["running", "done", "stopped"]
 
@@ -43,11 +43,11 @@ class LiveTask:
 
     name: str
     about: Mapping[str, Any]
-    points: tuple[Mapping[str, Any], ...]
-    scores: tuple[Score, ...]
-    state: State
-    figures: Mapping[str, float] | None
-    seconds: float
+    points: tuple[Mapping[str, Any], ...] = ()
+    scores: tuple[Score, ...] = ()
+    state: State = "running"
+    figures: Mapping[str, float] | None = None
+    seconds: float = 0.0
 
     @property
     def remaining(self) -> float | None:
@@ -91,44 +91,27 @@ def hear(path: str | os.PathLike[str]) -> Heard:
     Raises:
         OSError: there is a file, and it cannot be read.
     """
-    tasks: dict[str, _Task] = {}
-    now: _Task | None = None
+    tasks: dict[str, LiveTask] = {}
+    now: str | None = None
     unread = 0
     for text in _lines(Path(path)):
         try:
             line = _line(text)
             if line["event"] == "begin":
                 now = None  # whose the lines to come are is not known where this one cannot be read
-                now = _begun(line, tasks)
-                tasks[now.name] = now
-            elif now is None or now.state != "running":
+                task = _begun(line, tasks)
+                now = task.name
+            elif now is None or tasks[now].state != "running":
                 raise ValueError("it is not known which task it is of")
             else:
-                _EVENTS[line["event"]](now, line)
-                now.seconds = line["seconds"]
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+                task = replace(_EVENTS[line["event"]](tasks[now], line), seconds=line["seconds"])
+            tasks[now] = task
+        except _UNREADABLE:
             unread += 1
-    return Heard(tuple(task.told() for task in tasks.values()), unread)
+    return Heard(tuple(tasks.values()), unread)
 
 
-@dataclass
-class _Task:
-    """A task while it is read of."""
-
-    name: str
-    about: dict[str, Any]
-    seconds: float
-    points: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MAX_POINTS))
-    scores: deque[Score] = field(default_factory=lambda: deque(maxlen=MAX_POINTS))
-    state: State = "running"
-    figures: dict[str, float] | None = None
-
-    def told(self) -> LiveTask:
-        points, scores = tuple(self.points), tuple(self.scores)
-        return LiveTask(self.name, self.about, points, scores, self.state, self.figures, self.seconds)
-
-
-def _begun(line: Mapping[str, Any], tasks: Mapping[str, _Task]) -> _Task:
+def _begun(line: Mapping[str, Any], tasks: Mapping[str, LiveTask]) -> LiveTask:
     about = {
         "time": _of(str, line.get("time")),
         "method": _of(dict, line.get("method")),
@@ -140,40 +123,39 @@ def _begun(line: Mapping[str, Any], tasks: Mapping[str, _Task]) -> _Task:
             _count(about["schedule"][key])
     if not isinstance(line["task"], str) or not line["task"]:
         raise ValueError("it names no task")
-    task, before = _Task(line["task"], about, line["seconds"]), tasks.get(line["task"])
-    if before is not None and about["resumed"]:
-        task.points.extend(point for point in before.points if point["step"] <= about["resumed"])
-        task.scores.extend(before.scores)
-    return task
+    before = tasks.get(line["task"])
+    task = LiveTask(line["task"], about, seconds=line["seconds"])
+    if before is None or not about["resumed"]:
+        return task
+    points = tuple(point for point in before.points if point["step"] <= about["resumed"])
+    return replace(task, points=points, scores=before.scores)
 
 
-def _point(task: _Task, line: Mapping[str, Any]) -> None:
-    point = {"step": _count(line["step"]), "seconds": line["seconds"]}
-    known = {
-        key: line[key] for key in ("epoch", "loss", "lr", "new", "reused", "log_alpha") if line.get(key) is not None
-    }
-    for key, value in known.items():
-        point[key] = _READ[key](value)
-    task.points.append({key: value for key, value in point.items() if value is not None})
+def _point(task: LiveTask, line: Mapping[str, Any]) -> LiveTask:
+    read = {key: take(line[key]) for key, take in _READ.items() if line.get(key) is not None}
+    known = {key: value for key, value in read.items() if value is not None}
+    point = {"step": _count(line["step"]), "seconds": line["seconds"], **known}
+    return replace(task, points=(*task.points[1 - MAX_POINTS :], point))
 
 
-def _score(task: _Task, line: Mapping[str, Any]) -> None:
+def _score(task: LiveTask, line: Mapping[str, Any]) -> LiveTask:
     epoch, value = _count(line["epoch"]), line.get("value")
     fresh = Score(epoch, None if value is None else _number(value))
-    while task.scores and task.scores[-1].epoch >= epoch:  # it was measured again
-        task.scores.pop()
-    task.scores.append(fresh)
+    kept = list(task.scores[1 - MAX_POINTS :])
+    while kept and kept[-1].epoch >= epoch:  # it was measured again
+        kept.pop()
+    return replace(task, scores=(*kept, fresh))
 
 
-def _end(task: _Task, line: Mapping[str, Any]) -> None:
+def _end(task: LiveTask, line: Mapping[str, Any]) -> LiveTask:
     figures = _of(dict, line.get("figures"))
-    if figures is not None:
-        measured = {key: _number(value) for key, value in figures.items()}
-        task.figures = {key: value for key, value in measured.items() if value is not None}
-    task.state = "stopped" if figures is None else "done"
+    if figures is None:
+        return replace(task, state="stopped")
+    measured = {key: _number(value) for key, value in figures.items()}
+    return replace(task, state="done", figures={key: value for key, value in measured.items() if value is not None})
 
 
-_EVENTS: Final[Mapping[str, Callable[[_Task, Mapping[str, Any]], None]]] = {
+_EVENTS: Final[Mapping[str, Callable[[LiveTask, Mapping[str, Any]], LiveTask]]] = {
     "point": _point,
     "score": _score,
     "end": _end,
@@ -200,7 +182,7 @@ def _lines(path: Path) -> Iterator[bytes]:
     yield from filter(None, lines[1:] if len(data) == MAX_BYTES else lines)
     try:
         _line(last)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+    except _UNREADABLE:
         return  # it is being written
     yield last
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from narrows.errors import DataError
 from narrows.training.losses import Losses
@@ -18,17 +19,18 @@ class Position:
 
     Attributes:
         epoch: of the next step, from 0.
-        step: steps of this epoch that were taken.
-        steps: of all epochs.
+        step: of this epoch, those that were passed over included, as in `passed`.
+        steps: of all epochs, taken.
+        skipped: passed over, as their gradients were not finite.
         losses: mean loss of each epoch that is over.
         running: the losses of this epoch.
     """
 
-    def __init__(self, batches: Iterable[tuple[Any, Any]], device: torch.device) -> None:
-        self.epoch = self.step = self.steps = 0
+    def __init__(self, batches: Iterable[tuple[Any, Any]], device: torch.device, accumulate: int = 1) -> None:
+        self.epoch = self.step = self.steps = self.skipped = 0
         self.losses: list[float] = []
         self.running = Losses()
-        self._batches, self._device = batches, device
+        self._batches, self._device, self._accumulate = batches, device, accumulate
         self._order: State | None = None  # that of the epoch begun
         self._before = 0.0
         self._started = time.perf_counter()
@@ -37,6 +39,23 @@ class Position:
     def seconds(self) -> float:
         """Of all training so far, interruptions left out."""
         return self._before + time.perf_counter() - self._started
+
+    @property
+    def passed(self) -> int:
+        """Steps of all epochs, taken or not."""
+        return self.steps + self.skipped
+
+    @property
+    def seen(self) -> int:
+        """Batches of this epoch."""
+        return self.step * self._accumulate
+
+    def add(self, loss: Tensor, taken: bool) -> None:
+        """Counts a step. NonFiniteError where the loss of one of the last few was NaN or infinite."""
+        self.steps += taken
+        self.skipped += not taken
+        self.step += 1
+        self.running.add(loss)
 
     def begin(self, *, recorded: bool) -> Iterator[tuple[Any, Any]]:
         """The batches of this epoch that are still to come.
@@ -54,10 +73,10 @@ class Position:
         assert self._order is not None
         set_order(self._batches, self._order, self._device)
         left = iter(self._batches)
-        for seen in range(self.step):
+        for seen in range(self.seen):
             if next(left, None) is None:
                 raise DataError(
-                    f"The training data has {seen} batches, and {self.step} of this epoch were seen before training "
+                    f"The training data has {seen} batches, and {self.seen} of this epoch were seen before training "
                     "was interrupted. Go on with the same data, or begin the task anew without the checkpoint."
                 )
         set_generators(now, self._device)
@@ -87,6 +106,7 @@ class Position:
             "epoch": self.epoch,
             "step": self.step,
             "steps": self.steps,
+            "skipped": self.skipped,
             "losses": list(self.losses),
             "running": self.running.state(),
             "order": self._order if self.step else order_of(self._batches, self._device),
@@ -96,27 +116,11 @@ class Position:
 
     def load_state(self, state: State) -> None:
         """Goes on from there: sets the generators and the order of the batches too."""
-        self.epoch, self.step, self.steps = state["epoch"], state["step"], state["steps"]
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.steps, self.skipped = state["steps"], state["skipped"]
         self.losses = list(state["losses"])
         self.running = Losses.of(state["running"], self._device)
         self._order = state["order"]
         self._before, self._started = state["seconds"], time.perf_counter()
         set_order(self._batches, state["order"], self._device)
         set_generators(state["generators"], self._device)
-
-
-class Observer(Protocol):
-    """Looks on at every boundary between two steps; may ask for `at.state()`, and may raise to end training."""
-
-    @property
-    def done(self) -> bool:
-        """Whether training ends here; asked before each epoch."""
-
-    def after_step(self, at: Position, /) -> None:
-        """Called after each step and its callbacks."""
-
-    def after_epoch(self, at: Position, /) -> None:
-        """Called when an epoch is over."""
-
-    def interrupted(self, at: Position, /) -> None:
-        """Called where a callback raised KeyboardInterrupt or Interrupted, which goes on afterwards."""

@@ -94,7 +94,7 @@ def test_the_dense_reference_is_added_once():
         ({"stream": "tiny-imagenet"}, DataError, "say --data FOLDER"),
         ({"network": "lenet"}, ConfigError, "as small as"),
         ({"network": "transformer"}, ConfigError, "no network"),
-        ({"epochs": (2, 0)}, ConfigError, "epochs must be above 0"),
+        ({"epochs": (2, 0)}, ConfigError, "epochs must be a whole number"),
         ({"seeds": (0, -1)}, ConfigError, "a seed is zero or more"),
         ({"jobs": 0}, ConfigError, "jobs must be at least 1"),
         ({"tune": -1}, ConfigError, "tune"),

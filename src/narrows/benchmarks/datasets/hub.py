@@ -75,7 +75,7 @@ def from_hub(
 def _labels(part: Raw, place: Hub) -> Tensor:
     if part.image is None or place.label not in part.known:
         raise DataError(
-            f"{part.where}: needs images in {place.image!r} and labels in {place.label!r}; beside images it has "
+            f"{part.where}: needs images in {place.image!r} and labels in {place.label!r}; it has "
             f"{', '.join(part.names)}"
         )
     column = part.column(place.label)

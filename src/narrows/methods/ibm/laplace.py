@@ -22,7 +22,7 @@ from narrows.methods.base import Extent, SharedWeights
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.learner import IBMLearner
 from narrows.methods.information import FisherAverage
-from narrows.methods.schedule import Budget, Price
+from narrows.methods.schedule import Price
 
 
 def gate_variance(theta: Tensor, information: Tensor, beta: float) -> Tensor:
@@ -60,29 +60,11 @@ class LaplaceLearner(IBMLearner):
     """
 
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Extent) -> None:
-        self.fisher = self.evidence = FisherAverage(shared, config.name, config.decay)
-        super().__init__(shared, config, plan)
-
-    def target(self) -> Budget | Price:
-        if not self.config.uses_price:
-            return self.config.target(self.shared, Price(0, 0))
-        if not self.plan.examples or not self.plan.batch_size:
-            raise OptimizerError(
-                "ibm: a price in nats needs to know the data: say "
-                "task.optimizer(..., examples=len(dataset), batch_size=loader.batch_size)."
-            )
-        new, reuse = self.config.prices()
-        scale = 2 * self.plan.examples * self.plan.batch_size
-        return Price(new / scale, reuse / scale)
-
-    @torch.no_grad()
-    def before_step(self) -> None:
-        if not self.settled:
-            self.fisher.add()
-        self.isolator.mask_gradients()
+        price = self._price(config, plan) if config.uses_price else Price(0, 0)
+        super().__init__(shared, config, plan, price, FisherAverage(shared, config.name, config.decay))
 
     def scores(self, weights: Sequence[Tensor], at: Sequence[Tensor] | None = None) -> Tensor:
-        scores = self.fisher.joined(weights, at)
+        scores = super().scores(weights, at)
         if self.config.ratio != "none":
             parts = torch.split(scores, [weight.numel() for weight in weights])
             for part, price in zip(parts, self.layer_prices(), strict=True):
@@ -91,3 +73,14 @@ class LaplaceLearner(IBMLearner):
 
     def nats(self, scores: Tensor, threshold: Tensor) -> Tensor:
         return gate_nats(scores / threshold)
+
+    @staticmethod
+    def _price(config: IBMConfig, plan: Extent) -> Price:
+        if not plan.examples or not plan.batch_size:
+            raise OptimizerError(
+                "ibm: a price in nats needs to know the data: say "
+                "task.optimizer(..., examples=len(dataset), batch_size=loader.batch_size)."
+            )
+        new, reuse = config.prices()
+        scale = 2 * plan.examples * plan.batch_size
+        return Price(new / scale, reuse / scale)

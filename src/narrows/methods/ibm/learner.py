@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from narrows.masks import spread
+from narrows.masks import pick, places, spread
 from narrows.methods.base import Extent, SharedWeights, State
-from narrows.methods.gradual import GradualLearner
+from narrows.methods.gradual import GradualLearner, choosing
 from narrows.methods.ibm.config import IBMConfig
+from narrows.methods.information import FisherAverage
+from narrows.methods.schedule import Price
 
 MAX_LOG_ALPHA = 30.0
 
@@ -22,20 +24,26 @@ class IBMLearner(GradualLearner):
 
     remedy: ClassVar[str] = "Lower the price (beta) or raise the budget (density)."
 
-    def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Extent) -> None:
+    def __init__(
+        self, shared: SharedWeights, config: IBMConfig, plan: Extent, price: Price, fisher: FisherAverage | None = None
+    ) -> None:
         self.config = config
         self.ratios = [1.0] * len(shared.names)
         self._nats: list[float] | None = None
-        super().__init__(shared, config, plan)
+        chooser = choosing(shared, config.target(shared, price), refines=config.refines)
+        super().__init__(shared, config.name, config.pace(plan), chooser, fisher)
 
     @abc.abstractmethod
     def nats(self, scores: Tensor, threshold: Tensor) -> Tensor:
         """Information each weight carries, in nats, given the scores they had to beat."""
 
-    def chosen(self, scores: Tensor, threshold: Tensor, at: Sequence[Tensor]) -> None:
+    def chosen(self) -> None:
+        scores, threshold, at = self._kept()
         carried = torch.split(self.nats(scores, threshold), [one.numel() for one in at])
         rows = zip(self.layout.shapes, at, carried, strict=True)
         self._nats = [float(spread(shape, one, nats).sum()) for shape, one, nats in rows]
+        if self.evidence is not None:
+            self.evidence.let_go(at)
 
     @torch.no_grad()
     def log_alpha(self) -> Tensor:
@@ -47,6 +55,19 @@ class IBMLearner(GradualLearner):
         scores, threshold, _ = self._kept()
         nats = self.nats(scores, threshold).float()
         return (2 * nats).expm1().log().neg().clamp(-MAX_LOG_ALPHA, MAX_LOG_ALPHA)
+
+    def _kept(self) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Of the weights of the sub-network: the score of each as the task has it, what it had to beat, and where."""
+        at = [places(mask) for mask in self.masks]
+        is_own = self.layout.join([pick(claim, one) for claim, one in zip(self.claims, at, strict=True)])
+        values = self.distances(at)
+        if self.chooser.refine:
+            rows = zip(self.shared.params, self.shared.frozen_at, self.shared.frozen_values, at, strict=True)
+            reused = [pick(spread(param.shape, frozen, value), one) for param, frozen, value, one in rows]
+            parts = torch.split(is_own, [one.numel() for one in at])
+            values = [torch.where(*row) for row in zip(parts, values, reused, strict=True)]
+        scores = self.scores(values, at)
+        return scores, self.chooser.threshold(scores, is_own), at
 
     def state(self) -> State:
         return super().state() | {"ratios": list(self.ratios), "nats": self._nats}

@@ -12,7 +12,6 @@ from narrows.methods.base import Extent, Learner, SharedWeights
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.laplace import LaplaceLearner
 from narrows.methods.ibm.variational import AdditiveLearner, MultiplicativeLearner
-from narrows.methods.warm_start import scale_free
 
 
 @dataclass(frozen=True)
@@ -73,10 +72,6 @@ class IBM(IBMConfig):
     name: ClassVar[str] = "ibm"
     summary: ClassVar[str] = "Information Bottleneck Masked sub-network: weights kept by the nats they carry"
     learning_rate: ClassVar[float] = 6e-3
-
-    def initialise(self, shared: SharedWeights, carry: Mapping[str, Tensor] | None) -> None:
-        super().initialise(shared, carry)
-        scale_free(shared, self.free_scale)
 
     def learner(self, shared: SharedWeights, plan: Extent, carry: Mapping[str, Tensor] | None) -> Learner:
         del carry

@@ -22,13 +22,14 @@ import torch
 from torch import Tensor, nn
 
 from narrows.errors import OptimizerError
-from narrows.masks import fill_, pick, put_
+from narrows.masks import fill_, pick, places, put_, spread
 from narrows.methods.base import Extent, SharedWeights, State, copy_each
 from narrows.methods.evidence import Evidence
 from narrows.methods.ibm.config import IBMConfig
 from narrows.methods.ibm.learner import IBMLearner
+from narrows.methods.isolation import ones
 from narrows.methods.own_parameters import lent, precise
-from narrows.methods.schedule import Budget, Price
+from narrows.methods.schedule import Price
 
 TINY = 1e-20
 """Added to squares, so that a weight of exactly 0 has a finite log alpha."""
@@ -40,7 +41,7 @@ class VariationalLearner(IBMLearner):
     evidence: Evidence
 
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Extent) -> None:
-        super().__init__(shared, config, plan)
+        super().__init__(shared, config, plan, Price(1.0, 1.0))
         if not plan.examples:
             raise OptimizerError(
                 "ibm: the variational estimator weighs loss against nats and must know the number of "
@@ -68,11 +69,11 @@ class VariationalLearner(IBMLearner):
         """What the gradient at the noisy weights says of each of `own`, and of the weights."""
 
     @abc.abstractmethod
-    def price_signal(self, weights: list[Tensor]) -> None:
-        """Adds the gradient of the KL with respect to the signal; `weights` is the price of each weight's nats."""
+    def price_signal(self, weights: list[Tensor], masks: list[Tensor]) -> None:
+        """Adds the gradient of the KL with respect to the signal; `weights` is the price of each weight's nats.
 
-    def target(self) -> Budget | Price:
-        return self.config.target(self.shared, Price(1.0, 1.0))
+        `masks` are 1 where a weight is in, 0 elsewhere.
+        """
 
     def scores(self, weights: Sequence[Tensor], at: Sequence[Tensor] | None = None) -> Tensor:  # noqa: ARG002
         squares, log_variances = self.signal_squares(), [value.detach() for value in self.log_variance]
@@ -93,7 +94,7 @@ class VariationalLearner(IBMLearner):
         params = self.shared.params
         clean = [param.detach().clone() for param in params]
         rows = zip(self.log_variance, self.masks, strict=True)
-        noise = [torch.randn_like(log_variance) * mask for log_variance, mask in rows]
+        noise = [torch.randn_like(one).mul_(ones(mask, one)) for one, mask in rows]
 
         def turn(index: int, grad: Tensor) -> tuple[list[Tensor], Tensor]:
             return self.turn(index, noise[index], precise(grad))
@@ -113,13 +114,14 @@ class VariationalLearner(IBMLearner):
         self._sampled = False
         self.evidence.add()
         weights = self._weights()
-        rows = zip(self.log_variance, self.signal_squares(), weights, self.masks, strict=True)
+        masks = [ones(mask, one) for mask, one in zip(self.masks, self.log_variance, strict=True)]
+        rows = zip(self.log_variance, self.signal_squares(), weights, masks, strict=True)
         for log_variance, square, weight, mask in rows:
             # d KL / d log sigma^2 = -1/2 theta^2 / (theta^2 + sigma^2)
             slope = -0.5 * square / (square + log_variance.exp() + TINY)
             grad = torch.zeros_like(slope) if log_variance.grad is None else log_variance.grad
             log_variance.grad = (grad + weight * slope) * mask
-        self.price_signal(weights)
+        self.price_signal(weights, masks)
         self.isolator.mask_gradients()
 
     @torch.no_grad()
@@ -146,7 +148,7 @@ class VariationalLearner(IBMLearner):
 
         It is 0 where there is no gradient: the price alone would shut those gates.
         """
-        warm = min(1.0, (self.step + 1) / max(1.0, self.config.kl_warmup * self.total_steps))
+        warm = min(1.0, (self.step + 1) / max(1.0, self.config.kl_warmup * self.pace.total))
         new, reuse = (warm * price / self._examples for price in self.config.prices())
         priced = [
             0.0 if param.grad is None or at in self.evidence.lacking else ratio
@@ -182,7 +184,7 @@ class AdditiveLearner(VariationalLearner):
     def turn(self, index: int, eps: Tensor, grad: Tensor) -> tuple[list[Tensor], Tensor]:
         return [0.5 * grad * eps * self.sigma(index)], grad
 
-    def price_signal(self, weights: list[Tensor]) -> None:
+    def price_signal(self, weights: list[Tensor], masks: list[Tensor]) -> None:  # noqa: ARG002
         for param, log_variance, weight in zip(self.shared.params, self.log_variance, weights, strict=True):
             if param.grad is not None:
                 # d KL / d theta = theta / (theta^2 + sigma^2)
@@ -190,12 +192,27 @@ class AdditiveLearner(VariationalLearner):
 
 
 class MultiplicativeLearner(VariationalLearner):
-    """z = w (mu + sigma eps), the paper's gates. Reused weights keep mu = 1, so they are reused as they are."""
+    """z = w (mu + sigma eps), the paper's gates. Reused weights keep mu = 1, so they are reused as they are.
+
+    Once the sub-network is chosen w is held of its weights only.
+    """
 
     def __init__(self, shared: SharedWeights, config: IBMConfig, plan: Extent) -> None:
         self.scale = [nn.Parameter(torch.ones_like(precise(param))) for param in shared.params]
-        self.weight = [param.detach().clone() for param in shared.params]
+        self._at: list[Tensor] | None = None  # of the sub-network's weights, once it is chosen
+        self._sampled_from: list[Tensor] = []  # w, from a sample to the step
+        self._held = [param.detach().clone() for param in shared.params]
         super().__init__(shared, config, plan)
+
+    def weight(self, index: int) -> Tensor:
+        """w, in the parameter's shape; 0 where it has left for good."""
+        held = self._held[index]
+        return held if self._at is None else spread(self.shared.params[index].shape, self._at[index], held)
+
+    def chosen(self) -> None:
+        super().chosen()
+        self._at = [places(mask) for mask in self.masks]
+        self._held = [pick(held, at) for held, at in zip(self._held, self._at, strict=True)]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         gates = super().parameter_groups()
@@ -205,7 +222,9 @@ class MultiplicativeLearner(VariationalLearner):
         return [scale.detach().square() for scale in self.scale]
 
     def perturb(self, noise: list[Tensor]) -> None:
-        for index, (param, weight, eps) in enumerate(zip(self.shared.params, self.weight, noise, strict=True)):
+        self._sampled_from = [self.weight(index) for index in range(len(noise))]
+        rows = zip(self.shared.params, self._sampled_from, noise, strict=True)
+        for index, (param, weight, eps) in enumerate(rows):
             # holds w mu already
             param.copy_(precise(param).addcmul(precise(weight), eps * self.sigma(index)))
 
@@ -213,13 +232,13 @@ class MultiplicativeLearner(VariationalLearner):
         return [self.log_variance[index], self.scale[index]]
 
     def turn(self, index: int, eps: Tensor, grad: Tensor) -> tuple[list[Tensor], Tensor]:
-        weight, sigma = self.weight[index], self.sigma(index)
+        weight, sigma = self._sampled_from[index], self.sigma(index)
         free = fill_(grad * weight, self.shared.frozen_at[index], value=0.0)
         slopes = [0.5 * grad * weight * eps * sigma, free]
         return slopes, grad * (self.scale[index] + sigma * eps)
 
-    def price_signal(self, weights: list[Tensor]) -> None:
-        rows = zip(self.scale, self.log_variance, weights, self.shared.frozen_at, self.masks, strict=True)
+    def price_signal(self, weights: list[Tensor], masks: list[Tensor]) -> None:
+        rows = zip(self.scale, self.log_variance, weights, self.shared.frozen_at, masks, strict=True)
         for scale, log_variance, weight, frozen, mask in rows:
             grad = torch.zeros_like(scale) if scale.grad is None else scale.grad
             slope = weight * scale / (scale.square() + log_variance.exp() + TINY)
@@ -229,23 +248,29 @@ class MultiplicativeLearner(VariationalLearner):
     def before_step(self) -> None:
         super().before_step()
         # The optimizer moves w, not w mu: its weight decay and its state are about w.
-        for param, weight in zip(self.shared.params, self.weight, strict=True):
+        for param, weight in zip(self.shared.params, self._sampled_from, strict=True):
             param.copy_(weight)
+        self._sampled_from = []
 
     @torch.no_grad()
     def after_step(self) -> None:
-        frozen = zip(self.shared.frozen_at, self.shared.frozen_values, strict=True)
-        rows = zip(self.shared.params, self.weight, self.scale, frozen, strict=True)
-        for param, weight, scale, (at, values) in rows:
-            put_(weight.copy_(param), at, values)
+        rows = zip(self.shared.params, self.scale, self.shared.frozen_at, self.shared.frozen_values, strict=True)
+        for index, (param, scale, at, values) in enumerate(rows):
+            put_(param, at, values)
+            if self._at is None:
+                self._held[index].copy_(param)
+            else:
+                self._held[index] = pick(param, self._at[index])
             fill_(scale, at, value=1.0)
-            param.copy_(weight * scale)
+            param.copy_(param * scale)
         super().after_step()
 
     def state(self) -> State:
-        return super().state() | {"scale": [scale.detach() for scale in self.scale], "weight": list(self.weight)}
+        return super().state() | {"scale": [scale.detach() for scale in self.scale], "held": list(self._held)}
 
     def load_state(self, state: State) -> None:
         super().load_state(state)
         copy_each(self.scale, state["scale"])
-        copy_each(self.weight, state["weight"])
+        pairs = zip(state["held"], self.shared.params, strict=True)
+        self._held = [held.to(param.device, copy=True) for held, param in pairs]
+        self._at = [places(mask) for mask in self.masks] if self.settled else None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from narrows.analysis.overlap import Reuse
+from narrows.report.block_makers import chart, table
 from narrows.report.blocks import Chart, Citation, Table
-from narrows.report.charts import altair, colour, short_names, spec_of, values
+from narrows.report.charts import altair, colour, short_names, tips, values
 from narrows.report.texts import Texts
 
 MOST_EDGES: Final = 150
@@ -23,33 +25,28 @@ def strongest(edges: Sequence[Reuse]) -> list[Reuse]:
 
 def arcs(tasks: Sequence[str], edges: Sequence[Reuse], say: Texts, source: Citation, *, drawn: bool) -> Chart | Table:
     """The graph of who reuses whose weights; as a table alone where it is not `drawn`."""
-    title, explain = say("builds.graph.title"), say("builds.graph.explain" if drawn else "builds.graph.explain_table")
-    columns = tuple(say(f"builds.graph.{key}") for key in ("task", "source", "weights"))
-    rows = tuple((edge.task, edge.source, say.number(edge.weights)) for edge in edges)
-    term = say("builds.graph.term")
+    key = "builds.graph"
+    columns = say.each(key, "task", "source", "weights")
+    rows = ((edge.task, edge.source, say.number(edge.weights)) for edge in edges)
     if not drawn:
-        return Table(title, explain, term, (source,), columns, rows, frozenset({2}), folded=True)
-    table = Table(title, "", "", (), columns, rows, frozenset({2}))
-    return Chart(title, explain, term, (source,), "builds-graph", _spec(tasks, edges, explain, say), table)
+        explain = say(f"{key}.explain_table")
+        return table(say, key, columns, rows, source, text=(0, 1), folded=True, explain=explain)
+    height = max(120, 28 * len(tasks))
+    return chart(say, key, "builds-graph", _drawn(tasks, edges, say), height, columns, rows, source, text=(0, 1))
 
 
-def _spec(tasks: Sequence[str], edges: Sequence[Reuse], explain: str, say: Texts) -> dict[str, Any]:
+def _drawn(tasks: Sequence[str], edges: Sequence[Reuse], say: Texts) -> Any:
     """Tasks on a line from top to bottom, half ellipses beside it; the script computes their points."""
     alt = altair()
     places = {name: place for place, name in enumerate(tasks)}
+    task, source, weights = say.each("builds.graph", "task", "source", "weights")
     cells = [
-        {
-            "edge": number,
-            "from": places[edge.source],
-            "to": places[edge.task],
-            "task": edge.task,
-            "source": edge.source,
-            "weights": edge.weights,
-        }
+        {"edge": number, "from": places[edge.source], "to": places[edge.task], **asdict(edge)}
         for number, edge in enumerate(edges)
     ]
     dots = [{"label": label, "task": name, "zero": 0} for label, name in zip(short_names(tasks), tasks, strict=True)]
-    across = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.01, 1], nice=False))
+    sides = {"domain": [-0.01, 1], "nice": False}
+    down = {"domain": [-0.5, len(tasks) - 0.5], "reverse": True, "nice": False}
     bows = (
         alt.Chart(values(cells))
         .transform_calculate(at=f"sequence(0, {_POINTS + 1})")
@@ -60,31 +57,26 @@ def _spec(tasks: Sequence[str], edges: Sequence[Reuse], explain: str, say: Texts
         )
         .mark_line(opacity=0.55, interpolate="cardinal", color=colour("reused"))
         .encode(
-            x=across,
-            y=alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-0.5, len(tasks) - 0.5], reverse=True, nice=False)),
+            x=alt.X("x:Q", axis=None, scale=sides),
+            y=alt.Y("y:Q", axis=None, scale=down),
             order="at:Q",
             detail="edge:N",
             strokeWidth=alt.StrokeWidth(
                 "weights:Q",
-                title=say("builds.graph.weights"),
-                scale=alt.Scale(domain=[0, max(edge.weights for edge in edges)], range=[0.5, 9]),
-                legend=alt.Legend(format=",d", symbolStrokeColor=colour("reused"), tickCount=3),
+                title=weights,
+                scale={"domain": [0, max(edge.weights for edge in edges)], "range": [0.5, 9]},
+                legend={"format": ",d", "symbolStrokeColor": colour("reused"), "tickCount": 3},
             ),
-            tooltip=[
-                alt.Tooltip("task:N", title=say("builds.graph.task")),
-                alt.Tooltip("source:N", title=say("builds.graph.source")),
-                alt.Tooltip("weights:Q", title=say("builds.graph.weights"), format=","),
-            ],
+            tooltip=[*tips(task=task, source=source), alt.Tooltip("weights:Q", title=weights, format=",")],
         )
     )
     names = (
         alt.Chart(values(dots))
         .mark_point(filled=True, size=50, color=colour("ink"), opacity=1)
         .encode(
-            x=alt.X("zero:Q", axis=None, scale=alt.Scale(domain=[-0.01, 1], nice=False)),
-            y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(domain=False, ticks=False, labelLimit=180)),
-            tooltip=[alt.Tooltip("task:N", title=say("builds.task"))],
+            x=alt.X("zero:Q", axis=None, scale=sides),
+            y=alt.Y("label:N", sort=None, title=None, axis={"domain": False, "ticks": False, "labelLimit": 180}),
+            tooltip=tips(task=say("builds.task")),
         )
     )
-    chart = alt.layer(names, bows).resolve_scale(y="independent").properties(description=explain)
-    return spec_of(chart, height=max(120, 28 * len(tasks)))
+    return alt.layer(names, bows).resolve_scale(y="independent")

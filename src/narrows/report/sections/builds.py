@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import statistics
-from typing import Any, Final
+from typing import Final
 
 from narrows.analysis.forgettable import Forgettable
 from narrows.analysis.overlap import Overlap
-from narrows.report.blocks import MANY_ROWS, Block, Chart, Citation, Notice, Section, Selector, Stat, Stats, Table
-from narrows.report.charts import along, altair, colour, spec_of, values
+from narrows.report.block_makers import chart, section, stat, table, warning
+from narrows.report.blocks import MANY_ROWS, Block, Chart, Citation, Notice, Section, Selector, Stats, Table
+from narrows.report.charts import along, altair, colour, kinds, tips, values
 from narrows.report.facts import Facts
 from narrows.report.sections.arcs import arcs, strongest
 from narrows.report.sections.kept import measurement_note
@@ -27,11 +28,9 @@ def builds(facts: Facts, say: Texts) -> Section:
     found = facts.overlap
     blocks: list[Block] = []
     if found is None:
-        blocks.append(Notice(say("builds.no_store"), "warn"))
+        blocks.append(warning(say, "builds.no_store"))
     elif len(found.tasks) < 2:
-        blocks.append(
-            Notice(say("builds.none" if not facts.names else "builds.too_few", tasks=len(found.tasks)), "warn")
-        )
+        blocks.append(warning(say, "builds.too_few" if facts.names else "builds.none", tasks=len(found.tasks)))
     else:
         masks = Citation(f"{facts.store_folder}tasks/*/mask.bin")
         blocks += [_figures(found, say, masks), _parts(found, say, masks), *_graph(found, say, masks)]
@@ -40,29 +39,24 @@ def builds(facts: Facts, say: Texts) -> Section:
         blocks.append(Notice(say("builds.left_out", count=len(found.left_out), names=_some(found.left_out, say))))
     if facts.forgettable:
         blocks.append(_forgetting(facts, say))
-    return Section("builds", say("builds.title"), say("builds.lead"), blocks)
+    return section(say, "builds", blocks)
 
 
 def _figures(found: Overlap, say: Texts, masks: Citation) -> Stats:
     reused = _reused(found)
-    parts = [reused[name] / used for name, used in zip(found.tasks[1:], found.used[1:], strict=True) if used]
+    parts = [reused[name] / kept for name, kept in zip(found.tasks[1:], found.kept[1:], strict=True) if kept]
     lifts = [lift for row, lifts in enumerate(found.lift) for lift in lifts[:row] if lift is not None]
     given = {name: sum(edge.weights for edge in found.reuse if edge.source == name) for name in found.tasks}
     most = max(found.tasks, key=lambda name: given[name])
     heirs = sum(edge.source == most for edge in found.reuse)
     stats = []
     if parts:
-        stats.append(_stat(say, "reused", say.percent(statistics.fmean(parts)), masks))
+        stats.append(stat(say, "builds.reused", say.percent(statistics.fmean(parts)), masks))
     if given[most]:
-        stats.append(_stat(say, "most", most, masks, heirs=heirs, weights=say.number(given[most])))
+        stats.append(stat(say, "builds.most", most, masks, heirs=heirs, weights=say.number(given[most])))
     if lifts:
-        stats.append(_stat(say, "lift", _times(statistics.fmean(lifts), say), masks))
+        stats.append(stat(say, "builds.lift", _times(statistics.fmean(lifts), say), masks))
     return Stats(tuple(stats))
-
-
-def _stat(say: Texts, key: str, value: str, source: Citation, **words: Any) -> Stat:
-    texts = (say(f"builds.{key}.title"), say(f"builds.{key}.explain", **words), say(f"builds.{key}.term"))
-    return Stat(*texts, (source,), value)
 
 
 def _reused(found: Overlap) -> dict[str, int]:
@@ -74,54 +68,37 @@ def _reused(found: Overlap) -> dict[str, int]:
 
 
 def _parts(found: Overlap, say: Texts, masks: Citation) -> Chart:
-    """A bar for each task: the part of its weights that it has from earlier tasks, and the part of its own."""
+    """A bar for each task: the part of its weights that it reuses of earlier tasks, and the part that it claims."""
     alt = altair()
     reused = _reused(found)
-    kinds = [say("builds.parts.reused"), say("builds.parts.own")]
-    counts = [(reused[name], used - reused[name]) for name, used in zip(found.tasks, found.used, strict=True)]
-    across, rows = along(found.tasks, say("builds.place"))
+    both, axis = say.each("builds.parts", "reused", "claimed"), say("builds.parts.axis")
+    place, task, weights, part = say.each("builds", "place", "task", "weights", "part")
+    counts = [(reused[name], kept - reused[name]) for name, kept in zip(found.tasks, found.kept, strict=True)]
+    across, rows = along(found.tasks, place)
     cells = [
-        row | {"kind": kind, "order": order, "value": count / used, "shown": say.number(count)}
-        for row, used, both in zip(rows, found.used, counts, strict=True)
-        for order, (kind, count) in enumerate(zip(kinds, both, strict=True))
+        row | {"kind": kind, "order": order, "value": count / kept, "shown": say.number(count)}
+        for row, kept, two in zip(rows, found.kept, counts, strict=True)
+        for order, (kind, count) in enumerate(zip(both, two, strict=True))
         if count
     ]
-    title, explain = say("builds.parts.title"), say("builds.parts.explain")
-    chart = (
+    share = alt.Tooltip("value:Q", title=part, format=".1%")
+    drawn = (
         alt.Chart(values(cells))
         .mark_bar()
         .encode(
             x=across,
-            y=alt.Y(
-                "value:Q", title=say("builds.parts.axis"), axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
-            ),
+            y=alt.Y("value:Q", title=axis, axis={"format": "%"}, scale={"domain": [0, 1]}),
             order=alt.Order("order:Q"),
-            color=alt.Color(
-                "kind:N", title=None, scale=alt.Scale(domain=kinds, range=[colour("reused"), colour("kept")])
-            ),
-            tooltip=[
-                alt.Tooltip("task:N", title=say("builds.task")),
-                alt.Tooltip("kind:N", title=say("builds.parts.axis")),
-                alt.Tooltip("value:Q", title=say("builds.part"), format=".1%"),
-                alt.Tooltip("shown:N", title=say("builds.weights")),
-            ],
+            color=kinds("kind", both, [colour("reused"), colour("kept")]),
+            tooltip=[*tips(task=task, kind=axis), share, *tips(shown=weights)],
         )
-        .properties(description=explain)
     )
-    body = tuple(
-        (
-            str(place),
-            name,
-            say.number(used),
-            *(say.number(count) for count in both),
-            say.percent(both[0] / used if used else None),
-        )
-        for place, (name, used, both) in enumerate(zip(found.tasks, found.used, counts, strict=True), 1)
+    body = (
+        (str(at), name, *map(say.number, (kept, *two)), say.percent(two[0] / kept if kept else None))
+        for at, (name, kept, two) in enumerate(zip(found.tasks, found.kept, counts, strict=True), 1)
     )
-    columns = (say("builds.place"), say("builds.task"), say("builds.weights"), *kinds, say("builds.part"))
-    table = Table(title, "", "", (), columns, body, frozenset({0, 2, 3, 4, 5}))
-    spec = spec_of(chart, height=220)
-    return Chart(title, explain, say("builds.parts.term"), (masks,), "builds-parts", spec, table)
+    columns = (place, task, weights, *both, part)
+    return chart(say, "builds.parts", "builds-parts", drawn, 220, columns, body, masks, text=(1,))
 
 
 def _graph(found: Overlap, say: Texts, masks: Citation) -> list[Block]:
@@ -171,7 +148,7 @@ def _forgetting(facts: Facts, say: Texts) -> Table:
     """What would be free again if a task were forgotten, and who needs it."""
     assert facts.reader is not None  # there are tasks to forget
     store = shlex.quote(str(facts.reader.path))
-    rows = tuple(
+    rows = [
         (
             one.task,
             _some(tuple(name for name, _ in one.kept_for), say) if one.kept_for else say("builds.forget.nobody"),
@@ -181,29 +158,16 @@ def _forgetting(facts: Facts, say: Texts) -> Table:
             _command(store, one),
         )
         for one in facts.forgettable
-    )
-    columns = tuple(say(f"builds.forget.{key}") for key in ("task", "kept_for", "freed", "values", "bytes", "command"))
-    sources = (Citation(f"{facts.store_folder}tasks/*/mask.bin"), Citation(f"{facts.store_folder}tasks/*/task.json"))
-    title, explain = say("builds.forget.title"), say("builds.forget.explain")
-    return Table(
-        title,
-        explain,
-        say("builds.forget.term"),
-        sources,
-        columns,
-        rows,
-        frozenset({2, 3, 4}),
-        folded=len(rows) > MANY_ROWS,
-    )
+    ]
+    columns = say.each("builds.forget", "task", "kept_for", "freed", "values", "bytes", "command")
+    files = (Citation(f"{facts.store_folder}tasks/*/{file}") for file in ("mask.bin", "task.json"))
+    return table(say, "builds.forget", columns, rows, *files, text=(0, 1, 5), folded=len(rows) > MANY_ROWS)
 
 
 def _command(store: str, one: Forgettable) -> str:
     name = shlex.quote(one.task)
-    return (
-        f"narrows forget {store} --dry-run -- {name}"
-        if name.startswith("-")
-        else f"narrows forget {store} {name} --dry-run"
-    )
+    told = f"--dry-run -- {name}" if name.startswith("-") else f"{name} --dry-run"
+    return f"narrows forget {store} {told}"
 
 
 def _some(names: tuple[str, ...], say: Texts) -> str:

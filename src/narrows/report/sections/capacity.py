@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, Final
 
-from narrows.analysis.capacity import Capacity, LayerCapacity
-from narrows.report.blocks import Block, Chart, Citation, Notice, Section, Table
-from narrows.report.charts import altair, colour, mixed, short_names, spec_of, values
+from narrows.analysis.capacity import Capacity, LayerCapacity, together
+from narrows.report.block_makers import chart, section, warning
+from narrows.report.blocks import Block, Chart, Citation, Notice, Section
+from narrows.report.charts import altair, colour, kinds, mixed, short_names, tips, values
 from narrows.report.facts import Facts
 from narrows.report.heat import heat_map
 from narrows.report.sections.growth import growth
@@ -19,7 +20,7 @@ MOST_LAYERS: Final = 40
 """Smaller layers are drawn as one."""
 _MOST_CELLS: Final = 2000
 _USERS: Final = 5
-"""Weights used by so many tasks, or more, have one colour."""
+"""Weights kept by so many tasks, or more, have one colour."""
 
 
 def capacity(facts: Facts, say: Texts) -> Section:
@@ -35,10 +36,10 @@ def capacity(facts: Facts, say: Texts) -> Section:
         if len(found.layers) > MOST_LAYERS:
             blocks.append(Notice(say("capacity.cut", shown=MOST_LAYERS, layers=len(found.layers))))
     elif facts.names:
-        blocks.append(Notice(say("capacity.no_layers" if found is None else "capacity.none_share"), "warn"))
+        blocks.append(warning(say, "capacity.no_layers" if found is None else "capacity.none_share"))
     else:
-        blocks.append(Notice(say("capacity.none"), "warn"))
-    return Section("capacity", say("capacity.title"), say("capacity.lead"), blocks)
+        blocks.append(warning(say, "capacity.none"))
+    return section(say, "capacity", blocks)
 
 
 Group = tuple[str, tuple[int, ...]]
@@ -54,27 +55,22 @@ def _largest(layers: Sequence[LayerCapacity], say: Texts) -> list[Group]:
 
 
 def _owners(found: Capacity, groups: Sequence[Group], say: Texts, source: Citation) -> Chart:
-    """A bar for each layer: used by one task, by two, ..., free."""
-    bars = [(say("capacity.all"), found.total), *((name, _together(found.layers, places)) for name, places in groups)]
-    most = min(len(found.total.used_by), _USERS)
-    kinds = [_users(count, most, len(found.total.used_by), say) for count in range(1, most + 1)] + [
-        say("capacity.free")
-    ]
+    """A bar for each layer: kept by one task, by two, ..., free."""
+    bars = [(say("capacity.all"), found.total)]
+    bars += [(name, together([found.layers[place] for place in places])) for name, places in groups]
+    most, longest = min(len(found.total.kept_by), _USERS), len(found.total.kept_by)
+    by = [*(_users(count, most, longest, say) for count in range(1, most + 1)), say("capacity.free")]
     counts = [[*_by_users(bar, most), bar.free] for _, bar in bars]
-    title, explain = say("capacity.owners.title"), say("capacity.owners.explain")
-    body = tuple(
+    rows = (
         (name, say.number(bar.weights), *(_counted(count, bar.weights, say) for count in row))
         for (name, bar), row in zip(bars, counts, strict=True)
     )
-    columns = (say("capacity.layer"), say("capacity.weights"), *kinds)
-    table = Table(title, "", "", (), columns, body, frozenset(range(1, len(columns))))
-    spec = _bars([(name, bar.weights) for name, bar in bars], kinds, counts, explain, say)
-    return Chart(title, explain, say("capacity.owners.term"), (source,), "capacity-owners", spec, table)
+    drawn = _bars([(name, bar.weights) for name, bar in bars], by, counts, say)
+    columns = (*say.each("capacity", "layer", "weights"), *by)
+    return chart(say, "capacity.owners", "capacity-owners", drawn, max(70, 24 * len(bars)), columns, rows, source)
 
 
-def _bars(
-    bars: Sequence[tuple[str, int]], kinds: Sequence[str], counts: Sequence[Sequence[int]], explain: str, say: Texts
-) -> dict[str, Any]:
+def _bars(bars: Sequence[tuple[str, int]], by: Sequence[str], counts: Sequence[Sequence[int]], say: Texts) -> Any:
     alt = altair()
     cells = [
         {
@@ -86,46 +82,28 @@ def _bars(
             "shown": _counted(count, weights, say),
         }
         for (name, weights), label, found in zip(bars, short_names([name for name, _ in bars]), counts, strict=True)
-        for order, (kind, count) in enumerate(zip(kinds, found, strict=True))
+        for order, (kind, count) in enumerate(zip(by, found, strict=True))
         if count
     ]
-    shared = len(kinds) - 2
+    shared = len(by) - 2
     greens = [mixed("reused", 0.4 + 0.6 * at / max(shared - 1, 1)) for at in range(shared)]
-    scale = alt.Scale(domain=list(kinds), range=[*[colour("kept")][: len(kinds) - 1], *greens, colour("free")])
-    chart = (
+    axis, layer, weights_ = say.each("capacity", "owners.axis", "layer", "weights")
+    return (
         alt.Chart(values(cells))
         .mark_bar()
         .encode(
             y=alt.Y("layer:N", sort=None, title=None),
-            x=alt.X(
-                "value:Q", title=say("capacity.owners.axis"), axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
-            ),
+            x=alt.X("value:Q", title=axis, axis={"format": "%"}, scale={"domain": [0, 1]}),
             order=alt.Order("order:Q"),
-            color=alt.Color("kind:N", title=None, scale=scale),
-            tooltip=[
-                alt.Tooltip("name:N", title=say("capacity.layer")),
-                alt.Tooltip("kind:N", title=say("capacity.owners.axis")),
-                alt.Tooltip("shown:N", title=say("capacity.weights")),
-            ],
+            color=kinds("kind", by, [*[colour("kept")][: len(by) - 1], *greens, colour("free")]),
+            tooltip=tips(name=layer, kind=axis, shown=weights_),
         )
-        .properties(description=explain)
     )
-    return spec_of(chart, height=max(70, 24 * len(bars)))
-
-
-def _together(layers: Sequence[LayerCapacity], places: Sequence[int]) -> LayerCapacity:
-    """Several layers as one: what is drawn of them only."""
-    if len(places) == 1:
-        return layers[places[0]]
-    picked = [layers[place] for place in places]
-    used_by = itertools.zip_longest(*(layer.used_by for layer in picked), fillvalue=0)
-    weights, free, kept = (sum(getattr(layer, count) for layer in picked) for count in ("weights", "free", "kept"))
-    return LayerCapacity("", weights, free, tuple(sum(counts) for counts in used_by), kept, (), ())
 
 
 def _by_users(layer: LayerCapacity, most: int) -> list[int]:
-    """Weights used by 1, 2, ... tasks; the last entry is of `most` or more."""
-    counts = [*layer.used_by, *[0] * most]
+    """Weights kept by 1, 2, ... tasks; the last entry is of `most` or more."""
+    counts = [*layer.kept_by, *[0] * most]
     return [*counts[: most - 1], sum(counts[most - 1 :])] if most else []
 
 
@@ -146,24 +124,20 @@ def _filling(found: Capacity, groups: Sequence[Group], say: Texts, source: Citat
     every = -(-len(found.growth) // min(50, max(2, _MOST_CELLS // len(groups))))
     steps = found.growth[::-1][::every][::-1]
     taken = list(itertools.accumulate((step.fresh for step in found.growth), _added))[::-1][::every][::-1]
-    matrix = [[_taken(counts, found.layers, places) for counts in taken] for _, places in groups]
-    blocks: list[Block] = [
-        heat_map(
-            "capacity-layers",
-            say("capacity.filling.title"),
-            say("capacity.filling.explain"),
-            matrix,
-            rows=(say("capacity.layer"), short_names([name for name, _ in groups])),
-            columns=(say("capacity.filling.after"), [step.task for step in steps]),
-            value=say("capacity.filling.value"),
-            show=say.percent,
-            term=say("capacity.filling.term"),
-            sources=(source,),
-        )
-    ]
-    if every > 1:
-        blocks.append(Notice(say("capacity.filling.thinned", every=every)))
-    return blocks
+    title, explain, term = say.told("capacity.filling")
+    heat = heat_map(
+        "capacity-layers",
+        title,
+        explain,
+        [[_taken(counts, found.layers, places) for counts in taken] for _, places in groups],
+        rows=(say("capacity.layer"), short_names([name for name, _ in groups])),
+        columns=(say("capacity.filling.after"), [step.task for step in steps]),
+        value=say("capacity.filling.value"),
+        show=say.percent,
+        term=term,
+        sources=(source,),
+    )
+    return [heat, Notice(say("capacity.filling.thinned", every=every))] if every > 1 else [heat]
 
 
 def _added(before: Sequence[int], fresh: Sequence[int]) -> tuple[int, ...]:

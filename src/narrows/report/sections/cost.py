@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Final
 
 from narrows.analysis.assumptions import Assumptions, told_assumptions
 from narrows.analysis.cost import CostFigures
 from narrows.analysis.plan import GB, plan
+from narrows.report.block_makers import Rows, section, table, warning
 from narrows.report.blocks import Block, Calculator, Citation, Notice, Section, Table
-from narrows.report.charts import altair, category, spec_of, values
+from narrows.report.charts import altair, category, kinds, spec_of, tips, values
 from narrows.report.facts import Facts
-from narrows.report.plan_outcome import KINDS, PlanOutcome, outcome, size
+from narrows.report.plan_outcome import KINDS, outcome, size
 from narrows.report.texts import Texts
 
 _ROWS: Final = ("networks", "storage_gb", "memory_gb", "training_hours", *KINDS, "setup", "total")
@@ -22,20 +24,24 @@ _VALUES: Final = (
     "months", "month", "shared", "separate", "difference", "gain", "list", "tasks", "packed", "all", "what", "money",
     "name", "low", "high",
 )  # fmt: skip
+_MONTHS: Final = (
+    "month", "tasks", "disk_shared", "disk_separate", "memory_shared", "memory_separate", "cost_shared",
+    "cost_separate",
+)  # fmt: skip
 _SUMMED_UP: Final = ("store_bytes", "base_bytes", "first_task_bytes", "task_bytes", "task_bytes_growth", "task_hours")
-"""CostFigures figures that stand in no file as they are: how they come about is said in words."""
+"""Measured figures that stand in no file as they are: how they come about is said in words."""
 _BYTES: Final = ("dense_bytes", "store_bytes", "base_bytes", "first_task_bytes", "task_bytes", "task_bytes_growth")
 
 
 def cost(facts: Facts, say: Texts) -> Section:
     """The plan with the assumptions' defaults, and the calculator; a notice where there is no task."""
     measured = facts.figures
-    blocks: list[Block] = [Notice(say("cost.none"), "warn")]
-    if measured is not None:
-        blocks = [_calculator(measured, say), _measured(measured, facts, say)]
-        if measured.switch_seconds is not None:
-            blocks.append(Notice(say("cost.switch", seconds=say.seconds(measured.switch_seconds))))
-    return Section("cost", say("cost.title"), say("cost.lead"), blocks)
+    if measured is None:
+        return section(say, "cost", [warning(say, "cost.none")])
+    blocks: list[Block] = [_calculator(measured, say), _measured(measured, facts, say)]
+    if measured.switch_seconds is not None:
+        blocks.append(Notice(say("cost.switch", seconds=say.seconds(measured.switch_seconds))))
+    return section(say, "cost", blocks)
 
 
 def _calculator(measured: CostFigures, say: Texts) -> Calculator:
@@ -44,41 +50,28 @@ def _calculator(measured: CostFigures, say: Texts) -> Calculator:
     found = outcome(plan(measured.figures, assumptions), assumptions, words)
     told = told_assumptions()
     fields = tuple(
-        (
-            one.name,
-            say(f"cost.label.{one.name}"),
-            say(f"cost.unit.{one.name}"),
-            one.default,
-            say(f"cost.why.{one.name}"),
-        )
+        (name, say(f"cost.label.{name}"), say(f"cost.unit.{name}"), one.default, say(f"cost.why.{name}"))
         for one in told
+        for name in [one.name]
     )
-    data = {"figures": measured.figures.to_json(), "measured": measured.to_json(), "spec": _spec(say)}
-    ways = tuple(say(f"cost.{name}") for name in ("shared", "separate"))
-    summary = Table(
-        say("cost.summary"),
-        "",
-        "",
-        (),
-        (say("cost.figure"), *ways, say("cost.saved")),
-        found.summary,
-        frozenset((1, 2, 3)),
-    )
+    columns = say.each("cost", "figure", "shared", "separate", "saved")
     return Calculator(
-        title=say("cost.calculator.title"),
-        explain=say("cost.calculator.explain"),
-        term=say("cost.calculator.term"),
+        *say.told("cost.calculator"),
         sources=(Citation("narrows plan"),),
         key="plan",
-        kind="plan",
-        data=data,
+        data={"figures": asdict(measured.figures), "measured": asdict(measured), "spec": _spec(say)},
         fields=fields,
         words=words,
-        table=summary,
+        table=_numbers(say("cost.summary"), columns, found.summary, 1),
         limits={one.name: (one.low, one.high, "1" if one.whole else "any", not one.optional) for one in told},
         sentences=found.sentences,
-        details=_months(found, say),
+        details=_numbers(say("cost.months"), say.each("cost.column", *_MONTHS), found.months, 0),
     )
+
+
+def _numbers(title: str, columns: tuple[str, ...], rows: Rows, first: int) -> Table:
+    """A table without a sentence; from its `first` column on all are numbers."""
+    return Table(title, "", "", (), columns, tuple(rows), frozenset(range(first, len(columns))))
 
 
 def words_of(say: Texts) -> dict[str, str]:
@@ -89,50 +82,33 @@ def words_of(say: Texts) -> dict[str, str]:
     return found | {name: say(f"cost.{name}", **open_) for name in _OTHERS}
 
 
-def _months(found: PlanOutcome, say: Texts) -> Table:
-    names = ("month", "tasks", "disk_shared", "disk_separate", "memory_shared", "memory_separate")
-    columns = tuple(say(f"cost.column.{name}") for name in (*names, "cost_shared", "cost_separate"))
-    return Table(say("cost.months"), "", "", (), columns, found.months, frozenset(range(len(columns))))
-
-
 def _spec(say: Texts) -> dict[str, Any]:
     """The chart without its points, which the script puts in."""
     alt = altair()
-    ways = [say("cost.shared"), say("cost.separate")]
-    chart = (
+    ways, axis, month = say.each("cost", "shared", "separate"), say("cost.axis"), say("cost.column.month")
+    told = [alt.Tooltip("month:Q", title=month), *tips(way=say("cost.figure"), shown=axis)]
+    across = {"title": month, "scale": {"zero": False, "nice": False}, "axis": {"format": "d", "tickMinStep": 1}}
+    drawn = (
         alt.Chart(values([]))
         .mark_line(strokeWidth=2.5)
         .encode(
-            x=alt.X(
-                "month:Q",
-                title=say("cost.column.month"),
-                scale=alt.Scale(zero=False, nice=False),
-                axis=alt.Axis(format="d", tickMinStep=1),
-            ),
-            y=alt.Y("cost:Q", title=say("cost.axis"), axis=alt.Axis(format=",.2~f", tickCount=6)),
-            color=alt.Color("way:N", title=None, scale=alt.Scale(domain=ways, range=[category(0), category(1)])),
-            strokeDash=alt.StrokeDash("way:N", title=None, scale=alt.Scale(domain=ways, range=[[1, 0], [6, 4]])),
-            tooltip=[
-                alt.Tooltip("month:Q", title=say("cost.column.month")),
-                alt.Tooltip("way:N", title=say("cost.figure")),
-                alt.Tooltip("shown:N", title=say("cost.axis")),
-            ],
+            x=alt.X("month:Q", **across),
+            y=alt.Y("cost:Q", title=axis, axis={"format": ",.2~f", "tickCount": 6}),
+            color=kinds("way", ways, [category(0), category(1)]),
+            strokeDash=alt.StrokeDash("way:N", title=None, scale={"domain": ways, "range": [[1, 0], [6, 4]]}),
+            tooltip=told,
         )
-        .properties(description=say("cost.chart"))
     )
-    return spec_of(chart, height=260)
+    return spec_of(drawn.properties(description=say("cost.chart")), height=260)
 
 
 def _measured(measured: CostFigures, facts: Facts, say: Texts) -> Table:
     rows = []
-    for name, value in measured.figures.to_json().items():
-        shown = size(value / GB) if name in _BYTES else say.number(value)
-        if value is None:
-            shown = say("cost.no_limit")
+    for name, value in asdict(measured.figures).items():
+        shown = size(value / GB) if name in _BYTES and value is not None else say.number(value)
+        shown = say("cost.no_limit") if value is None else shown
         rows.append((say(f"cost.measured.{name}"), shown, _source(name, measured, facts, say)))
-    columns = (say("cost.figure"), say("cost.value"), say("cost.source"))
-    title, explain = say("cost.figures.title"), say("cost.figures.explain")
-    return Table(title, explain, "", (), columns, tuple(rows), frozenset((1,)))
+    return table(say, "cost.figures", say.each("cost", "figure", "value", "source"), rows, text=(0, 2))
 
 
 def _source(name: str, measured: CostFigures, facts: Facts, say: Texts) -> str:

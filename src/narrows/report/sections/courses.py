@@ -5,12 +5,13 @@ Series go into a chart as columns, which Vega-Lite takes apart (`flatten`): many
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from narrows.report.blocks import Block, Chart, Citation, Notice, Table
-from narrows.report.charts import altair, between, colour, mixed, short_names, spec_of
+from narrows.report.block_makers import Rows, chart
+from narrows.report.blocks import Block, Chart, Citation, Notice
+from narrows.report.charts import altair, between, colour, kinds, mixed, short_names, tips
 from narrows.report.texts import Texts
 from narrows.training import History
 
@@ -51,29 +52,26 @@ def overlaid(histories: Mapping[str, History], say: Texts, source: Citation) -> 
                     columns[key].append(value)
     if not columns["loss"]:
         return None
-    ramp = alt.Scale(domain=short_names(list(histories)), range=between("c1", "c2", len(histories)))
-    ink = alt.Color("task:N", title=None, sort=None, scale=ramp)
-    tips = [alt.Tooltip("task:N", title=say("training.task")), *_tips(say, "step", "loss")]
-    parts = [_mark().mark_line(strokeWidth=1.5), _spots(tips)]
-    chart = _layers(parts, columns, say).encode(y=alt.Y("loss:Q", title=say("training.loss.axis")), color=ink)
-    rows = tuple((task, say.number(step), say.number(loss)) for task, step, loss in zip(*columns.values(), strict=True))
-    titles = (say("training.task"), say("training.step"), say("training.loss.axis"))
-    return _chart("losses", "training-losses", chart, columns, titles, rows, say, source)
+    task, step, loss = say.each("training", "task", "step", "loss.axis")
+    names = short_names(list(histories))
+    ink = kinds("task", names, between("c1", "c2", len(names)), sort=None)
+    parts = [_mark().mark_line(strokeWidth=1.5), _spots([*tips(task=task), *_tips(say, "step", "loss")])]
+    drawn = _layers(parts, columns, say).encode(y=alt.Y("loss:Q", title=loss), color=ink)
+    rows = ((name, say.number(at), say.number(value)) for name, at, value in zip(*columns.values(), strict=True))
+    return _chart("losses", "training-losses", drawn, columns, (task, step, loss), rows, say, source, text=(0,))
 
 
 def courses(history: History, place: int, say: Texts, source: Citation) -> list[Block]:
     """What is known of one task, the `place`-th."""
-    makers = (_loss, _size, _alpha, _rate, _scores)
-    blocks: list[Block] = [chart for make in makers if (chart := make(history, place, say, source)) is not None]
+    found = (
+        _line("loss", history, place, say, source, "c2"),
+        _size(history, place, say, source),
+        _alpha(history, place, say, source),
+        _line("lr", _fewer(history, _RATES), place, say, source, "c7", height=90),
+        _scores(history, place, say, source),
+    )
+    blocks: list[Block] = [one for one in found if one is not None]
     return blocks or [Notice(say("training.empty"), "plain")]
-
-
-def _loss(history: History, place: int, say: Texts, source: Citation) -> Chart | None:
-    return _line("loss", history, place, say, source, colour("c2"))
-
-
-def _rate(history: History, place: int, say: Texts, source: Citation) -> Chart | None:
-    return _line("lr", _fewer(history, _RATES), place, say, source, colour("c7"), height=90)
 
 
 def _line(
@@ -84,16 +82,16 @@ def _line(
     if not known:
         return None
     columns: Columns = {"step": [step for step, _ in known], key: [value for _, value in known]}
-    axis = alt.Axis(format="~g", tickCount=3 if height < _HEIGHT else 5)
-    parts = [_mark().mark_line(color=ink), _spots(_tips(say, "step", key))]
-    chart = _layers(parts, columns, say).encode(y=alt.Y(f"{key}:Q", title=say(f"training.{key}.axis"), axis=axis))
-    rows = tuple((say.number(step), say.number(value)) for step, value in known)
-    titles = (say("training.step"), say(f"training.{key}.axis"))
-    return _chart(key, f"training-{key}-{place}", chart, columns, titles, rows, say, source, height)
+    axis = {"format": "~g", "tickCount": 3 if height < _HEIGHT else 5}
+    parts = [_mark().mark_line(color=colour(ink)), _spots(_tips(say, "step", key))]
+    titles = say.each("training", "step", f"{key}.axis")
+    drawn = _layers(parts, columns, say).encode(y=alt.Y(f"{key}:Q", title=titles[1], axis=axis))
+    rows = ((say.number(step), say.number(value)) for step, value in known)
+    return _chart(key, f"training-{key}-{place}", drawn, columns, titles, rows, say, source, height)
 
 
 def _size(history: History, place: int, say: Texts, source: Citation) -> Chart | None:
-    """New and reused weights, one on the other."""
+    """Claimed and reused weights, one on the other."""
     alt = altair()
     known = [
         (point.step, point.new, point.reused)
@@ -102,33 +100,30 @@ def _size(history: History, place: int, say: Texts, source: Citation) -> Chart |
     ]
     if not known:
         return None
-    names = (say("training.size.reused"), say("training.size.new"))
+    below, above = say.each("training.size", "reused", "claimed")
     columns: Columns = {
         "step": [step for step, _, _ in known],
-        "new": [new for _, new, _ in known],
+        "claimed": [claimed for _, claimed, _ in known],
         "reused": [reused for _, _, reused in known],
-        "density": [new + reused for _, new, reused in known],
-        "below": names[0],
-        "above": names[1],
+        "density": [claimed + reused for _, claimed, reused in known],
+        "below": below,
+        "above": above,
     }
-    scale = alt.Scale(domain=list(names), range=[colour("reused"), colour("kept")])
-    y = alt.Y("density:Q", title=say("training.size.axis"), axis=alt.Axis(format="%"))
-    tips = [
-        *_tips(say, "step"),
-        *(_tip(key, say(f"training.size.{key}"), ".2%") for key in ("reused", "new", "density")),
-    ]
+    both = ([below, above], [colour("reused"), colour("kept")])
+    y = alt.Y("density:Q", title=say("training.size.axis"), axis={"format": "%"})
+    told = [_tip(key, say(f"training.size.{key}"), ".2%") for key in ("reused", "claimed", "density")]
     parts = [
-        _mark().mark_area().encode(y="reused:Q", color=alt.Color("below:N", scale=scale, title=None)),
-        _mark().mark_area().encode(y=y, y2="reused:Q", color=alt.Color("above:N", scale=scale, title=None)),
-        _spots(tips).encode(y="density:Q"),
+        _mark().mark_area().encode(y="reused:Q", color=kinds("below", *both)),
+        _mark().mark_area().encode(y=y, y2="reused:Q", color=kinds("above", *both)),
+        _spots([*_tips(say, "step"), *told]).encode(y="density:Q"),
     ]
-    chart = _layers(parts, columns, say)
-    rows = tuple(
-        (say.number(step), say.percent(reused, 2), say.percent(new, 2), say.percent(new + reused, 2))
-        for step, new, reused in known
+    drawn = _layers(parts, columns, say)
+    rows = (
+        (say.number(step), *(say.percent(part, 2) for part in (reused, claimed, claimed + reused)))
+        for step, claimed, reused in known
     )
-    titles = (say("training.step"), *names, say("training.size.density"))
-    return _chart("size", f"training-size-{place}", chart, columns, titles, rows, say, source)
+    titles = (say("training.step"), below, above, say("training.size.density"))
+    return _chart("size", f"training-size-{place}", drawn, columns, titles, rows, say, source)
 
 
 def _alpha(history: History, place: int, say: Texts, source: Citation) -> Chart | None:
@@ -140,23 +135,18 @@ def _alpha(history: History, place: int, say: Texts, source: Citation) -> Chart 
     columns: dict[str, list[Any]] = {"step": [step for step, _ in known]}
     columns |= {name: [row[at] for _, row in known] for at, name in enumerate(_QUANTILES)}
     ends = (min(columns["low"]), max([*columns["high"], 0.0]))
-    y = alt.Y(
-        "low:Q",
-        title=say("training.alpha.axis"),
-        scale=alt.Scale(domain=[max(ends[0], _ALPHA[0]), min(ends[1] + 0.5, _ALPHA[1])], nice=False),
-    )
-    tips = _tips(say, "step", *(f"alpha.{name}" for name in _QUANTILES))
+    scale = {"domain": [max(ends[0], _ALPHA[0]), min(ends[1] + 0.5, _ALPHA[1])], "nice": False}
+    y = alt.Y("low:Q", title=say("training.alpha.axis"), scale=scale)
     parts = [
         _mark().mark_area(color=mixed("c1", 0.25), clip=True).encode(y=y, y2="high:Q"),
         _mark().mark_area(color=mixed("c1", 0.5), clip=True).encode(y="lower:Q", y2="upper:Q"),
         _mark().mark_line(color=colour("c1"), clip=True).encode(y="middle:Q"),
         _mark().mark_line(color=colour("bad"), strokeDash=[5, 3]).encode(y=alt.datum(0)),
-        _spots(tips).encode(y="middle:Q"),
+        _spots(_tips(say, "step", *(f"alpha.{name}" for name in _QUANTILES))).encode(y="middle:Q"),
     ]
-    chart = _layers(parts, columns, say)
-    rows = tuple((say.number(step), *(say.number(value, 3) for value in row)) for step, row in known)
-    titles = (say("training.step"), *(say(f"training.alpha.{name}") for name in _QUANTILES))
-    return _chart("alpha", f"training-alpha-{place}", chart, columns, titles, rows, say, source)
+    rows = ((say.number(step), *(say.number(value, 3) for value in row)) for step, row in known)
+    titles = say.each("training", "step", *(f"alpha.{name}" for name in _QUANTILES))
+    return _chart("alpha", f"training-alpha-{place}", _layers(parts, columns, say), columns, titles, rows, say, source)
 
 
 def _scores(history: History, place: int, say: Texts, source: Citation) -> Chart | None:
@@ -171,6 +161,7 @@ def _scores(history: History, place: int, say: Texts, source: Citation) -> Chart
         "score": [value for _, value in known],
         "best": [int(epoch == best) for epoch, _ in known],
     }
+    epoch, score, _ = titles = say.each("training.scores", "epoch", "score", "best")
     here = alt.when("datum.best == 1")
     points = _mark().mark_point(filled=True, opacity=1)
     points = points.encode(
@@ -178,16 +169,14 @@ def _scores(history: History, place: int, say: Texts, source: Citation) -> Chart
         color=here.then(alt.value(colour("good"))).otherwise(alt.value(colour("c7"))),
         tooltip=_tips(say, "scores.epoch", "scores.score"),
     )
-    chart = _layers([_mark().mark_line(color=colour("c7")), points], columns, say).encode(
-        x=alt.X("epoch:Q", title=say("training.scores.epoch"), axis=alt.Axis(tickMinStep=1, format="d")),
-        y=alt.Y("score:Q", title=say("training.scores.score"), scale=alt.Scale(zero=False)),
+    drawn = _layers([_mark().mark_line(color=colour("c7")), points], columns, say).encode(
+        x=alt.X("epoch:Q", title=epoch, axis={"tickMinStep": 1, "format": "d"}),
+        y=alt.Y("score:Q", title=score, scale={"zero": False}),
     )
-    rows = tuple(
-        (say.number(epoch), say.number(value), say("training.scores.kept") if epoch == best else None)
-        for epoch, value in known
+    rows = (
+        (say.number(at), say.number(value), say("training.scores.kept") if at == best else None) for at, value in known
     )
-    titles = tuple(say(f"training.scores.{key}") for key in ("epoch", "score", "best"))
-    return _chart("scores", f"training-scores-{place}", chart, columns, titles, rows, say, source, numeric=2)
+    return _chart("scores", f"training-scores-{place}", drawn, columns, titles, rows, say, source, text=(2,))
 
 
 def _mark() -> Any:
@@ -203,8 +192,8 @@ def _spots(tips: Sequence[Any]) -> Any:
 def _layers(parts: Sequence[Any], columns: Columns, say: Texts) -> Any:
     """Over steps. The columns come in by name (`_chart`): Altair would look at every number, more than once."""
     alt = altair()
-    axis = alt.Axis(format=",d", tickMinStep=1)
-    x = alt.X("step:Q", title=say("training.step"), scale=alt.Scale(nice=False), axis=axis)
+    axis = {"format": ",d", "tickMinStep": 1}
+    x = alt.X("step:Q", title=say("training.step"), scale={"nice": False}, axis=axis)
     layered = alt.layer(*parts, data=alt.NamedData("columns")).encode(x=x)
     return layered.transform_flatten([key for key, found in columns.items() if not isinstance(found, str)])
 
@@ -222,19 +211,15 @@ def _tip(field: str, title: str, shown: str = ",.4~g") -> Any:
 def _chart(
     key: str,
     name: str,
-    chart: Any,
+    drawn: Any,
     columns: Columns,
-    titles: tuple[str, ...],
-    rows: tuple[tuple[str | None, ...], ...],
+    titles: Sequence[str],
+    rows: Rows,
     say: Texts,
     source: Citation,
     height: int = _HEIGHT,
-    numeric: int | None = None,
+    text: Collection[int] = (),
 ) -> Chart:
-    """The chart with its words and its numbers; all columns but a first "task" are numbers, or the first `numeric`."""
-    title, explain, term = (say(f"training.{key}.{part}") for part in ("title", "explain", "term"))
-    numbers = range(numeric or len(titles))
-    table = Table(title, "", "", (), titles, rows, frozenset(numbers) - ({0} if key == "losses" else set()))
-    spec = spec_of(chart.properties(description=explain), height=height)
-    spec["datasets"] = {"columns": [dict(columns)]}
-    return Chart(title, explain, term, (source,), name, spec, table)
+    """The chart with its words, its columns and its numbers."""
+    made = chart(say, f"training.{key}", name, drawn, height, titles, rows, source, text=text)
+    return replace(made, spec={**made.spec, "datasets": {"columns": [dict(columns)]}})

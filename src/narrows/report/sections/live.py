@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from narrows.analysis.underway import LiveJob, UnderWay
-from narrows.report.blocks import Block, Chart, Citation, Notice, Section, Stat, Stats, Table
-from narrows.report.charts import altair, colour, spec_of, values
+from narrows.report.block_makers import chart, section, stat, table, warning
+from narrows.report.blocks import Block, Chart, Citation, Notice, Section, Stats, Tone
+from narrows.report.charts import altair, colour, kinds, values
 from narrows.report.texts import Texts
 from narrows.trackers import LiveTask
 
@@ -31,65 +32,50 @@ def live(found: UnderWay, say: Texts) -> Section:
         blocks.append(Notice(say("live.nothing")))
     if found.jobs:
         blocks += _job(found.jobs[0], say)
-    return _section(blocks, say)
+    return section(say, "live", blocks)
 
 
 def waiting(path: Path, why: str, say: Texts) -> Section:
     """There is nothing to show yet, or nothing that can be read."""
     text = say("live.unreadable", error=why) if why else say("live.waiting", path=path)
-    return _section([Notice(text, "bad" if why else "plain")], say)
+    return section(say, "live", [Notice(text, "bad" if why else "plain")])
 
 
 def failed(error: Exception, before: Section | None, say: Texts) -> Section:
     """The section as it was `before`, and that it could not be made anew."""
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     notice = Notice(say("live.failed_anew", error=what[:MAX_ERROR]), "bad")
-    kept = () if before is None else before.blocks
-    return _section([notice, *kept], say)
+    return section(say, "live", [notice, *(() if before is None else before.blocks)])
 
 
 def _unread(found: UnderWay, say: Texts) -> list[Block]:
     blocks: list[Block] = [
         Notice(say("live.unread_lines", file=one.file, count=say.number(one.lines)))
         if one.lines
-        else Notice(say("live.unread_file", file=one.file, error=one.why[:MAX_ERROR]), "warn")
+        else warning(say, "live.unread_file", file=one.file, error=one.why[:MAX_ERROR])
         for one in found.unread[:MAX_UNREAD]
     ]
     if len(found.unread) > MAX_UNREAD:
-        blocks.append(Notice(say("live.unread_more", count=say.number(len(found.unread) - MAX_UNREAD)), "warn"))
+        blocks.append(warning(say, "live.unread_more", count=say.number(len(found.unread) - MAX_UNREAD)))
     return blocks
-
-
-def _section(blocks: list[Block], say: Texts) -> Section:
-    return Section("live", say("live.title"), say("live.lead"), blocks)
 
 
 def _grid(found: UnderWay, say: Texts) -> list[Block]:
     blocks: list[Block] = []
     if found.done is not None:
-        source = (Citation("compare.json", "rows, failures, left"),)
-        shown = (("done", found.done, "plain"), ("left", found.left, "plain"), ("failed", found.failed, "bad"))
-        stats = [
-            Stat(
-                say(f"live.{key}.title"), say(f"live.{key}.explain"), "", source, say.number(count), _tone(tone, count)
-            )
-            for key, count, tone in shown
-        ]
+        source = Citation("compare.json", "rows, failures, left")
+        failures: Tone = "bad" if found.failed else "plain"
+        shown: tuple[tuple[str, int | None, Tone], ...] = (
+            ("done", found.done, "plain"), ("left", found.left, "plain"), ("failed", found.failed, failures),
+        )  # fmt: skip
+        stats = (stat(say, f"live.{key}", say.number(count), source, tone=tone) for key, count, tone in shown)
         blocks.append(Stats(tuple(stats)))
-    columns = tuple(
-        say(f"live.{key}")
-        for key in ("job", "task.title", "learned", "step", "loss.title", "left_over", "heard", "said")
-    )
     if found.jobs:
-        rows = tuple(_row(job, say) for job in found.jobs)
-        title, explain = say("live.jobs.title"), say("live.jobs.explain")
-        sources = (Citation("*/live.jsonl"), Citation("*.log"))
-        blocks.append(Table(title, explain, "", sources, columns, rows, frozenset({2, 3, 4, 5, 6})))
+        columns = say.each("live", "job", "task.title", "learned", "step", "loss.title", "left_over", "heard", "said")
+        files = (Citation("*/live.jsonl"), Citation("*.log"))
+        rows = (_row(job, say) for job in found.jobs)
+        blocks.append(table(say, "live.jobs", columns, rows, *files, text=(0, 1, 7)))
     return blocks
-
-
-def _tone(tone: str, count: int | None) -> Any:
-    return tone if count else "plain"
 
 
 def _row(job: LiveJob, say: Texts) -> tuple[str | None, ...]:
@@ -112,7 +98,7 @@ def _job(job: LiveJob, say: Texts) -> list[Block]:
     task = job.task
     if task is None:
         return [Notice(say("live.begins"))]
-    source = (Citation(job.file, task.name),)
+    source = Citation(job.file, task.name)
     last = task.points[-1] if task.points else {}
     number = job.learned + (task.state != "done")
     stats = [
@@ -123,103 +109,84 @@ def _job(job: LiveJob, say: Texts) -> list[Block]:
         ("remaining", say.seconds(job.remaining), ""),
     ]
     if last.get("new") is not None:
-        stats.insert(3, ("density", say.percent(_density(last)), ""))
+        stats.insert(3, ("density", say.percent(float(last["new"]) + float(last.get("reused") or 0.0)), ""))
     if task.scores:
         score = task.scores[-1]
         stats.append(("score", say.number(score.value), say("live.epoch", epoch=score.epoch + 1)))
     shown = tuple(
-        Stat(say(f"live.{key}.title"), " ".join(filter(None, (more, say(f"live.{key}.explain")))), "", source, value)
+        stat(say, f"live.{key}", value, source, explain=" ".join(filter(None, (more, say(f"live.{key}.explain")))))
         for key, value, more in stats
     )
     blocks: list[Block] = [Stats(shown)]
     if task.state == "stopped":
-        blocks.append(Notice(say("live.stopped"), "warn"))
+        blocks.append(warning(say, "live.stopped"))
     elif job.silent > QUIET:
-        blocks.append(Notice(say("live.quiet", time=_coarse(job.silent, say)), "warn"))
+        blocks.append(warning(say, "live.quiet", time=_coarse(job.silent, say)))
     return blocks + _curves(task, source, say)
 
 
-def _curves(task: LiveTask, source: tuple[Citation, ...], say: Texts) -> list[Block]:
-    charts: list[Block] = []
-    losses = [{"step": point["step"], "value": point.get("loss")} for point in task.points]
-    if any(row["value"] is not None for row in losses):
-        charts.append(_curve("loss", losses, task, source, say))
-    densities = [
-        {"step": point["step"], "value": point[kind], "kind": say(f"live.{kind}")}
+def _curves(task: LiveTask, source: Citation, say: Texts) -> list[Block]:
+    parts = [
+        {"step": point["step"], "value": point[kind], "kind": say(f"live.{word}")}
         for point in task.points
-        for kind in ("new", "reused")
+        for kind, word in (("new", "claimed"), ("reused", "reused"))
         if point.get(kind) is not None
     ]
-    if densities:
-        charts.append(_curve("density", densities, task, source, say))
-    scores = [{"step": score.epoch + 1, "value": score.value} for score in task.scores]
-    if any(row["value"] is not None for row in scores):
-        charts.append(_curve("score", scores, task, source, say))
-    return charts
+    rows = {
+        "loss": [{"step": point["step"], "value": point.get("loss")} for point in task.points],
+        "density": parts,
+        "score": [{"step": score.epoch + 1, "value": score.value} for score in task.scores],
+    }
+    return [
+        _curve(key, found, task, source, say)
+        for key, found in rows.items()
+        if any(row["value"] is not None for row in found)
+    ]
 
 
-def _curve(key: str, rows: list[dict[str, Any]], task: LiveTask, source: tuple[Citation, ...], say: Texts) -> Chart:
+def _curve(key: str, rows: list[dict[str, Any]], task: LiveTask, source: Citation, say: Texts) -> Chart:
     alt = altair()
     title, along = say(f"live.{key}.title"), say("live.epochs" if key == "score" else "live.steps.title")
     share = key == "density"
-    x: dict[str, Any] = {"title": along, "axis": alt.Axis(tickMinStep=1, format="d")}
+    x: dict[str, Any] = {"title": along, "axis": {"tickMinStep": 1, "format": "d"}}
     if key != "score" and _total(task):
-        x["scale"] = alt.Scale(domain=[0, _total(task)])
-    y: dict[str, Any] = {"title": title}
+        x["scale"] = {"domain": [0, _total(task)]}
+    y: dict[str, Any] = {"title": title, **({"axis": {"format": ".3~%"}, "stack": "zero"} if share else {})}
+    value = alt.Tooltip("value:Q", title=title, format=".4~%" if share else ".4~f")
+    base = alt.Chart(values(rows)).encode(
+        x=alt.X("step:Q", **x), y=alt.Y("value:Q", **y), tooltip=[alt.Tooltip("step:Q", title=along), value]
+    )
     if share:
-        y["axis"] = alt.Axis(format=".3~%")
-    marks: dict[str, Any] = {
-        "x": alt.X("step:Q", **x),
-        "y": alt.Y("value:Q", **y),
-        "tooltip": [
-            alt.Tooltip("step:Q", title=along),
-            alt.Tooltip("value:Q", title=title, format=".4~%" if share else ".4~f"),
-        ],
-    }
-    base = alt.Chart(values(rows))
-    if share:
-        kinds = alt.Scale(domain=[say("live.new"), say("live.reused")], range=[colour("kept"), colour("reused")])
-        marks["y"] = alt.Y("value:Q", stack="zero", **y)
-        chart = base.mark_area(opacity=0.85).encode(color=alt.Color("kind:N", title=None, scale=kinds), **marks)
+        both = say.each("live", "claimed", "reused")
+        drawn = base.mark_area(opacity=0.85).encode(color=kinds("kind", both, [colour("kept"), colour("reused")]))
     else:
-        chart = base.mark_line(point=True, color=colour("c1")).encode(**marks)
+        drawn = base.mark_line(point=True, color=colour("c1"))
     columns = (along, *((say("live.part"),) if share else ()), title)
-    table = tuple(
-        (
-            say.number(row["step"]),
-            *((str(row["kind"]),) if share else ()),
-            say.percent(row["value"], 2) if share else say.number(row["value"]),
-        )
+    body = (
+        (say.number(row["step"]), row["kind"], say.percent(row["value"], 2))
+        if share
+        else (say.number(row["step"]), say.number(row["value"]))
         for row in rows
     )
-    explain = say(f"live.{key}.explain")
-    return Chart(
-        title,
-        explain,
-        "",
-        source,
-        f"live-{key}",
-        spec_of(chart.properties(description=explain), height=200),
-        Table(title, "", "", (), columns, table, frozenset({0, len(columns) - 1})),
-    )
+    text = (1,) if share else ()
+    return chart(say, f"live.{key}", f"live-{key}", drawn, 200, columns, body, source, text=text, term="")
 
 
-def _density(point: Mapping[str, Any]) -> float:
-    return float(point["new"]) + float(point.get("reused") or 0.0)
+def _schedule(task: LiveTask | None, key: str) -> int | None:
+    schedule = task.about.get("schedule") if task else None
+    found = schedule.get(key) if isinstance(schedule, Mapping) else None
+    return found if isinstance(found, int) else None
 
 
 def _total(task: LiveTask | None) -> int | None:
-    schedule = task.about.get("schedule") if task else None
-    total = schedule.get("total_steps") if isinstance(schedule, Mapping) else None
-    return total if isinstance(total, int) else None
+    return _schedule(task, "total_steps")
 
 
 def _epoch(last: Mapping[str, Any], task: LiveTask, say: Texts) -> str:
-    schedule = task.about.get("schedule")
-    epochs = schedule.get("epochs") if isinstance(schedule, Mapping) else None
+    epochs = _schedule(task, "epochs")
     if not isinstance(last.get("epoch"), int):
         return ""
-    if not isinstance(epochs, int):
+    if epochs is None:
         return say("live.epoch", epoch=last["epoch"] + 1)
     return say("live.epoch_of", epoch=last["epoch"] + 1, count=epochs)
 

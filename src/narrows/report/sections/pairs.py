@@ -32,17 +32,18 @@ def pairs(
         blocks = [range(start, min(start + every, len(tasks))) for start in range(0, len(tasks), every)]
         rows = columns = [f"{block[0] + 1}-{block[-1] + 1}" for block in blocks]
         below = [[_mean(matrix, one, other) for other in blocks] for one in blocks]
+    title, explain, term = say.told(f"builds.{key}")
     return heat_map(
         f"builds-{key}",
-        say(f"builds.{key}.title"),
-        say(f"builds.{key}.explain"),
+        title,
+        explain,
         below,
         rows=(say("builds.task"), rows),
         columns=(say("builds.and_task"), columns),
         value=say(f"builds.{key}.value"),
         show=show,
         axis_format=say(f"builds.{key}.format"),
-        term=say(f"builds.{key}.term"),
+        term=term,
         sources=(source,),
     )
 

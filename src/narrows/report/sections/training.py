@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from narrows.report.blocks import Block, Chart, Citation, Notice, Section, Selector, Stat, Stats, Table
-from narrows.report.charts import along, altair, colour, spec_of, values
+from narrows.report.block_makers import chart, section, stat, table, warning
+from narrows.report.blocks import Block, Chart, Citation, Notice, Section, Selector, Stats
+from narrows.report.charts import along, altair, colour, tips, values
 from narrows.report.facts import Facts
 from narrows.report.sections.courses import courses, overlaid, thinned
 from narrows.report.texts import Texts
@@ -22,14 +24,9 @@ _MOST_NAMES: Final = 5
 
 def training(facts: Facts, say: Texts) -> Section:
     """What the records of the tasks, or a result, tell of their training."""
-    blocks: list[Block] = []
     if not facts.names:
-        blocks.append(Notice(say("training.none"), "warn"))
-    else:
-        blocks += _seconds(facts, say)
-        blocks += _histories(facts, say)
-        blocks += _settings(facts, say)
-    return Section("training", say("training.title"), say("training.lead"), blocks)
+        return section(say, "training", [warning(say, "training.none")])
+    return section(say, "training", [*_seconds(facts, say), *_histories(facts, say), *_settings(facts, say)])
 
 
 def _times(facts: Facts) -> tuple[list[tuple[str, float | None]], Citation]:
@@ -45,53 +42,34 @@ def _seconds(facts: Facts, say: Texts) -> list[Block]:
     times, source = _times(facts)
     known = [seconds for _, seconds in times if seconds is not None]
     if not known:
-        return [Notice(say("training.no_seconds"), "warn")]
+        return [warning(say, "training.no_seconds")]
     stats = [
-        _stat(say, "total", say.seconds(sum(known)), source),
-        _stat(say, "mean", say.seconds(sum(known) / len(known)), source),
+        stat(say, "training.total", say.seconds(sum(known)), source),
+        stat(say, "training.mean", say.seconds(sum(known) / len(known)), source),
     ]
-    ratio = facts.result.metrics()["step_ratio"] if facts.result is not None and facts.result.tasks else None
+    ratio = None if facts.metrics is None else facts.metrics["step_ratio"]
     if ratio is not None:
-        stats.append(
-            _stat(say, "ratio", f"{say.number(ratio, 3)}\u00d7", Citation("result.json", "metrics.step_ratio"))
-        )
+        where = Citation("result.json", "metrics.step_ratio")
+        stats.append(stat(say, "training.ratio", f"{say.number(ratio, 3)}\u00d7", where))
     blocks: list[Block] = [Stats(tuple(stats))]
     if ratio is None and facts.result is not None:
         blocks.append(Notice(say("training.no_ratio"), "plain", "narrows run ... --reference"))
     return [*blocks, _per_task(times, say, source)]
 
 
-def _stat(say: Texts, key: str, value: str, source: Citation) -> Stat:
-    title, explain, term = (say(f"training.{key}.{part}") for part in ("title", "explain", "term"))
-    return Stat(title, explain, term, (source,), value)
-
-
 def _per_task(times: Sequence[tuple[str, float | None]], say: Texts, source: Citation) -> Chart:
     alt = altair()
-    across, rows = along([name for name, _ in times], say("training.task"))
+    task, axis = say.each("training", "task", "seconds.axis")
+    across, rows = along([name for name, _ in times], task)
     cells = [
         row | {"value": seconds, "shown": say.seconds(seconds)}
         for row, (_, seconds) in zip(rows, times, strict=True)
         if seconds is not None
     ]
-    title, explain = say("training.seconds.title"), say("training.seconds.explain")
-    chart = (
-        alt.Chart(values(cells))
-        .mark_bar(color=colour("c1"))
-        .encode(
-            x=across,
-            y=alt.Y("value:Q", title=say("training.seconds.axis")),
-            tooltip=[
-                alt.Tooltip("task:N", title=say("training.task")),
-                alt.Tooltip("shown:N", title=say("training.seconds.axis")),
-            ],
-        )
-        .properties(description=explain)
-    )
-    body = tuple((name, None if seconds is None else say.seconds(seconds)) for name, seconds in times)
-    table = Table(title, "", "", (), (say("training.task"), say("training.seconds.axis")), body, frozenset({1}))
-    term = say("training.seconds.term")
-    return Chart(title, explain, term, (source,), "training-seconds", spec_of(chart, height=200), table)
+    drawn = alt.Chart(values(cells)).mark_bar(color=colour("c1"))
+    drawn = drawn.encode(x=across, y=alt.Y("value:Q", title=axis), tooltip=tips(task=task, shown=axis))
+    body = ((name, None if seconds is None else say.seconds(seconds)) for name, seconds in times)
+    return chart(say, "training.seconds", "training-seconds", drawn, 200, (task, axis), body, source)
 
 
 def _histories(facts: Facts, say: Texts) -> list[Block]:
@@ -115,10 +93,10 @@ def _histories(facts: Facts, say: Texts) -> list[Block]:
             blocks.append(Notice(say("training.damaged", task=name, error=found), "bad"))
     without = [name for name, found in facts.histories.items() if found is None]
     if facts.reader is None:
-        blocks.append(Notice(say("training.no_store"), "warn"))
+        blocks.append(warning(say, "training.no_store"))
     elif without:
         names = ", ".join(without[:_MOST_NAMES]) + (", ..." if len(without) > _MOST_NAMES else "")
-        blocks.append(Notice(say("training.without", count=len(without), names=names), "warn"))
+        blocks.append(warning(say, "training.without", count=len(without), names=names))
     return blocks
 
 
@@ -139,17 +117,14 @@ def _settings(facts: Facts, say: Texts) -> list[Block]:
             schedule, steps = (found.schedule, found.steps) if isinstance(found, History) else (Schedule(), None)
             rows.append((record.name, str(record.method.get("name", "")), *_scheduled(schedule, steps, say)))
         keys = ("task", "method", "optimizer", "lr", "schedule", "epochs", "batch_size", "examples", "steps", "shrinks")
-        columns = tuple(say(f"training.settings.{key}") for key in keys)
         file = f"{facts.store_folder}tasks/*/task.json"
-        sources: tuple[Citation, ...] = (Citation(file, "method"), Citation(file, "history"))
-        title, explain = say("training.settings.title"), say("training.settings.explain")
-        blocks.append(Table(title, explain, "", sources, columns, tuple(rows), frozenset({3, 5, 6, 7, 8}), folded=True))
+        sources, columns = (Citation(file, "method"), Citation(file, "history")), say.each("training.settings", *keys)
+        blocks.append(table(say, "training.settings", columns, rows, *sources, text=(0, 1, 2, 4, 9), folded=True))
     if facts.result is not None:
-        columns = (say("training.run.option"), say("training.run.value"))
-        options = tuple((key, _short(value)) for key, value in _flat(facts.result.config) if value is not None)
-        title, explain = say("training.run.title"), say("training.run.explain")
-        sources = (Citation("result.json", "config"),)
-        blocks.append(Table(title, explain, "config", sources, columns, options, folded=True))
+        options = ((key, _short(value)) for key, value in _flat(facts.result.config) if value is not None)
+        source, columns = Citation("result.json", "config"), say.each("training.run", "option", "value")
+        made = table(say, "training.run", columns, options, source, text=(0, 1), folded=True)
+        blocks.append(replace(made, term="config"))
     return blocks
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from narrows.benchmarks.compare.summary import Row, RunAccount
-from narrows.report.blocks import Block, Chart, Citation, Notice, Pictures, Section, Selector, Table
+from narrows.report.block_makers import chart, section, warning
+from narrows.report.blocks import Block, Chart, Citation, Notice, Pictures, Section, Selector
 from narrows.report.charts import MOST_NAMES, altair, short_names
 from narrows.report.facts import Facts
 from narrows.report.heat import heat_map
-from narrows.report.sections.comparing.lines import LinePoint, lines
+from narrows.report.sections.accuracy import matrix
+from narrows.report.sections.comparing.lines import lines, task_points
 from narrows.report.sections.comparing.variants import Variants, with_error
 from narrows.report.texts import Texts
 
@@ -32,45 +34,29 @@ def by_task(facts: Facts, say: Texts) -> Section | None:
         [_heat(rows, found, say) if len(rows) > _MOST_LINES else _lines(rows, found, say)] if rows else []
     )
     if not rows:
-        blocks.append(Notice(say("by_task.none"), "warn"))
-    blocks += _matrices(found, say)
-    return Section("by_task", say("by_task.title"), say("by_task.lead"), blocks)
+        blocks.append(warning(say, "by_task.none"))
+    return section(say, "by_task", [*blocks, *_matrices(found, say)])
 
 
 def _names(rows: Sequence[Row]) -> list[str]:
     return max((list(row.tasks) for row in rows), key=len)
 
 
-def _explain(found: Variants, say: Texts) -> str:
-    return say.sentences(say("by_task.chart.explain"), *found.only_longest(say))
-
-
 def _lines(rows: Sequence[Row], found: Variants, say: Texts) -> Chart:
-    alt = altair()
     names = _names(rows)
     series = []
     for at, row in enumerate(rows):
         aside = _ASIDE * ((at + 0.5) / len(rows) - 0.5)  # so that error bars do not lie on one another
-        points = [
-            LinePoint(place + aside, figure, {"shown": with_error(figure, 2) or "", "task": name})
-            for place, (name, figure) in enumerate(zip(row.tasks, row.accuracy, strict=False), 1)
-            if figure.mean is not None
-        ]
-        series.append((row, points))
+        series.append((row, task_points(row, row.accuracy, aside)))
     axis: dict[str, Any] = {"values": list(range(1, len(names) + 1)), "format": "d", "labelOverlap": "greedy"}
     if len(names) <= MOST_NAMES:
         quoted = ", ".join(f"'{_in_quotes(name)}'" for name in short_names(names, 16))
         axis |= {"labelExpr": f"[{quoted}][datum.value - 1]", "labelAngle": -45}
-    x = alt.X(
-        "x:Q",
-        title=say("by_task.task"),
-        axis=alt.Axis(**axis),
-        scale=alt.Scale(domain=[0.6, len(names) + 0.4], nice=False),
-    )
-    tips = [("name", say("front.method")), ("task", say("by_task.task")), ("shown", say("by_task.accuracy"))]
-    explain = _explain(found, say)
-    spec = lines(series, found, x=x, y_title=say("by_task.accuracy"), tips=tips, explain=explain, height=300)
-    return _as_chart(spec, rows, names, found, say)
+    task, accuracy = say.each("by_task", "task", "accuracy")
+    x = altair().X("x:Q", title=task, axis=axis, scale={"domain": [0.6, len(names) + 0.4], "nice": False})
+    tips = {"name": say("front.method"), "task": task, "shown": accuracy}
+    drawn = lines(series, found, x=x, y_title=accuracy, tips=tips, height=300)
+    return _as_chart(drawn, rows, names, found, say)
 
 
 def _in_quotes(name: str) -> str:
@@ -78,30 +64,24 @@ def _in_quotes(name: str) -> str:
     return "".join(f"\\u{ord(letter):04x}" if letter in "'\\\n\r\u2028\u2029" else letter for letter in name)
 
 
-def _as_chart(spec: Mapping[str, Any], rows: Sequence[Row], names: Sequence[str], found: Variants, say: Texts) -> Chart:
-    title, explain = say("by_task.chart.title"), _explain(found, say)
+def _as_chart(drawn: Any, rows: Sequence[Row], names: Sequence[str], found: Variants, say: Texts) -> Chart:
     columns = (say("by_task.task"), *(found.looks[row.label].name for row in rows))
-    body = tuple(
-        (
-            name,
-            *(with_error(row.accuracy[place], 2) if place < len(row.accuracy) else None for row in rows),
-        )
+    body = (
+        (name, *(with_error(row.accuracy[place], 2) if place < len(row.accuracy) else None for row in rows))
         for place, name in enumerate(names)
     )
-    table = Table(title, "", "", (), columns, body, frozenset(range(1, len(columns))))
-    return Chart(title, explain, "R[T,i]", found.source("accuracy"), "by-task", spec, table)
+    explain = say.sentences(say("by_task.chart.explain"), *found.only_longest(say))
+    sources = found.source("accuracy")
+    return chart(say, "by_task.chart", "by-task", drawn, 300, columns, body, *sources, explain=explain, term="R[T,i]")
 
 
 def _heat(rows: Sequence[Row], found: Variants, say: Texts) -> Chart | Pictures:
     names = _names(rows)
-    matrix = [
-        [row.accuracy[place].mean if place < len(row.accuracy) else None for place in range(len(names))] for row in rows
-    ]
-    chart = heat_map(
+    heat = heat_map(
         "by-task",
         say("by_task.chart.title"),
-        _explain(found, say),
-        matrix,
+        say.sentences(say("by_task.chart.explain"), *found.only_longest(say)),
+        [[row.accuracy[at].mean if at < len(row.accuracy) else None for at in range(len(names))] for row in rows],
         rows=(say("front.method"), [found.looks[row.label].name for row in rows]),
         columns=(say("by_task.task"), short_names(names, 16)),
         value=say("by_task.accuracy"),
@@ -109,7 +89,7 @@ def _heat(rows: Sequence[Row], found: Variants, say: Texts) -> Chart | Pictures:
         term="R[T,i]",
         sources=found.source("accuracy"),
     )
-    return _as_chart(chart.spec, rows, names, found, say) if isinstance(chart, Chart) else chart
+    return _as_chart(dict(heat.spec), rows, names, found, say) if isinstance(heat, Chart) else heat
 
 
 def _matrices(found: Variants, say: Texts) -> list[Block]:
@@ -149,17 +129,5 @@ def _matrix(place: int, run: RunAccount, found: Variants, say: Texts) -> Chart |
     row = next((row for row in found.comparison.rows if (row.label, row.epochs) == (run["label"], run["epochs"])), None)
     count = len(run["R"])
     names = list(row.tasks) if row is not None and len(row.tasks) == count else [str(i + 1) for i in range(count)]
-    names = short_names(names, 16)
-    learned = [[cell if j <= i else None for j, cell in enumerate(cells)] for i, cells in enumerate(run["R"])]
-    return heat_map(
-        f"by-task-{place}",
-        say("by_task.matrix.title"),
-        say("by_task.matrix.explain"),
-        learned,
-        rows=(say("by_task.after"), names),
-        columns=(say("by_task.on"), names),
-        value=say("by_task.accuracy"),
-        show=say.percent,
-        term="R",
-        sources=(Citation(found.file, f"runs[{place}].R"),),
-    )
+    source = Citation(found.file, f"runs[{place}].R")
+    return matrix("by_task", f"by-task-{place}", run["R"], short_names(names, 16), source, say)

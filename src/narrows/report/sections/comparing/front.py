@@ -8,10 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 from narrows.benchmarks.compare.summary import Row
-from narrows.report.blocks import Block, Chart, Notice, Section, Table
-from narrows.report.charts import altair, colour, spec_of, values
+from narrows.report.block_makers import chart, section, warning
+from narrows.report.blocks import Block, Chart, Section
+from narrows.report.charts import altair, colour, tips, values
 from narrows.report.facts import Facts
 from narrows.report.sections.comparing.labels import named, sides
+from narrows.report.sections.comparing.lines import ends_of, logarithmic, percentages
 from narrows.report.sections.comparing.variants import Variants, edges, mean_of, spread, with_error
 from narrows.report.texts import Texts
 
@@ -25,13 +27,11 @@ def front(facts: Facts, say: Texts) -> Section | None:
         return None
     blocks: list[Block] = []
     for key, figure in (("density", "density"), ("bytes", "bytes_per_task")):
-        chart = _scatter(key, figure, found, say)
-        if chart is None:
-            blocks.append(Notice(say(f"front.{key}.none"), "warn"))
-        else:
-            blocks.append(chart)
-            blocks += _left_out(key, figure, found, say)
-    return Section("front", say("front.title"), say("front.lead"), blocks)
+        rows = [row for row in found.longest if _is_shown(row, figure)]
+        blocks.append(_scatter(key, figure, rows, found, say) if rows else warning(say, f"front.{key}.none"))
+        left_out = ", ".join(row.label for row in found.longest if row not in rows)
+        blocks += [warning(say, f"front.{key}.without", names=left_out)] if rows and left_out else []
+    return section(say, "front", blocks)
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -52,21 +52,10 @@ def _is_shown(row: Row, figure: str) -> bool:
     return bool(mean_of(row, figure)) and (mean_of(row, figure) or 0.0) > 0 and mean_of(row, "ACC") is not None
 
 
-def _left_out(key: str, figure: str, found: Variants, say: Texts) -> list[Block]:
-    names = [row.label for row in found.longest if not _is_shown(row, figure)]
-    return [Notice(say(f"front.{key}.without", names=", ".join(names)), "warn")] if names else []
-
-
-def _scatter(key: str, figure: str, found: Variants, say: Texts) -> Chart | None:
-    rows = [row for row in found.longest if _is_shown(row, figure)]
-    if not rows:
-        return None
+def _scatter(key: str, figure: str, rows: Sequence[Row], found: Variants, say: Texts) -> Chart:
     places = [(mean_of(row, figure) or 0.0, mean_of(row, "ACC") or 0.0) for row in rows]
     best = pareto(places)
-    title = say(f"front.{key}.title")
-    explain = say.sentences(say(f"front.{key}.explain"), *found.only_longest(say))
-    columns = tuple(say(f"front.{column}") for column in ("method", "epochs", f"{key}.axis", "acc", "on"))
-    body = tuple(
+    body = (
         (
             found.looks[row.label].name,
             say.number(row.epochs),
@@ -76,25 +65,27 @@ def _scatter(key: str, figure: str, found: Variants, say: Texts) -> Chart | None
         )
         for row, place in sorted(zip(rows, places, strict=True), key=lambda pair: pair[1])
     )
-    table = Table(title, "", "", (), columns, body, frozenset({1, 2, 3}))
-    spec = _spec(key, rows, places, best, explain, found, say)
-    sources = found.source("figures.ACC", f"figures.{figure}")
-    return Chart(title, explain, say("front.term"), sources, f"front-{key}", spec, table)
+    columns = say.each("front", "method", "epochs", f"{key}.axis", "acc", "on")
+    drawn, sources = _drawn(key, rows, places, best, found, say), found.source("figures.ACC", f"figures.{figure}")
+    explain = say.sentences(say(f"front.{key}.explain"), *found.only_longest(say))
+    return chart(
+        say, f"front.{key}", f"front-{key}", drawn, _HEIGHT, columns, body, *sources,
+        text=(0, 4), explain=explain, term=say("front.term"),
+    )  # fmt: skip
 
 
 def _shown(key: str, value: float, say: Texts) -> str:
     return say.bytes(value) if key == "bytes" else say.percent(value, 2)
 
 
-def _spec(
+def _drawn(
     key: str,
     rows: Sequence[Row],
     places: Sequence[tuple[float, float]],
     best: Sequence[tuple[float, float]],
-    explain: str,
     found: Variants,
     say: Texts,
-) -> dict[str, Any]:
+) -> Any:
     alt = altair()
     points: list[dict[str, Any]] = [
         {
@@ -109,19 +100,10 @@ def _spec(
         for row, (x, y) in zip(rows, places, strict=True)
     ]
     low, high = spread([point[edge] for point in points for edge in ("low", "high")])
-    left, right = spread([math.log(x) for x, _ in places], least=1.0)
-    across = alt.X(
-        "x:Q",
-        title=say(f"front.{key}.axis"),
-        scale=alt.Scale(type="log", domain=[math.exp(left), math.exp(right)], nice=False),
-        axis=alt.Axis(format=".2~s" if key == "bytes" else ".2~%", tickCount=6, labelOverlap="greedy", grid=True),
-    )
-    up = alt.Y(
-        "y:Q",
-        title="ACC",
-        scale=alt.Scale(domain=[low, high], nice=False, zero=False),
-        axis=alt.Axis(format=".3~%"),
-    )
+    left, right = ends_of([x for x, _ in places])
+    axis = say(f"front.{key}.axis")
+    across = logarithmic([x for x, _ in places], axis, format=".2~s" if key == "bytes" else ".2~%", grid=True)
+    up = alt.Y("y:Q", **percentages(low, high, "ACC"))
 
     def at(x: float, y: float) -> tuple[float, float]:
         return (math.log(x) - left) / (right - left), (high - y) / (high - low)
@@ -130,26 +112,17 @@ def _spec(
     for (x, y), (next_x, next_y) in pairwise(best):
         strokes += [(at(x, y), at(next_x, y)), (at(next_x, y), at(next_x, next_y))]
     where = sides([at(x, y) for x, y in places], [point["name"] for point in points], _HEIGHT, strokes)
-    scales = found.scales(rows)
-    tips = [
-        alt.Tooltip("name:N", title=say("front.method")),
-        alt.Tooltip("shown:N", title=say(f"front.{key}.axis")),
-        alt.Tooltip("acc:N", title="ACC"),
-    ]
-    base = alt.Chart(values(points))
+    scales, told = found.scales(rows), tips(name=say("front.method"), shown=axis, acc="ACC")
+    base = alt.Chart(values(points)).encode(x=across)
     layers = []
     if len(best) > 1:
-        line = alt.Chart(values([{"x": x, "y": y} for x, y in best]))
-        layers.append(
-            line.mark_line(interpolate="step-after", color=colour("soft"), strokeWidth=1.5, strokeDash=[5, 4]).encode(
-                x=across, y=up
-            )
-        )
-    layers += [
-        base.mark_rule(strokeWidth=1.5).encode(
-            x=across, y=alt.Y("low:Q", title="ACC"), y2="high:Q", color=scales["color"]
-        ),
-        base.mark_point(size=110, strokeWidth=2, filled=True, opacity=1).encode(x=across, y=up, tooltip=tips, **scales),
+        line = alt.Chart(values([{"x": x, "y": y} for x, y in best])).encode(x=across, y=up)
+        steps = {"interpolate": "step-after", "strokeWidth": 1.5, "strokeDash": [5, 4]}
+        layers.append(line.mark_line(color=colour("soft"), **steps))
+    bars = base.mark_rule(strokeWidth=1.5)
+    return alt.layer(
+        *layers,
+        bars.encode(y=alt.Y("low:Q", title="ACC"), y2="high:Q", color=scales["color"]),
+        base.mark_point(size=110, strokeWidth=2, filled=True, opacity=1).encode(y=up, tooltip=told, **scales),
         *named(points, across, up, where),
-    ]
-    return spec_of(alt.layer(*layers).properties(description=explain), height=_HEIGHT)
+    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from narrows.benchmarks.compare.summary import Row
-from narrows.report.blocks import Block, Chart, Notice, Section, Table
+from narrows.report.block_makers import chart, section, warning
+from narrows.report.blocks import Block, Chart, Notice, Section
 from narrows.report.charts import altair
 from narrows.report.facts import Facts
-from narrows.report.sections.comparing.lines import LinePoint, lines
+from narrows.report.sections.comparing.lines import lines, task_points
 from narrows.report.sections.comparing.variants import Variants, with_error
 from narrows.report.texts import Texts
 
@@ -24,39 +25,24 @@ def grown(facts: Facts, say: Texts) -> Section | None:
         blocks.append(_chart(narrow or whole, found, say))
     if narrow and whole:
         blocks.append(Notice(say("grown.whole", names=", ".join(row.label for row in whole))))
-    if not known:
-        blocks.append(Notice(say("grown.none"), "warn"))
-    return Section("grown", say("grown.title"), say("grown.lead"), blocks)
+    return section(say, "grown", blocks or [warning(say, "grown.none")])
 
 
 def _chart(rows: list[Row], found: Variants, say: Texts) -> Chart:
-    alt = altair()
-    title = say("grown.used.title")
-    explain = say.sentences(say("grown.used.explain"), *found.only_longest(say))
-    series = [
-        (
-            row,
-            [
-                LinePoint(place, figure, {"shown": with_error(figure, 2) or "", "task": name})
-                for place, (name, figure) in enumerate(zip(row.tasks, row.used, strict=True), 1)
-                if figure.mean is not None
-            ],
-        )
-        for row in rows
-    ]
+    tasks, task, used, method = (*say.each("grown", "tasks", "task", "used.axis"), say("front.method"))
+    series = [(row, task_points(row, row.used)) for row in rows]
     most = max(len(row.tasks) for row in rows)
-    x = alt.X(
-        "x:Q",
-        title=say("grown.tasks"),
-        axis=alt.Axis(format="d", values=list(range(1, most + 1)), labelOverlap="greedy"),
-        scale=alt.Scale(domain=[1, max(most, 2)], nice=False),
-    )
-    tips = [("name", say("front.method")), ("task", say("grown.task")), ("shown", say("grown.used.axis"))]
-    spec = lines(series, found, x=x, y_title=say("grown.used.axis"), tips=tips, explain=explain, height=280, zero=True)
-    columns = (say("grown.tasks"), *(found.looks[row.label].name for row in rows))
-    body = tuple(
+    axis = {"format": "d", "values": list(range(1, most + 1)), "labelOverlap": "greedy"}
+    x = altair().X("x:Q", title=tasks, axis=axis, scale={"domain": [1, max(most, 2)], "nice": False})
+    tips = {"name": method, "task": task, "shown": used}
+    drawn = lines(series, found, x=x, y_title=used, tips=tips, height=280, zero=True)
+    columns = (tasks, *(found.looks[row.label].name for row in rows))
+    body = (
         (str(place + 1), *(with_error(row.used[place], 2) if place < len(row.used) else None for row in rows))
         for place in range(most)
     )
-    table = Table(title, "", "", (), columns, body, frozenset(range(len(columns))))
-    return Chart(title, explain, say("term.used"), found.source("used"), "grown-used", spec, table)
+    explain = say.sentences(say("grown.used.explain"), *found.only_longest(say))
+    return chart(
+        say, "grown.used", "grown-used", drawn, 280, columns, body, *found.source("used"),
+        text=(), explain=explain, term=say("term.used"),
+    )  # fmt: skip

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from narrows.benchmarks.compare.summary import Figure, Row
-from narrows.report.charts import altair, colour, spec_of, values
-from narrows.report.sections.comparing.variants import Variants, edges, spread
+from narrows.report.charts import altair, colour, values
+from narrows.report.charts import tips as tips_of
+from narrows.report.sections.comparing.variants import Variants, edges, spread, with_error
 
 _APART = 12
 """Pixels from one number at the end of a line to the next."""
@@ -19,16 +20,22 @@ _MOST_UNDER = 24
 """More points have nothing written under them."""
 
 
-def logarithmic(places: Sequence[float], title: str) -> Any:
+def logarithmic(places: Sequence[float], title: str, **axis: Any) -> Any:
     """The x axis for points at these places, all above 0."""
-    alt = altair()
-    left, right = spread([math.log(place) for place in places], least=1.0)
-    return alt.X(
-        "x:Q",
-        title=title,
-        scale=alt.Scale(type="log", domain=[math.exp(left), math.exp(right)], nice=False),
-        axis=alt.Axis(format="~g", tickCount=6, labelOverlap="greedy"),
-    )
+    left, right = ends_of(places)
+    scale = {"type": "log", "domain": [math.exp(left), math.exp(right)], "nice": False}
+    axis = {"format": "~g", "tickCount": 6, "labelOverlap": "greedy", **axis}
+    return altair().X("x:Q", title=title, scale=scale, axis=axis)
+
+
+def ends_of(places: Sequence[float]) -> tuple[float, float]:
+    """Of a logarithmic axis for these places, as natural logarithms."""
+    return spread([math.log(place) for place in places], least=1.0)
+
+
+def percentages(low: float, high: float, title: str) -> dict[str, Any]:
+    """A y axis of fractions between these."""
+    return {"title": title, "scale": {"domain": [low, high], "nice": False, "zero": False}, "axis": {"format": ".3~%"}}
 
 
 @dataclass(frozen=True)
@@ -50,30 +57,36 @@ class LinePoint:
     ringed: bool = False
 
 
+def task_points(row: Row, figures: Sequence[Figure], aside: float = 0) -> list[LinePoint]:
+    """A point for each task whose figure is known, at its place from 1 on, moved `aside`."""
+    return [
+        LinePoint(place + aside, figure, {"shown": with_error(figure, 2) or "", "task": name})
+        for place, (name, figure) in enumerate(zip(row.tasks, figures, strict=False), 1)
+        if figure.mean is not None
+    ]
+
+
 def lines(
     series: Sequence[tuple[Row, Sequence[LinePoint]]],
     found: Variants,
     *,
     x: Any,
     y_title: str,
-    tips: Sequence[tuple[str, str]],
-    explain: str,
+    tips: Mapping[str, str],
     height: int,
     zero: bool = False,
-) -> dict[str, Any]:
+) -> Any:
     """A line for each row that has points.
 
     Args:
         x: the X of the field `x`.
-        tips: (field, title) of what is said of a point.
+        tips: what is said of a point: titles by field.
         zero: whether the axis begins at 0.
     """
     alt = altair()
     points: list[dict[str, Any]] = [
         {
-            "name": found.looks[row.label].name,
-            "dash": found.looks[row.label].dash,
-            "tag": found.looks[row.label].tag,
+            **{key: getattr(found.looks[row.label], key) for key in ("name", "dash", "tag")},
             "x": point.x,
             "y": point.figure.mean,
             **edges(point.figure),
@@ -87,8 +100,7 @@ def lines(
     low, high = spread([point[edge] for point in points for edge in ("low", "high")])
     if zero:
         low = 0.0
-    scale = alt.Scale(domain=[low, high], nice=False, zero=False)
-    y = {"title": y_title, "scale": scale, "axis": alt.Axis(format=".3~%")}
+    y = percentages(low, high, y_title)
     scales = found.scales([row for row, line in series if line])
     base = alt.Chart(values(points)).encode(x=x)
     ends = _ends([[point for point in points if point["name"] == found.looks[row.label].name] for row, _ in series])
@@ -108,24 +120,14 @@ def lines(
         .encode(x=x, y=alt.Y("y:Q", **y), color=scales["color"])
         for dash in sorted({point["dash"] for point in points})
     ]
-    return spec_of(
-        alt.layer(
-            *strokes,
-            base.mark_rule(strokeWidth=1).encode(y=alt.Y("low:Q", **y), y2="high:Q", color=scales["color"]),
-            base.mark_point(size=60, filled=True, opacity=1).encode(
-                y=alt.Y("y:Q", **y),
-                tooltip=[
-                    alt.Tooltip(f"{field}:N", title=title) for field, title in tips
-                ],
-                **scales,
-            ),
-            alt.Chart(values(ends))
-            .mark_text(align="left", dx=8, baseline="middle", fontSize=11, color=colour("ink"))
-            .encode(x=x, y=alt.Y("at:Q", **y), text="tag:N"),
-            *extra,
-        ).properties(description=explain),
-        height=height,
-    )  # fmt: skip
+    tags = alt.Chart(values(ends)).mark_text(align="left", dx=8, baseline="middle", fontSize=11, color=colour("ink"))
+    return alt.layer(
+        *strokes,
+        base.mark_rule(strokeWidth=1).encode(y=alt.Y("low:Q", **y), y2="high:Q", color=scales["color"]),
+        base.mark_point(size=60, filled=True, opacity=1).encode(y=alt.Y("y:Q", **y), tooltip=tips_of(**tips), **scales),
+        tags.encode(x=x, y=alt.Y("at:Q", **y), text="tag:N"),
+        *extra,
+    )
 
 
 def _ends(grouped: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import shlex
 from collections import Counter
 from typing import Any, Final
 
+from narrows.report.block_makers import section, table
 from narrows.report.blocks import Block, Citation, Notice, Section, Table
 from narrows.report.facts import Facts
 from narrows.report.sections.comparing.variants import Variants
@@ -37,7 +38,7 @@ def made(facts: Facts, say: Texts) -> Section | None:
     blocks += [*_failures(found, say), _rules(found, say), *_machines(found, say)]
     if found.comparison.command:
         blocks.append(Notice(say("made.command"), "plain", shlex.join(found.comparison.command)))
-    return Section("made", say("made.title"), say("made.lead"), blocks)
+    return section(say, "made", blocks)
 
 
 def _note(note: str, say: Texts) -> Notice:
@@ -51,10 +52,9 @@ def _failures(found: Variants, say: Texts) -> list[Block]:
     failures = found.comparison.failures
     if not failures:
         return []
-    rows = tuple((failure["job"], " ".join(failure["reason"].split())) for failure in failures[:_MOST_FAILURES])
-    title, explain = say("made.failed.title", count=len(failures)), say("made.failed.explain")
-    sources = (Citation(found.file, "failures"),)
-    return [Table(title, explain, "", sources, (say("made.job"), say("made.reason")), rows)]
+    rows = ((failure["job"], " ".join(failure["reason"].split())) for failure in failures[:_MOST_FAILURES])
+    columns, source = say.each("made", "job", "reason"), Citation(found.file, "failures")
+    return [table(say, "made.failed", columns, rows, source, text=(0, 1), count=len(failures))]
 
 
 def _rules(found: Variants, say: Texts) -> Table:
@@ -63,10 +63,9 @@ def _rules(found: Variants, say: Texts) -> Table:
     shown = [
         name for name in (*_OPTIONS, *(name for name in grid if name not in _OPTIONS)) if grid.get(name) is not None
     ]
-    rows = tuple((name, _plain(grid[name])) for name in shown)
-    columns = (say("made.option"), say("made.value"))
-    sources = (Citation(found.file, "grid"),)
-    return Table(say("made.rules.title"), say("made.rules.explain"), "", sources, columns, rows)
+    rows = ((name, _plain(grid[name])) for name in shown)
+    columns = say.each("made", "option", "value")
+    return table(say, "made.rules", columns, rows, Citation(found.file, "grid"), text=(0, 1))
 
 
 def _plain(value: Any) -> str:
@@ -81,8 +80,7 @@ def _machines(found: Variants, say: Texts) -> list[Block]:
         places[(run["worker"].partition(":")[0], *("-" if value is None else str(value) for value in told))] += 1
     if not places:
         return []
-    columns = (say("made.host"), say("made.runs"), *(say(f"made.place.{key}") for key in _PLACE))
-    rows = tuple((place[0], say.number(count), *place[1:]) for place, count in places.items())
-    title, explain = say("made.machines.title"), say("made.machines.explain")
-    sources = (Citation(found.file, "runs[i].worker, runs[i].environment"),)
-    return [Table(title, explain, "", sources, columns, rows, frozenset({1, 7}))]
+    columns = say.each("made", "host", "runs", *(f"place.{key}" for key in _PLACE))
+    rows = ((place[0], say.number(count), *place[1:]) for place, count in places.items())
+    source = Citation(found.file, "runs[i].worker, runs[i].environment")
+    return [table(say, "made.machines", columns, rows, source, text=(0, 2, 3, 4, 5, 6))]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from narrows.benchmarks.compare.summary import Figure, Row
-from narrows.report.blocks import Block, Notice, Section, Table
+from narrows.report.block_makers import section, table, warning
+from narrows.report.blocks import Section
 from narrows.report.facts import Facts
-from narrows.report.sections.comparing.variants import Variants, with_error
+from narrows.report.sections.comparing.variants import Variants, times_of, with_error
 from narrows.report.texts import Texts
 
 _COLUMNS = (
@@ -18,16 +21,12 @@ def methods(facts: Facts, say: Texts) -> Section | None:
     found = Variants.of(facts)
     if found is None:
         return None
-    rows = tuple(_cells(row, found, say) for row in found.comparison.rows)
-    blocks: list[Block] = []
-    if rows:
-        title, explain = say("methods.table.title"), say("methods.table.explain")
-        columns = tuple(say(f"methods.column.{column}") for column in _COLUMNS)
-        sources = found.source("figures", "values", "lr", "seeds")
-        blocks.append(Table(title, explain, "ACC, BWT, FWT", sources, columns, rows, frozenset(range(1, len(columns)))))
-    else:
-        blocks.append(Notice(say("methods.none"), "warn"))
-    return Section("methods", say("methods.title"), say("methods.lead"), blocks)
+    rows = [_cells(row, found, say) for row in found.comparison.rows]
+    if not rows:
+        return section(say, "methods", [warning(say, "methods.none")])
+    sources = found.source("figures", "values", "lr", "seeds")
+    made = table(say, "methods.table", say.each("methods.column", *_COLUMNS), rows, *sources)
+    return section(say, "methods", [replace(made, term="ACC, BWT, FWT")])
 
 
 def _cells(row: Row, found: Variants, say: Texts) -> tuple[str | None, ...]:
@@ -46,7 +45,7 @@ def _cells(row: Row, found: Variants, say: Texts) -> tuple[str | None, ...]:
         say.bytes(size),
         say.percent(size / dense if size is not None and dense else None),
         say.seconds(figure["seconds"].mean),
-        None if ratio is None else f"{say.number(ratio, 3)}\u00d7",
+        times_of(ratio, say),
     )
 
 

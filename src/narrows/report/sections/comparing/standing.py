@@ -6,6 +6,7 @@ import math
 
 from narrows.benchmarks.compare.spec import DENSE
 from narrows.benchmarks.compare.summary import Row
+from narrows.report.block_makers import section, stat, warning
 from narrows.report.blocks import Block, Citation, Notice, Section, Stat, Stats, Tone
 from narrows.report.facts import Facts
 from narrows.report.sections.comparing.variants import Variants, mean_of, with_error
@@ -20,29 +21,26 @@ def standing(facts: Facts, say: Texts) -> Section:
     found = Variants.of(facts)
     blocks: list[Block] = []
     if found is None:
-        blocks.append(Notice(say("missing.comparison.why"), "warn"))
+        blocks.append(warning(say, "missing.comparison.why"))
     else:
         makers = (_stream, _methods, _runs, _best, _smallest)
         stats = [stat for stat in (make(found, say) for make in makers) if stat is not None]
         blocks += [Stats(tuple(stats)), *_notices(found, facts, say)]
-    return Section("standing", say("standing.title"), say("standing.lead"), blocks)
+    return section(say, "standing", blocks)
 
 
 def _stream(found: Variants, say: Texts) -> Stat:
     grid = found.comparison.grid
     tasks = max((len(row.tasks) for row in found.done), default=grid.get("tasks"))
     network = grid.get("network") or "?"
-    explain = say("standing.stream.explain", tasks="?" if tasks is None else tasks, network=network)
-    return Stat(
-        say("standing.stream.title"), explain, "", (Citation(found.file, "grid"),), str(grid.get("stream") or "-")
-    )
+    value, source = str(grid.get("stream") or "-"), Citation(found.file, "grid")
+    return stat(say, "standing.stream", value, source, tasks="?" if tasks is None else tasks, network=network)
 
 
 def _methods(found: Variants, say: Texts) -> Stat:
-    rows = found.comparison.rows
-    lengths = sorted({row.epochs for row in rows})
-    explain = say("standing.methods.explain", epochs=", ".join(map(str, lengths)) or "?")
-    return Stat(say("standing.methods.title"), explain, "", found.source("label, epochs"), say.number(len(found.looks)))
+    epochs = ", ".join(map(str, sorted({row.epochs for row in found.comparison.rows}))) or "?"
+    sources = found.source("label, epochs")
+    return stat(say, "standing.methods", say.number(len(found.looks)), *sources, epochs=epochs)
 
 
 def _runs(found: Variants, say: Texts) -> Stat:
@@ -52,8 +50,8 @@ def _runs(found: Variants, say: Texts) -> Stat:
     how = "complete" if comparison.complete and done >= asked else "open"
     explain = say(f"standing.runs.{how}", seeds=seeds, left=comparison.left, failed=len(comparison.failures))
     tone: Tone = "bad" if comparison.failures else "good" if how == "complete" else "warn"
-    sources = (Citation(found.file, "rows[i].seeds, rows[i].asked, left, failures"),)
-    return Stat(say("standing.runs.title"), explain, say("standing.runs.term"), sources, f"{done} / {asked}", tone)
+    source = Citation(found.file, "rows[i].seeds, rows[i].asked, left, failures")
+    return stat(say, "standing.runs", f"{done} / {asked}", source, tone=tone, explain=explain)
 
 
 def _best(found: Variants, say: Texts) -> Stat | None:
@@ -62,9 +60,8 @@ def _best(found: Variants, say: Texts) -> Stat | None:
     if not known:
         return None
     row = max(known, key=lambda pair: pair[0])[1]
-    explain = say("standing.best.explain", method=row.label, epochs=row.epochs)
-    value = with_error(row.figures["ACC"]) or "-"
-    return Stat(say("standing.best.title"), explain, "ACC", found.place(row, "figures.ACC"), value)
+    value, sources = with_error(row.figures["ACC"]) or "-", found.place(row, "figures.ACC")
+    return stat(say, "standing.best", value, *sources, term="ACC", method=row.label, epochs=row.epochs)
 
 
 def _smallest(found: Variants, say: Texts) -> Stat | None:
@@ -79,18 +76,12 @@ def _smallest(found: Variants, say: Texts) -> Stat | None:
         if row.method != DENSE and row.epochs == dense.epochs and _is_as_good(row, dense)
         if (density := mean_of(row, "density")) is not None
     ]
-    acc = with_error(dense.figures["ACC"])
+    against = {"acc": with_error(dense.figures["ACC"]), "dense": dense.label}
     if not reached:
-        return Stat(
-            say("standing.smallest.title"), say("standing.smallest.none", acc=acc, dense=dense.label),
-            say("standing.smallest.term"), sources, "-",
-        )  # fmt: skip
+        return stat(say, "standing.smallest", "-", *sources, explain=say("standing.smallest.none", **against))
     density, row = min(reached, key=lambda pair: pair[0])
-    explain = say("standing.smallest.explain", method=row.label, acc=acc, dense=dense.label)
     where = (*found.place(row, "figures.density"), *sources)
-    return Stat(
-        say("standing.smallest.title"), explain, say("standing.smallest.term"), where, say.percent(density), "good"
-    )
+    return stat(say, "standing.smallest", say.percent(density), *where, tone="good", method=row.label, **against)
 
 
 def _is_as_good(row: Row, dense: Row) -> bool:
@@ -107,9 +98,9 @@ def _notices(found: Variants, facts: Facts, say: Texts) -> list[Block]:
     if (more := len(facts.subject.damage) - _MOST_DAMAGE) > 0:
         notices.append(Notice(say("standing.more_damage", count=more), "bad"))
     if not found.done:
-        notices.append(Notice(say("missing.comparison.why"), "warn"))
+        notices.append(warning(say, "missing.comparison.why"))
     if comparison.left:
-        notices.append(Notice(say("standing.left", count=comparison.left), "warn"))
+        notices.append(warning(say, "standing.left", count=comparison.left))
     if comparison.failures:
         notices.append(Notice(say("standing.failed", count=len(comparison.failures)), "bad"))
     if not found.done:
@@ -117,5 +108,5 @@ def _notices(found: Variants, facts: Facts, say: Texts) -> list[Block]:
     missing = {"one_method": len(found.looks) == 1, "no_dense": found.dense is None}
     notices += [Notice(say(f"standing.{key}")) for key, holds in missing.items() if holds]
     if all(len(row.seeds) == 1 for row in found.done):
-        notices.append(Notice(say("standing.one_seed"), "warn"))
+        notices.append(warning(say, "standing.one_seed"))
     return [*notices]

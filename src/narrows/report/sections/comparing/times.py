@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import groupby
 
 from narrows.benchmarks.compare.summary import Row
-from narrows.report.blocks import Block, Chart, Notice, Section, Table
+from narrows.report.block_makers import chart, section, warning
+from narrows.report.blocks import Block, Chart, Notice, Section
 from narrows.report.facts import Facts
 from narrows.report.sections.comparing.lines import LinePoint, lines, logarithmic
-from narrows.report.sections.comparing.variants import Variants, mean_of, with_error
+from narrows.report.sections.comparing.variants import Variants, mean_of, times_of, with_error
 from narrows.report.texts import Texts
 
 
@@ -18,10 +19,10 @@ def times(facts: Facts, say: Texts) -> Section | None:
     if found is None or not found.done:
         return None
     rows = [row for row in found.done if (mean_of(row, "seconds") or 0.0) > 0 and mean_of(row, "ACC") is not None]
-    blocks: list[Block] = [_chart(rows, found, say)] if rows else [Notice(say("times.none"), "warn")]
+    blocks: list[Block] = [_chart(rows, found, say)] if rows else [warning(say, "times.none")]
     if rows and len(found.lengths) == 1:
         blocks.append(Notice(say("times.one_length"), "plain", "narrows compare ... --epochs 2,10"))
-    return Section("times", say("times.title"), say("times.lead"), blocks)
+    return section(say, "times", blocks)
 
 
 def _chart(rows: list[Row], found: Variants, say: Texts) -> Chart:
@@ -35,30 +36,23 @@ def _chart(rows: list[Row], found: Variants, say: Texts) -> Chart:
             for row in line
         ]
         series.append((line[0], points))
-    seconds = [point.x for _, line in series for point in line]
-    x = logarithmic(seconds, say("times.axis"))
-    title, explain = say("times.chart.title"), say("times.chart.explain")
-    tips = [
-        ("name", say("front.method")),
-        ("epochs", say("front.epochs")),
-        ("took", say("times.axis")),
-        ("shown", "ACC"),
-    ]
-    spec = lines(series, found, x=x, y_title="ACC", tips=tips, explain=explain, height=330)
-    columns = (say("front.method"), say("front.epochs"), say("times.seconds"), "ACC", say("times.ratio"))
-    body = tuple(
+    x = logarithmic([point.x for _, line in series for point in line], say("times.axis"))
+    method, epochs, took = say("front.method"), say("front.epochs"), say("times.axis")
+    tips = {"name": method, "epochs": epochs, "took": took, "shown": "ACC"}
+    drawn = lines(series, found, x=x, y_title="ACC", tips=tips, height=330)
+    body = (
         (
             found.looks[row.label].name,
             say.number(row.epochs),
             say.number(mean_of(row, "seconds"), 3),
             with_error(row.figures["ACC"], 2),
-            None if mean_of(row, "seconds_ratio") is None else f"{say.number(mean_of(row, 'seconds_ratio'), 3)}\u00d7",
+            times_of(mean_of(row, "seconds_ratio"), say),
         )
         for row in rows
     )
-    table = Table(title, "", "", (), columns, body, frozenset({1, 2, 3, 4}))
-    sources = found.source("figures.seconds", "figures.ACC", "figures.seconds_ratio")
-    return Chart(title, explain, say("times.term"), sources, "times", spec, table)
+    columns = (method, epochs, say("times.seconds"), "ACC", say("times.ratio"))
+    sources, term = found.source("figures.seconds", "figures.ACC", "figures.seconds_ratio"), say("times.term")
+    return chart(say, "times.chart", "times", drawn, 330, columns, body, *sources, term=term)
 
 
 def _tips(row: Row, say: Texts) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from narrows.benchmarks.compare.summary import Figure, Row
-from narrows.report.blocks import Block, Chart, Notice, Section, Table
+from narrows.report.block_makers import chart, table
+from narrows.report.blocks import Block, Notice, Section, Table
 from narrows.report.facts import Facts
 from narrows.report.sections.comparing.lines import LinePoint, lines, logarithmic
 from narrows.report.sections.comparing.variants import Variants
@@ -48,15 +50,16 @@ def _rates(rows: Sequence[Row], found: Variants, say: Texts) -> list[Block]:
     rates = [point.x for _, line in series for point in line]
     if len(set(rates)) < 2:
         return []
-    x = logarithmic(rates, say("tuning.rate"))
-    title, explain = say("tuning.chart.title"), say("tuning.chart.explain")
-    tips = [
-        ("name", say("front.method")), ("values", say("tuning.values")),
-        ("shown", say("tuning.accuracy")), ("picked", say("tuning.picked")),
+    tried, accuracy, picked = say.each("tuning", "values", "accuracy", "picked")
+    tips = {"name": say("front.method"), "values": tried, "shown": accuracy, "picked": picked}
+    drawn = lines(series, found, x=logarithmic(rates, say("tuning.rate")), y_title=accuracy, tips=tips, height=260)
+    sources = found.source("tried", "values")
+    return [
+        chart(
+            say, "tuning.chart", "tuning-rates", drawn, 260, _columns(say), _rows(shown, found, say), *sources,
+            text=(0, 3, 4, 5), term="lr",
+        )
     ]  # fmt: skip
-    spec = lines(series, found, x=x, y_title=say("tuning.accuracy"), tips=tips, explain=explain, height=260)
-    table = _table(shown, title, found, say)
-    return [Chart(title, explain, "lr", found.source("tried", "values"), "tuning-rates", spec, table)]
 
 
 def _points(row: Row, say: Texts) -> list[LinePoint]:
@@ -82,33 +85,24 @@ def _points(row: Row, say: Texts) -> list[LinePoint]:
 
 
 def _trials(rows: Sequence[Row], found: Variants, say: Texts) -> Table:
-    table = _table(rows, say("tuning.table.title"), found, say)
-    return Table(
-        table.title, say("tuning.table.explain"), say("tuning.term"), found.source("tried", "values"),
-        table.columns, table.rows, table.numeric, folded=True,
-    )  # fmt: skip
+    body, sources = _rows(rows, found, say), found.source("tried", "values")
+    made = table(say, "tuning.table", _columns(say), body, *sources, text=(0, 3, 4, 5), folded=True)
+    return replace(made, term=say("tuning.term"))
 
 
-def _table(rows: Sequence[Row], title: str, found: Variants, say: Texts) -> Table:
-    columns = tuple(
-        say(key)
-        for key in ("front.method", "front.epochs", "tuning.trial", "tuning.values", "tuning.accuracy", "tuning.picked")
-    )
-    body = tuple(
-        (
-            found.looks[row.label].name,
-            say.number(row.epochs),
-            str(at),
-            values_of(trial, say),
-            say("tuning.failed", reason=_short(trial["reason"]))
-            if trial["reason"]
-            else say.percent(trial["accuracy"], 2),
-            say("front.yes") if at == picked_of(row) else "",
-        )
-        for row in rows
-        for at, trial in enumerate(row.tried)
-    )
-    return Table(title, "", "", (), columns, body, frozenset({1, 2}))
+def _columns(say: Texts) -> tuple[str, ...]:
+    return say.each("front", "method", "epochs") + say.each("tuning", "trial", "values", "accuracy", "picked")
+
+
+def _rows(rows: Sequence[Row], found: Variants, say: Texts) -> Iterator[tuple[str | None, ...]]:
+    for row in rows:
+        for at, trial in enumerate(row.tried):
+            gave = say.percent(trial["accuracy"], 2)
+            if trial["reason"]:
+                gave = say("tuning.failed", reason=_short(trial["reason"]))
+            picked = say("front.yes") if at == picked_of(row) else ""
+            name = found.looks[row.label].name
+            yield name, say.number(row.epochs), str(at), values_of(trial, say), gave, picked
 
 
 def picked_of(row: Row) -> int | None:

@@ -14,7 +14,7 @@ from narrows.analysis.subject import COMPARISON_FILE
 from narrows.benchmarks.compare.spec import DENSE
 from narrows.benchmarks.compare.summary import Comparison, Figure, Row
 from narrows.report.blocks import Citation
-from narrows.report.charts import CATEGORIES, altair, category, short_names
+from narrows.report.charts import CATEGORIES, altair, category, kinds, short_names
 from narrows.report.facts import Facts
 from narrows.report.texts import Texts
 
@@ -114,19 +114,12 @@ class Variants:
         alt = altair()
         looks = [self.looks[label] for label in dict.fromkeys(row.label for row in rows)]
         names = [look.name for look in looks]
-        legend = alt.Legend(
-            columns=alt.ExprRef("width < 480 ? 1 : width < 760 ? 2 : 3"), labelLimit=260, symbolStrokeWidth=2
-        )
+        columns = alt.ExprRef("width < 480 ? 1 : width < 760 ? 2 : 3")
+        legend = alt.Legend(columns=columns, labelLimit=260, symbolStrokeWidth=2)
+        shapes = {"domain": names, "range": [look.shape for look in looks]}
         return {
-            "color": alt.Color(
-                "name:N",
-                title=None,
-                legend=legend,
-                scale=alt.Scale(domain=names, range=[look.colour for look in looks]),
-            ),
-            "shape": alt.Shape(
-                "name:N", title=None, legend=legend, scale=alt.Scale(domain=names, range=[look.shape for look in looks])
-            ),
+            "color": kinds("name", names, [look.colour for look in looks], legend=legend),
+            "shape": alt.Shape("name:N", title=None, legend=legend, scale=shapes),
         }
 
 
@@ -141,6 +134,11 @@ def with_error(figure: Figure, digits: int = 1) -> str | None:
         return None
     error = "" if figure.se is None else f" ± {100 * figure.se:.{digits}f}"
     return f"{100 * figure.mean:.{digits}f}{error}%"
+
+
+def times_of(ratio: float | None, say: Texts) -> str | None:
+    """How many times as much."""
+    return None if ratio is None else f"{say.number(ratio, 3)}\u00d7"
 
 
 def edges(figure: Figure) -> dict[str, float]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from narrows.errors import DamagedStoreError
+from narrows.report.block_makers import section, warning
 from narrows.report.blocks import Block, Notice, Section, Selector
 from narrows.report.facts import Facts
 from narrows.report.pixels import PixelBudget
@@ -23,9 +24,9 @@ def kept(facts: Facts, say: Texts) -> Section:
     """From the records, the masks, the network, and examples where it was measured on some."""
     blocks: list[Block]
     if facts.reader is None:
-        blocks = [Notice(say("kept.no_store"), "warn")]
+        blocks = [warning(say, "kept.no_store")]
     elif not facts.retention:
-        blocks = [Notice(say("kept.none"), "warn")]
+        blocks = [warning(say, "kept.none")]
     else:
         blocks = [
             *overview.overview(facts, say),
@@ -38,7 +39,7 @@ def kept(facts: Facts, say: Texts) -> Section:
             drawn = WeightPictures({}, 0)
             blocks.append(Notice(say("page.failed", error=error), "bad"))
         blocks += [*overview.left_out(facts, drawn, say), _tasks(facts, drawn, say)]
-    return Section("kept", say("kept.title"), say("kept.lead"), blocks)
+    return section(say, "kept", blocks)
 
 
 def _tasks(facts: Facts, drawn: WeightPictures, say: Texts) -> Selector:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from narrows.analysis.check_results import CounterCheck, Finding, LayerCheck
 from narrows.analysis.measurements import TaskMeasured
 from narrows.analysis.scoring import ScoreChange
-from narrows.report.blocks import MANY_ROWS, Block, Chart, Citation, Notice, Table
-from narrows.report.charts import altair, category, colour, spec_of, values
+from narrows.report.block_makers import chart, table
+from narrows.report.blocks import MANY_ROWS, Block, Chart, Notice
+from narrows.report.charts import altair, category, colour, kinds, tips, values
 from narrows.report.facts import Facts
+from narrows.report.sections.kept.leaning import source_of
 from narrows.report.texts import Texts
 
 _CHANGES = ("perturbed", "removed", "put_back", "moved", "control")
@@ -20,7 +23,6 @@ def all_tasks(facts: Facts, say: Texts) -> list[Block]:
     """The verdict on every task that was measured."""
     if facts.measured is None or not facts.measured.tasks:
         return []
-    columns = [say(f"kept.{name}") for name in ("task", "examples", "score", "before", "error", "findings", "where")]
     rows = []
     for found in facts.measured.tasks:
         check = found.check
@@ -36,10 +38,10 @@ def all_tasks(facts: Facts, say: Texts) -> list[Block]:
                 where or None,
             )
         )
-    title, explain = say("kept.check.all"), say("kept.check.explain")
-    term, numeric = say("kept.check.term"), frozenset((1, 3, 4, 5))
+    columns = say.each("kept", "task", "examples", "score", "before", "error", "findings", "where")
     folded = len(rows) > MANY_ROWS and not any(found.check.findings for found in facts.measured.tasks)
-    return [Table(title, explain, term, (_source(say),), tuple(columns), tuple(rows), numeric, folded)]
+    made = table(say, "kept.check", columns, rows, source_of(say), text=(0, 2, 6), folded=folded)
+    return [replace(made, title=say("kept.check.all"))]
 
 
 def one_task(place: int, measured: TaskMeasured | None, say: Texts) -> list[Block]:
@@ -110,30 +112,29 @@ def _chart(place: int, check: CounterCheck, say: Texts) -> Chart:
         if point["what"] != say("kept.check.removed")
     ]
     shown = [name for name in _names(check, say) if any(point["what"] == name for point in points)]
-    colours = [category(place) for place in range(len(_names(check, say)))]
-    scale = alt.Scale(domain=shown, range=[colours[_names(check, say).index(name)] for name in shown])
+    every = _names(check, say)
+    ink = kinds("what", shown, [category(every.index(name)) for name in shown], sort=shown)
+    layer, what, change_ = say.each("kept", "layer", "check.what", "check.change")
     base = alt.Chart(values(points)).encode(
         y=alt.Y("layer:N", sort=[layer.layer for layer in check.layers], title=None),
         yOffset=alt.YOffset("what:N", sort=shown),
-        color=alt.Color("what:N", scale=scale, title=None, sort=shown),
-        tooltip=[
-            alt.Tooltip("layer:N", title=say("kept.layer")),
-            alt.Tooltip("what:N", title=say("kept.check.what")),
-            alt.Tooltip("shown:N", title=say("kept.check.change")),
-        ],
+        color=ink,
+        tooltip=tips(layer=layer, what=what, shown=change_),
     )
-    axis = alt.X("low:Q", title=say("kept.check.change"), axis=alt.Axis(tickCount=6))
-    explain = say("kept.check.chart")
-    chart = alt.layer(
+    zero = alt.Chart(values([{"zero": 0}])).mark_rule(color=colour("soft"), strokeDash=[4, 3]).encode(x="zero:Q")
+    axis = alt.X("low:Q", title=change_, axis={"tickCount": 6})
+    drawn = alt.layer(
         base.mark_rule(strokeWidth=2).encode(x=axis, x2="high:Q"),
         base.mark_point(filled=True, size=45, opacity=1).encode(x="gain:Q"),
-        alt.Chart(values([{"zero": 0}])).mark_rule(color=colour("soft"), strokeDash=[4, 3]).encode(x="zero:Q"),
-    ).properties(description=explain)
-    height = 50 + max(26, 11 * len(shown)) * len(check.layers)
-    title, term = say("kept.check.title"), say("kept.check.term")
-    return Chart(
-        title, explain, term, (_source(say),), f"kept-check-{place}", spec_of(chart, height=height), _table(check, say)
+        zero,
     )
+    height = 50 + max(26, 11 * len(shown)) * len(check.layers)
+    columns = (*say.each("kept", "layer", "check.kept"), *every, say("kept.check.advantage"))
+    explain = say("kept.check.chart")
+    return chart(
+        say, "kept.check", f"kept-check-{place}", drawn, height, columns, _rows(check, say), source_of(say),
+        explain=explain,
+    )  # fmt: skip
 
 
 def _names(check: CounterCheck, say: Texts) -> list[str]:
@@ -164,22 +165,13 @@ def _points(layer: LayerCheck, baseline: float, say: Texts) -> Iterator[dict[str
         }
 
 
-def _table(check: CounterCheck, say: Texts) -> Table:
-    rows = []
+def _rows(check: CounterCheck, say: Texts) -> Iterator[tuple[str | None, ...]]:
     for layer in check.layers:
         noise: list[str | None] = [
             f"{say.points(at.score - check.baseline)} {spread(at.error, say)}" for at in layer.perturbed
         ]
         noise += [None] * (len(_names(check, say)) - 4 - len(noise))
-        moved, control, over = (
-            (None,) * 3 if layer.moved is None else (layer.moved.dropped, layer.moved.control, layer.moved.advantage)
-        )
-        tried = (change(found, say) for found in (layer.removed, layer.put_back, moved, control, over))
-        rows.append((layer.layer, f"{say.number(layer.kept)} / {say.number(layer.weights)}", *noise, *tried))
-    columns = (say("kept.layer"), say("kept.check.kept"), *_names(check, say), say("kept.check.advantage"))
-    title = say("kept.check.title")
-    return Table(title, "", "", (), columns, tuple(rows), frozenset(range(1, len(columns))))
-
-
-def _source(say: Texts) -> Citation:
-    return Citation(say("kept.measured_now"))
+        tried = layer.moved
+        moved, control, over = (None,) * 3 if tried is None else (tried.dropped, tried.control, tried.advantage)
+        changes = (change(found, say) for found in (layer.removed, layer.put_back, moved, control, over))
+        yield layer.layer, f"{say.number(layer.kept)} / {say.number(layer.weights)}", *noise, *changes

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from narrows.analysis.retention import Kept, Retention
-from narrows.report.blocks import Block, Chart, Citation, Notice, Table
-from narrows.report.charts import altair, colour, spec_of, values
+from narrows.analysis.retention import LayerKept, Retention
+from narrows.report.block_makers import chart, warning
+from narrows.report.blocks import Block, Chart, Citation
+from narrows.report.charts import altair, colour, kinds, tips, values
 from narrows.report.facts import Facts
 from narrows.report.texts import Texts
 
-_ROOM: Final = 1.2
+ROOM: Final = 1.2
 """Length of an axis over that of its longest bar, which has a number at its end."""
 
 
 def layers(task: Retention, place: int, facts: Facts, say: Texts) -> list[Block]:
     """Kept fraction and suggested ratio, and nats, of each layer; a notice where the record says nothing."""
     if not task.layers:
-        return [Notice(say("kept.no_account"), "warn")]
+        return [warning(say, "kept.no_account")]
     directory = facts.records[place].directory
     source = Citation(f"{facts.store_folder}tasks/{directory}/task.json", "layers")
     blocks: list[Block] = [_fractions(task, place, source, say)]
@@ -29,80 +31,81 @@ def layers(task: Retention, place: int, facts: Facts, say: Texts) -> list[Block]
 def _fractions(task: Retention, place: int, source: Citation, say: Texts) -> Chart:
     alt = altair()
     names = [layer.layer for layer in task.layers]
-    kept, ratio = say("kept.kept"), say("kept.ratio")
+    kept, ratio = say.each("kept", "kept", "ratio")
     suggested = any(layer.ratio is not None for layer in task.layers)
     longest = max(_end(layer) for layer in task.layers)
+    told = tips(layer=say("kept.layer"), kept_shown=kept, **({"ratio_shown": ratio} if suggested else {}))
     base = alt.Chart(values([_row(layer, say) for layer in task.layers])).encode(
-        y=alt.Y("layer:N", sort=names, title=None),
-        tooltip=[
-            alt.Tooltip("layer:N", title=say("kept.layer")),
-            alt.Tooltip("kept_shown:N", title=kept),
-            *([alt.Tooltip("ratio_shown:N", title=ratio)] if suggested else []),
-        ],
+        y=alt.Y("layer:N", sort=names, title=None), tooltip=told
     )
     both = [kept, ratio] if suggested else [kept]
-    scale = alt.Scale(domain=both, range=[colour("kept"), colour("ink")][: len(both)])
-    axis = alt.Axis(format=".1~%", tickCount=5)
+    colours = [colour("kept"), colour("ink")][: len(both)]
+    axis, scale = {"format": ".1~%", "tickCount": 5}, {"domain": [0, ROOM * (longest or 1.0)]}
     bars = base.mark_bar().encode(
-        x=alt.X("kept:Q", scale=alt.Scale(domain=[0, _ROOM * (longest or 1.0)]), axis=axis, title=None),
-        color=alt.Color("kept_is:N", scale=scale, title=None, legend=alt.Legend() if suggested else None),
+        x=alt.X("kept:Q", scale=scale, axis=axis, title=None),
+        color=kinds("kept_is", both, colours, legend={} if suggested else None),
     )
     labels = base.mark_text(align="left", dx=5, color=colour("ink")).encode(x="end:Q", text="kept_shown:N")
-    ticks = base.mark_tick(thickness=3, size=18).encode(x="ratio:Q", color=alt.Color("ratio_is:N", scale=scale))
-    chart = alt.layer(bars, *([ticks] if suggested else []), labels).properties(description=say("kept.layers.explain"))
-    title = say("kept.layers.title")
-    columns = ("layer", "weights", "used", "kept", "own", "reused", "nats_kept", "nats_per_weight", "ratio")
-    rows = tuple(_cells(layer, say) for layer in [*task.layers, *([task.total] if task.total else [])])
-    table = Table(title, "", "", (), tuple(say(f"kept.{name}") for name in columns), rows, frozenset(range(1, 9)))
-    explain = say("kept.layers.explain_ratio" if suggested else "kept.layers.explain")
-    height = 40 + 24 * len(names)
-    return Chart(
-        title,
-        explain,
-        say("kept.fraction.term"),
-        (source,),
-        f"kept-layers-{place}",
-        spec_of(chart, height=height),
-        table,
-    )
+    ink = alt.Color("ratio_is:N", scale={"domain": both, "range": colours})
+    ticks = base.mark_tick(thickness=3, size=18).encode(x="ratio:Q", color=ink)
+    drawn = alt.layer(bars, *([ticks] if suggested else []), labels)
+    columns = ("layer", "weights", "kept_weights", "kept", "claimed", "reused", "nats_kept", "nats_per_weight", "ratio")
+    rows = (_cells(layer, say) for layer in [*task.layers, *([task.total] if task.total else [])])
+    explain, term = say("kept.layers.explain_ratio" if suggested else "kept.layers.explain"), say("kept.fraction.term")
+    return chart(
+        say, "kept.layers", f"kept-layers-{place}", drawn, 40 + 24 * len(names), say.each("kept", *columns), rows,
+        source, explain=explain, term=term,
+    )  # fmt: skip
 
 
 def _nats(task: Retention, place: int, source: Citation, say: Texts) -> Chart:
-    alt = altair()
     names = [layer.layer for layer in task.layers]
-    title, explain = say("kept.information.title"), say("kept.information.explain")
     most = max(layer.nats or 0.0 for layer in task.layers) or 1.0
-    base = alt.Chart(values([_row(layer, say) for layer in task.layers if layer.nats is not None])).encode(
-        y=alt.Y("layer:N", sort=names, title=None),
-        x=alt.X(
-            "nats:Q",
-            title=say("kept.nats_kept"),
-            scale=alt.Scale(domain=[0, _ROOM * most]),
-            axis=alt.Axis(tickCount=4, format=",d" if most > 10 else "g"),
-        ),
-        tooltip=[
-            alt.Tooltip("layer:N", title=say("kept.layer")),
-            alt.Tooltip("nats_shown:N", title=say("kept.nats_kept")),
-            alt.Tooltip("each_shown:N", title=say("kept.nats_per_weight")),
-        ],
+    columns = layer, nats, each = say.each("kept", "layer", "nats_kept", "nats_per_weight")
+    told = tips(layer=layer, nats_shown=nats, each_shown=each)
+    cells = [_row(layer, say) for layer in task.layers if layer.nats is not None]
+    axis = {"tickCount": 4, "format": ",d" if most > 10 else "g"}
+    drawn = lettered_bars(cells, ("layer", names), ("nats", nats, most, axis), "each_shown", told, "c6")
+    rows = ((one.layer, say.number(one.nats), say.number(one.nats_per_weight, 3)) for one in task.layers)
+    return chart(
+        say, "kept.information", f"kept-nats-{place}", drawn, 40 + 24 * len(names), columns, rows, source,
+        term=say("kept.nats.term"),
+    )  # fmt: skip
+
+
+def lettered_bars(
+    rows: Sequence[Mapping[str, Any]],
+    up: tuple[str, Sequence[str] | None],
+    along: tuple[str, str, float, dict[str, Any]],
+    text: str,
+    told: Sequence[Any],
+    ink: str,
+) -> Any:
+    """Bars with a number at their end.
+
+    Args:
+        up: the field of the bars' names, and their order.
+        along: the field of their length, its title, the longest, its axis.
+        text: the field of the number.
+        told: what is said when one is pointed at.
+        ink: a colour of the page.
+    """
+    alt = altair()
+    field, title, most, axis = along
+    base = alt.Chart(values(rows)).encode(
+        y=alt.Y(f"{up[0]}:N", sort=up[1], title=None),
+        x=alt.X(f"{field}:Q", title=title, scale={"domain": [0, ROOM * most]}, axis=axis),
+        tooltip=list(told),
     )
-    text = alt.Text("each_shown:N")
-    chart = alt.layer(
-        base.mark_bar(color=colour("c6")),
-        base.mark_text(align="left", dx=5, color=colour("ink")).encode(text=text),
-    ).properties(description=explain)
-    rows = tuple((layer.layer, say.number(layer.nats), say.number(layer.nats_per_weight, 3)) for layer in task.layers)
-    columns = (say("kept.layer"), say("kept.nats_kept"), say("kept.nats_per_weight"))
-    table = Table(title, "", "", (), columns, rows, frozenset((1, 2)))
-    spec = spec_of(chart, height=40 + 24 * len(names))
-    return Chart(title, explain, say("kept.nats.term"), (source,), f"kept-nats-{place}", spec, table)
+    number = base.mark_text(align="left", dx=5, color=colour("ink")).encode(text=f"{text}:N")
+    return alt.layer(base.mark_bar(color=colour(ink)), number)
 
 
-def _row(layer: Kept, say: Texts) -> dict[str, Any]:
+def _row(layer: LayerKept, say: Texts) -> dict[str, Any]:
     return {
         "layer": layer.layer,
-        "kept": layer.kept,
-        "kept_shown": say.percent(layer.kept),
+        "kept": layer.density,
+        "kept_shown": say.percent(layer.density),
         "end": _end(layer),
         "kept_is": say("kept.kept"),
         "ratio": layer.ratio,
@@ -114,20 +117,23 @@ def _row(layer: Kept, say: Texts) -> dict[str, Any]:
     }
 
 
-def _end(layer: Kept) -> float:
+def _end(layer: LayerKept) -> float:
     """Of what is drawn of it."""
-    return max(layer.kept, layer.ratio or 0.0)
+    return max(layer.density, layer.ratio or 0.0)
 
 
-def _cells(layer: Kept, say: Texts) -> tuple[str | None, ...]:
+def _cells(layer: LayerKept, say: Texts) -> tuple[str | None, ...]:
+    name, weights = layer.layer or say("kept.together"), say.number(layer.weights)
+    return name, weights, *counts(layer, say), say.percent(layer.ratio)
+
+
+def counts(layer: LayerKept, say: Texts) -> tuple[str, ...]:
+    """Weights kept, the fraction, claimed, reused, nats kept, nats for each weight."""
     return (
-        layer.layer or say("kept.together"),
-        say.number(layer.weights),
-        say.number(layer.used),
-        say.percent(layer.kept),
+        say.number(layer.kept),
+        say.percent(layer.density),
         say.number(layer.claimed),
         say.number(layer.reused),
         say.number(layer.nats),
         say.number(layer.nats_per_weight, 3),
-        say.percent(layer.ratio),
     )

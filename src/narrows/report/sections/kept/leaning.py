@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -13,11 +13,13 @@ from narrows.analysis.filters import Filters
 from narrows.analysis.insides import Inside
 from narrows.analysis.measurements import TaskMeasured
 from narrows.analysis.picture import Picture
-from narrows.report.blocks import Block, Chart, Citation, Image, Notice, Pictures, Table
-from narrows.report.charts import altair, colour, spec_of, values
+from narrows.report.block_makers import chart
+from narrows.report.blocks import Block, Chart, Citation, Image, Notice, Pictures
+from narrows.report.charts import altair, colour, kinds, tips, values
 from narrows.report.facts import Facts
 from narrows.report.heat import colour_of
 from narrows.report.pixels import Array, Drawn, PixelBudget, colour_png, fitted, scale_png, signed_png, tiled, zoom
+from narrows.report.sections.kept.layers import lettered_bars
 from narrows.report.texts import Texts
 
 MOST_INPUTS: Final = 12
@@ -33,7 +35,7 @@ def filters(inside: Inside | None, facts: Facts, budget: PixelBudget, say: Texts
         budget.spend(0)
         return [] if inside is None else [Notice(say("kept.no_filters"))]
     drawn, shown = _filters(found, budget)
-    title, explain = say("kept.filters.title"), say(f"kept.filters.explain_{found.kind}")
+    title, explain, term = say.told("kept.filters", say(f"kept.filters.explain_{found.kind}"))
     told = say("kept.filters.caption", layer=found.layer, shown=shown, count=found.count, empty=found.empty)
     source = Citation(f"{facts.store_folder}tasks/*/claimed.safetensors", found.layer)
     largest = found.weights.high
@@ -44,7 +46,7 @@ def filters(inside: Inside | None, facts: Facts, budget: PixelBudget, say: Texts
     alt = say("kept.filters.alt", layer=found.layer, task=found.task)
     times = zoom(drawn.height, drawn.width, widest=560, highest=420, largest=10)
     image = Image(drawn.png, alt, drawn.width * times, drawn.height * times, told)
-    return [Pictures(title, explain, say("kept.filters.term"), (source,), (image,), legend)]
+    return [Pictures(title, explain, term, (source,), (image,), legend)]
 
 
 def leaning(
@@ -112,7 +114,7 @@ def _map(pixels: Picture, explain: str, budget: PixelBudget, say: Texts) -> Pict
     legend = tuple((f"rgb{colour_of(at)}", say.number(at * pixels.high, 2)) for at in (0.0, 0.5, 1.0))
     title = say("kept.inputs.map")
     image = Image(drawn.png, explain, drawn.width * times, drawn.height * times)
-    return Pictures(title, explain, say("kept.inputs.term"), (_source(say),), (image,), legend)
+    return Pictures(title, explain, say("kept.inputs.term"), (source_of(say),), (image,), legend)
 
 
 def _bars(place: int, found: Leaning, explain: str, say: Texts) -> Chart:
@@ -124,31 +126,17 @@ def _bars(place: int, found: Leaning, explain: str, say: Texts) -> Chart:
     if len(names) > len(rows):
         rest = total - math.fsum(value for _, value in rows)
         rows.append((say("kept.other_inputs", count=say.number(len(names) - len(rows))), max(0.0, rest)))
-    alt = altair()
-    data: list[dict[str, Any]] = [
+    data = [
         {"input": name, "share": value / total if total else 0.0, "shown": say.percent(value / total if total else 0.0)}
         for name, value in rows
     ]
-    base = alt.Chart(values(data)).encode(
-        y=alt.Y("input:N", sort=None, title=None),
-        x=alt.X(
-            "share:Q",
-            title=say("kept.share"),
-            scale=alt.Scale(domain=[0, 1.2 * (max(row["share"] for row in data) or 1.0)]),
-            axis=alt.Axis(format=".1~%", tickCount=4),
-        ),
-        tooltip=[alt.Tooltip("input:N", title=say("kept.inputs.of")), alt.Tooltip("shown:N", title=say("kept.share"))],
-    )
-    chart = alt.layer(
-        base.mark_bar(color=colour("c1")),
-        base.mark_text(align="left", dx=5, color=colour("ink")).encode(text="shown:N"),
-    ).properties(description=explain)
-    title = say("kept.inputs.title")
-    body = tuple((name, say.number(value), say.percent(value / total if total else 0.0)) for name, value in rows)
-    columns = (say("kept.inputs.of"), say("kept.inputs.value"), say("kept.share"))
-    table = Table(title, "", "", (), columns, body, frozenset((1, 2)))
-    spec = spec_of(chart, height=40 + 24 * len(rows))
-    return Chart(title, explain, say("kept.inputs.term"), (_source(say),), f"kept-inputs-{place}", spec, table)
+    of, _, share = columns = say.each("kept", "inputs.of", "inputs.value", "share")
+    most = max(value / total if total else 0.0 for _, value in rows) or 1.0
+    axis = ("share", share, most, {"format": ".1~%", "tickCount": 4})
+    drawn = lettered_bars(data, ("input", None), axis, "shown", tips(input=of, shown=share), "c1")
+    body = ((name, say.number(value), say.percent(value / total if total else 0.0)) for name, value in rows)
+    name, height = f"kept-inputs-{place}", 40 + 24 * len(rows)
+    return chart(say, "kept.inputs", name, drawn, height, columns, body, source_of(say), explain=explain)
 
 
 def _units(place: int, inside: Inside, found: Leaning | None, facts: Facts, say: Texts) -> list[Block]:
@@ -176,35 +164,25 @@ def _units(place: int, inside: Inside, found: Leaning | None, facts: Facts, say:
     if not parts:
         return []
     alt = altair()
-    domain = [say(f"kept.units.{part}") for part in ("half", "used", "silent", "dead")]
-    scale = alt.Scale(domain=domain, range=[colour(name) for name in ("kept", "c6", "dropped", "free")])
-    explain = say("kept.units.explain" if found is not None else "kept.units.explain_mask")
-    chart = (
+    domain = say.each("kept.units", "half", "used", "silent", "dead")
+    layer_, title, count, share = say.each("kept", "layer", *(f"units.{key}" for key in ("title", "count", "share")))
+    length = {"stack": "normalize", "title": share, "axis": {"format": ".0%", "tickCount": 5}}
+    drawn = (
         alt.Chart(values(parts))
         .mark_bar()
         .encode(
             y=alt.Y("layer:N", sort=names, title=None),
-            x=alt.X(
-                "count:Q", stack="normalize", title=say("kept.units.share"), axis=alt.Axis(format=".0%", tickCount=5)
-            ),
-            color=alt.Color("part:N", scale=scale, title=None),
+            x=alt.X("count:Q", **length),
+            color=kinds("part", domain, [colour(name) for name in ("kept", "c6", "dropped", "free")]),
             order="order:Q",
-            tooltip=[
-                alt.Tooltip("layer:N", title=say("kept.layer")),
-                alt.Tooltip("part:N", title=say("kept.units.title")),
-                alt.Tooltip("count:Q", title=say("kept.units.count")),
-            ],
+            tooltip=[*tips(layer=layer_, part=title), alt.Tooltip("count:Q", title=count)],
         )
-        .properties(description=explain)
     )
-    title = say("kept.units.title")
-    columns = ("layer", "units.count", "units.dead", "units.silent", "units.half")
-    table = Table(
-        title, "", "", (), tuple(say(f"kept.{name}") for name in columns), tuple(rows), frozenset(range(1, 5))
-    )
-    sources = [Citation(f"{facts.store_folder}tasks/*/mask.bin"), *([] if found is None else [_source(say)])]
-    spec = spec_of(chart, height=40 + 24 * len(names))
-    return [Chart(title, explain, say("kept.units.term"), tuple(sources), f"kept-units-{place}", spec, table)]
+    columns = say.each("kept", "layer", "units.count", "units.dead", "units.silent", "units.half")
+    sources = [Citation(f"{facts.store_folder}tasks/*/mask.bin"), *([] if found is None else [source_of(say)])]
+    explain = say("kept.units.explain" if found is not None else "kept.units.explain_mask")
+    name, height = f"kept-units-{place}", 40 + 24 * len(names)
+    return [chart(say, "kept.units", name, drawn, height, columns, rows, *sources, explain=explain)]
 
 
 def half(layer: UnitLeaning) -> int:
@@ -226,5 +204,6 @@ def needed(ordered: Sequence[float], share: float) -> int:
     return len(ordered) if total else 0
 
 
-def _source(say: Texts) -> Citation:
+def source_of(say: Texts) -> Citation:
+    """Where what was measured for the page stands."""
     return Citation(say("kept.measured_now"))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from narrows.analysis.retention import Kept
+from narrows.analysis.retention import LayerKept
+from narrows.report.block_makers import table, warning
 from narrows.report.blocks import MANY_ROWS, Block, Citation, Notice, Table
 from narrows.report.facts import Facts
 from narrows.report.heat import heat_map
+from narrows.report.sections.kept.layers import counts
 from narrows.report.sections.kept.measurement_note import command
 from narrows.report.sections.kept.weights import WeightPictures
 from narrows.report.texts import Texts
@@ -18,8 +20,8 @@ def overview(facts: Facts, say: Texts) -> list[Block]:
     blocks: list[Block] = [_table(facts, say)]
     names = list(dict.fromkeys(layer.layer for task in facts.retention for layer in task.layers))
     if not names:
-        return [*blocks, Notice(say("kept.no_layers"), "warn")]
-    blocks.append(_map("fraction", names, lambda layer: layer.kept, facts, say))
+        return [*blocks, warning(say, "kept.no_layers")]
+    blocks.append(_map("fraction", names, lambda layer: layer.density, facts, say))
     if any(layer.nats is not None for task in facts.retention for layer in task.layers):
         blocks.append(_map("nats", names, lambda layer: layer.nats, facts, say))
     else:
@@ -43,45 +45,32 @@ def left_out(facts: Facts, drawn: WeightPictures, say: Texts) -> list[Block]:
     return [Notice(" ".join([*told, say("kept.finer")]), "plain", command(facts, "--task", facts.retention[0].task))]
 
 
-def _map(key: str, names: list[str], figure: Callable[[Kept], float | None], facts: Facts, say: Texts) -> Block:
+def _map(key: str, names: list[str], figure: Callable[[LayerKept], float | None], facts: Facts, say: Texts) -> Block:
     found = [{layer.layer: figure(layer) for layer in task.layers} for task in facts.retention]
+    title, explain, term = say.told(f"kept.{key}")
+    fraction = key == "fraction"
     return heat_map(
         f"kept-{key}",
-        say(f"kept.{key}.title"),
-        say(f"kept.{key}.explain"),
+        title,
+        explain,
         [[task.get(name) for name in names] for task in found],
         rows=(say("kept.task"), [task.task for task in facts.retention]),
         columns=(say("kept.layer"), names),
         value=say(f"kept.{key}.value"),
-        show=say.percent if key == "fraction" else say.number,
-        axis_format=".1%" if key == "fraction" else ",.0f",
-        term=say(f"kept.{key}.term"),
-        sources=(
-            Citation(f"{facts.store_folder}tasks/*/task.json", f"layers.*.{'used' if key == 'fraction' else key}"),
-        ),
+        show=say.percent if fraction else say.number,
+        axis_format=".1%" if fraction else ",.0f",
+        term=term,
+        sources=(Citation(f"{facts.store_folder}tasks/*/task.json", f"layers.*.{'used' if fraction else key}"),),
     )
 
 
 def _table(facts: Facts, say: Texts) -> Table:
-    columns = [say(f"kept.{name}") for name in ("task", "method", "weights_used", "kept", "own", "reused")]
-    columns += [say(f"kept.{name}") for name in ("nats_kept", "nats_per_weight")]
-    rows = []
-    for task in facts.retention:
-        total = task.total
-        cells = (
-            (None,) * 6
-            if total is None
-            else (
-                say.number(total.used),
-                say.percent(total.kept),
-                say.number(total.claimed),
-                say.number(total.reused),
-                say.number(total.nats),
-                say.number(total.nats_per_weight, 3),
-            )
-        )
-        rows.append((task.task, task.method, *cells))
+    columns = say.each(
+        "kept", "task", "method", "weights_kept", "kept", "claimed", "reused", "nats_kept", "nats_per_weight"
+    )
+    rows = [
+        (task.task, task.method, *((None,) * 6 if task.total is None else counts(task.total, say)))
+        for task in facts.retention
+    ]
     source = Citation(f"{facts.store_folder}tasks/*/task.json", "method.name, layers")
-    title, explain = say("kept.all.title"), say("kept.all.explain")
-    folded = len(rows) > MANY_ROWS
-    return Table(title, explain, "", (source,), tuple(columns), tuple(rows), frozenset(range(2, 8)), folded)
+    return table(say, "kept.all", columns, rows, source, text=(0, 1), folded=len(rows) > MANY_ROWS)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from narrows.analysis.states import STATES, Standing, standings
+from narrows.analysis.states import STATES, LayerStates, states_of
+from narrows.analysis.walk import WalkedTask, walk
 from narrows.report.blocks import Block, Citation, Image, Pictures
 from narrows.report.facts import Facts
 from narrows.report.pixels import STATE_COLOURS, Drawn, PixelBudget, draw_states, zoom
@@ -24,17 +25,15 @@ WIDTH: Final = 768
 
 @dataclass(frozen=True)
 class LayerDrawn:
-    """A layer of a task: its weights in each of `STATES`, and the picture of them."""
+    """A layer of a task, and the picture of its weights."""
 
-    layer: str
-    shape: tuple[int, ...]
-    counts: tuple[int, ...]
+    states: LayerStates
     drawn: Drawn
 
     @property
     def weights_per_pixel(self) -> float:
         """1 where each weight has a pixel."""
-        return math.prod(self.shape) / (self.drawn.height * self.drawn.width)
+        return self.states.codes.numel() / (self.drawn.height * self.drawn.width)
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ class WeightPictures:
         legend = tuple((value, say(f"kept.state.{state}")) for state, value in STATE_COLOURS.items())
         directory = facts.records[facts.names.index(task)].directory
         sources = (Citation(f"{facts.store_folder}tasks/{directory}/mask.bin"),)
-        images = tuple(_image(layer, task, say) for layer in layers)
-        return [Pictures(say("kept.pictures.title"), say("kept.pictures.explain"), "mask", sources, images, legend)]
+        images = tuple(_image(layer, say) for layer in layers)
+        return [Pictures(*say.told("kept.pictures")[:2], "mask", sources, images, legend)]
 
 
 def draw_weights(reader: StoreReader, tasks: Sequence[str], most_bytes: int) -> WeightPictures:
@@ -73,38 +72,31 @@ def draw_weights(reader: StoreReader, tasks: Sequence[str], most_bytes: int) -> 
 
     def read(reader: StoreReader) -> dict[str, tuple[LayerDrawn, ...]]:
         budget = PixelBudget(most_bytes, len(layers) * len(tasks))
-        return {
-            standing.record.name: tuple(_layers(standing, layers, budget))
-            for standing in standings(reader)
-            if standing.record.name in tasks
-        }
+        return {step.name: tuple(_layers(step, layers, budget)) for step in walk(reader) if step.name in tasks}
 
     return WeightPictures(reader.steadily(read), len(sizes) - len(layers))
 
 
-def _layers(standing: Standing, layers: set[str], budget: PixelBudget) -> list[LayerDrawn]:
-    found = []
-    for name, codes in standing.states().items():
-        if name in layers:
-            matrix = codes.reshape(codes.shape[0], -1).numpy()
-            counts = tuple(int((matrix == code).sum()) for code in range(len(STATES)))
-            found.append(LayerDrawn(name, tuple(codes.shape), counts, draw_states(matrix, budget, HEIGHT, WIDTH)))
-    return found
+def _layers(step: WalkedTask, layers: set[str], budget: PixelBudget) -> Iterator[LayerDrawn]:
+    for states in states_of(step):
+        if states.layer in layers:
+            yield LayerDrawn(states, draw_states(states.matrix, budget, HEIGHT, WIDTH))
 
 
-def _image(layer: LayerDrawn, task: str, say: Texts) -> Image:
-    drawn, times = layer.drawn, zoom(layer.drawn.height, layer.drawn.width)
-    counts = dict(zip(STATES, layer.counts, strict=True))
+def _image(layer: LayerDrawn, say: Texts) -> Image:
+    states, drawn = layer.states, layer.drawn
+    times = zoom(drawn.height, drawn.width)
+    counts = dict(zip(STATES, states.counts, strict=True))
     told = say("kept.comma").join(
         f"{say(f'kept.state.{state}')} {say.number(counts[state])}" for state in STATE_COLOURS if counts[state]
     )
     each = layer.weights_per_pixel
     scale = say("kept.pixel_one") if each <= 1 else say("kept.pixel", weights=say.number(each, 2))
-    shape = " x ".join(str(side) for side in layer.shape)
+    shape = " x ".join(str(side) for side in states.codes.shape)
     return Image(
         drawn.png,
-        say("kept.picture_alt", layer=layer.layer, task=task, told=told),
+        say("kept.picture_alt", layer=states.layer, task=states.task, told=told),
         drawn.width * times,
         drawn.height * times,
-        say("kept.picture_caption", layer=layer.layer, shape=shape, told=told, scale=scale),
+        say("kept.picture_caption", layer=states.layer, shape=shape, told=told, scale=scale),
     )
