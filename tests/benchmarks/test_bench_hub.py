@@ -126,3 +126,15 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DataError, match=r'needs datasets: pip install "narrows\[hub\]"'):
         make_stream("5-datasets", data=HUB)
+
+
+def test_images_that_stay_in_the_librarys_file_do_not_count_as_held(
+    library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = png(7) + bytes(1 << 20)  # what follows a PNG's end is not looked at
+    features = library.Features({"image": library.Image(), "label": library.ClassLabel(names=["a", "b"])})
+    held = {"image": [{"bytes": large, "path": None}] * 2, "label": [0, 1]}
+    part = library.Dataset.from_dict(held, features=features)
+    monkeypatch.setenv("NARROWS_DATA_LIMIT", "1")  # MiB
+    source = from_hub("x", Hub("x"), {"train": part, "test": part}, 28, 1)
+    assert source.select([1]).train_x.unique().tolist() == [7]
