@@ -62,7 +62,11 @@ def seconds_a_step(method: str, name: str, batch: int, steps: int) -> float:
             made = make_method(kind, options)
             store = nw.TaskStore.create(f"{folder}/store", model, head="head")
             with store.begin("before", made) as before:  # a later task has frozen weights to deal with
-                before.fit([(x, y)] * FIRST_STEPS, nw.Training(1, examples=5000, batch_size=batch), progress=False)
+                said = {"examples": 5000, "batch_size": batch}
+                if hasattr(nw, "Training"):
+                    before.fit([(x, y)] * FIRST_STEPS, nw.Training(1, **said), progress=False)
+                else:  # a checkout of before there was one, of --beside
+                    before.fit([(x, y)] * FIRST_STEPS, 1, **said, progress=False)
                 before.commit()
             task = store.begin("task", made)
             optimizer = task.optimizer(torch.optim.Adam, lr=1e-3, total_steps=steps, examples=5000, batch_size=batch)
